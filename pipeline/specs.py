@@ -1,0 +1,97 @@
+"""What a run is asked to do: frozen, validated, written once as spec.json by the app and read by the child.
+
+Paths are relative to the workspace folder, so a snapshot and a run folder can be copied to another machine and run there.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+
+class SpecError(ValueError):
+    """A spec that cannot be run; the message names the field and says what it must be."""
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BaseSource(Frozen):
+    """Where the weights of a base model come from.
+
+    `ref` is empty for the starter model, a path for "folder" and "gguf", `owner/name` for "hub".
+    """
+
+    kind: Literal["starter", "folder", "gguf", "hub"]
+    ref: str = ""
+    name: str
+
+
+class Decoding(Frozen):
+    """How answers are generated: greedy, at most `max_new_tokens` tokens, `batch_size` prompts at a time."""
+
+    max_new_tokens: int = Field(default=150, ge=1, le=4096)
+    batch_size: int = Field(default=16, ge=1, le=256)
+
+
+class TrainSpec(Frozen):
+    """Supervised fine-tuning of a LoRA adapter on an NF4 base (QLoRA, arXiv:2305.14314), loss on the agent's turns only."""
+
+    kind: Literal["train"] = "train"
+    run_id: str
+    base: BaseSource
+    train_file: str
+    validation_file: str
+    epochs: int = Field(default=3, ge=1, le=50)
+    learning_rate: float = Field(default=2e-4, gt=0, le=1)
+    rank: int = Field(default=16, ge=1, le=512)
+    batch_size: int = Field(default=4, ge=1, le=256, description="examples per optimizer step")
+    max_tokens: int | None = Field(
+        default=None, ge=16, description="longer examples are left out, never cut; none: what the model takes")
+    evaluations_per_epoch: int = Field(default=2, ge=1, le=50)
+    seed: int = 1234
+
+
+class Candidate(Frozen):
+    """One model that answers: a base, with an adapter on top or without. `adapter` is a folder."""
+
+    model_id: str
+    name: str
+    base: BaseSource
+    adapter: str | None = None
+
+
+class EvaluateSpec(Frozen):
+    """Every candidate answers every item with the same decoding; then every answer is scored against the reference."""
+
+    kind: Literal["evaluate"] = "evaluate"
+    run_id: str
+    items_file: str
+    candidates: Annotated[tuple[Candidate, ...], Field(min_length=1)]
+    decoding: Decoding = Decoding()
+
+
+Spec = Annotated[TrainSpec | EvaluateSpec, Field(discriminator="kind")]
+_adapter: TypeAdapter[TrainSpec | EvaluateSpec] = TypeAdapter(Spec)
+
+
+def loads(text: str) -> TrainSpec | EvaluateSpec:
+    try:
+        return _adapter.validate_python(json.loads(text), strict=False)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SpecError(f"spec.json: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    except json.JSONDecodeError as error:
+        raise SpecError(f"spec.json is not JSON (line {error.lineno})") from None
+
+
+def read(run_dir: Path) -> TrainSpec | EvaluateSpec:
+    return loads((run_dir / "spec.json").read_text(encoding="utf-8"))
+
+
+def dumps(spec: TrainSpec | EvaluateSpec) -> str:
+    return json.dumps(spec.model_dump(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"

@@ -1,0 +1,123 @@
+"""The `tunewright` command: the same nouns without a browser."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from studio import intake, models, runs, scores, snapshots, workspace
+from studio.errors import StudioError
+from studio.intake import Choices, Columns, Report
+from studio.snapshots import Recipe, Snapshot
+from studio.ui.formats import duration, interval
+from studio.workspace import Workspace
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="From support tickets to a model you can prove is better.")
+
+
+@app.callback()
+def _commands() -> None:
+    """Keeps `demo` a named command while it is the only one."""
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option("--workspace", help="Folder of the workspace; made when it is not there.")],
+    csv: Annotated[Path | None, typer.Option(help="A CSV file of tickets; without it the sample is used.")] = None,
+    message: Annotated[str | None, typer.Option(help="Its column of customer messages.")] = None,
+    answer: Annotated[str | None, typer.Option(help="Its column of answers.")] = None,
+    train: Annotated[int, typer.Option(help="Examples to train on.")] = 200,
+    validation: Annotated[int, typer.Option(help="Examples to validate on.")] = 20,
+    test: Annotated[int, typer.Option(help="Examples to test on.")] = 40,
+    epochs: Annotated[int, typer.Option()] = 2,
+    learning_rate: Annotated[float, typer.Option()] = 3e-4,
+    answer_tokens: Annotated[int, typer.Option(help="Longest answer, in tokens.")] = 150,
+) -> None:
+    """Go once round the loop: import, freeze, train, evaluate; then print the verdict."""
+    began = time.monotonic()
+    try:
+        ws = workspace.open_workspace(folder)
+        _say_import(_bring_in(ws, csv, message, answer))
+        snapshot = snapshots.freeze(ws, "Demo", Recipe(sizes=(train, validation, test)))
+        _say(f"Frozen: {snapshot.train} train, {snapshot.validation} validation, {snapshot.test} test "
+             f"in {ws.path(snapshot.folder)}")
+        base = models.get(ws, models.STARTER_ID)
+        dials = runs.Dials(epochs=epochs, learning_rate=learning_rate)
+        tuned = models.get(ws, _follow(ws, runs.start_training(ws, snapshot, base, dials, "demo")))
+        run_id = _follow(ws, runs.start_evaluation(ws, snapshot, [base, tuned], answer_tokens))
+        _print_verdict(ws, run_id, snapshot, base.model_id, tuned.model_id)
+        _say(f"\nDone in {duration(time.monotonic() - began)}. Open this workspace in the studio with: "
+             f"STUDIO_WORKSPACE={ws.root} make run")
+    except StudioError as error:
+        typer.echo(f"{error.message}\n{error.hint}".strip(), err=True)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        typer.echo("\nStopped watching. A run that was started goes on by itself; the studio finds it again.", err=True)
+        raise typer.Exit(130) from None
+    finally:
+        workspace.close_all()
+
+
+def main() -> None:
+    app()
+
+
+def _bring_in(ws: Workspace, csv: Path | None, message: str | None, answer: str | None) -> Report:
+    if csv is None:
+        return intake.import_sample(ws)
+    guess = intake.preview(csv).guess
+    columns = Columns(message or guess.message, answer or guess.answer, guess.rating, guess.ticket, guess.tags)
+    return intake.import_file(ws, csv, csv.name, Choices(columns))
+
+
+def _say(sentence: str) -> None:
+    typer.echo(sentence)
+    sys.stdout.flush()
+
+
+def _say_import(report: Report) -> None:
+    _say(f"Imported {report.source_name}: {report.rows_in:,} rows = {report.rows_imported:,} imported + "
+         f"{report.rows_filtered:,} filtered + {report.rows_refused:,} refused + {report.rows_already_here:,} already here "
+         f"({report.conversations:,} conversations)")
+
+
+def _follow(ws: Workspace, run_id: str) -> str:
+    """Watch a run to its end and collect it; returns its id. Raises StudioError when it did not get done."""
+    said = ""
+    while (run := runs.get(ws, run_id)).moving:
+        sentence = _progress(run)
+        if sentence != said:
+            _say(sentence)
+            said = sentence
+        time.sleep(5 if not sys.stdout.isatty() else 2)
+    runs.collect(ws)
+    if run.state != "done":
+        words = run.result.message if run.result else "its process ended without a word."
+        raise StudioError(f"The run {run.title!r} is {run.state}: {words}",
+                          (run.result.hint if run.result else "") or f"Its log is {ws.path(run.folder) / 'log.txt'}.")
+    _say(f"  {run.result.message}" if run.result else "")
+    return run_id
+
+
+def _progress(run: runs.Run) -> str:
+    status = run.status
+    if status is None:
+        return f"  {run.kind}: starting"
+    words = f"  {run.kind}: {status.sentence or status.phase}"
+    rate = f", {status.rate:.2f} {status.unit}/s" if status.rate else ""
+    end = f", {duration(status.eta_s)} left" if status.eta_s else ""
+    return words + rate + end
+
+
+def _print_verdict(ws: Workspace, run_id: str, snapshot: Snapshot, base: str, tuned: str) -> None:
+    _say(f"\n{snapshot.test} test items, 95 % paired bootstrap intervals")
+    _say(f"{'metric':<13}{'base':<22}{'tuned':<22}{'difference':<24}verdict")
+    for row in scores.compare(ws, run_id, base, tuned):
+        cells = [interval(part.value, part.low, part.high, 3) for part in (row.a, row.b, row.difference)]
+        _say(f"{scores.NAMES[row.metric]:<13}{cells[0]:<22}{cells[1]:<22}{cells[2]:<24}{row.word}")
+    cut = scores.cut_answers(ws, run_id)
+    _say(f"Answers that stopped at the token limit: base {cut.get(base, 0)}, tuned {cut.get(tuned, 0)}")

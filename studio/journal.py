@@ -1,0 +1,103 @@
+"""The journal: every row a person decided, once more, in a file that outlives a damaged database.
+
+One JSON line a row: `{"n", "table", "row", "prev", "sha"}`. `sha` is the SHA-256 over the line before and this line's
+content, so a changed, missing or reordered line shows. Lines are flushed to the disk before the database commits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+GENESIS = "0" * 64
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One journaled row. `n` counts from 1 over the life of the workspace; `table` "void" takes back entry `row["n"]`."""
+
+    n: int
+    table: str
+    row: dict[str, Any]
+
+
+def _sha(previous: str, n: int, table: str, row: dict[str, Any]) -> str:
+    content = json.dumps([previous, n, table, row], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+class Journal:
+    """The file, read and checked once at open. `warning` says what is wrong with it, in a sentence, or is empty."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.warning = ""
+        self.entries: tuple[Entry, ...] = ()
+        self._last_sha = GENESIS
+        self._last_n = 0
+        self._read()
+
+    @property
+    def next_n(self) -> int:
+        return self._last_n + 1
+
+    def append(self, rows: list[tuple[str, dict[str, Any]]]) -> list[int]:
+        """Write rows as lines, flush them to the disk, and return their numbers."""
+        lines, numbers = [], []
+        sha, n = self._last_sha, self._last_n
+        for table, row in rows:
+            n += 1
+            line = {"n": n, "table": table, "row": row, "prev": sha}
+            sha = _sha(sha, n, table, row)
+            lines.append(json.dumps(line | {"sha": sha}, ensure_ascii=False) + "\n")
+            numbers.append(n)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write("".join(lines))
+            file.flush()
+            os.fsync(file.fileno())
+        self._last_sha, self._last_n = sha, n
+        return numbers
+
+    def _read(self) -> None:
+        if not self.path.exists():
+            return
+        raw = self.path.read_bytes()
+        whole = raw.rfind(b"\n") + 1
+        if whole < len(raw):  # a line cut short by a crash was never acknowledged: take it off
+            with self.path.open("rb+") as file:
+                file.truncate(whole)
+        entries: list[Entry] = []
+        for number, line in enumerate(raw[:whole].split(b"\n")[:-1], start=1):
+            entry = self._checked(line)
+            if entry is None:
+                self.warning = (
+                    f"The journal {self.path.name} is damaged at line {number}: what people decided from there on is "
+                    "only as safe as the database. Restore the file from a backup, or keep a copy and go on.")
+                self._set_aside(raw[:whole], number)
+                break
+            entries.append(entry)
+        self.entries = tuple(entries)
+
+    def _checked(self, line: bytes) -> Entry | None:
+        try:
+            found = json.loads(line)
+            n, table, row = int(found["n"]), str(found["table"]), found["row"]
+        except (ValueError, KeyError, TypeError):
+            return None
+        sha = _sha(self._last_sha, n, table, row)
+        if found.get("prev") != self._last_sha or found.get("sha") != sha or n != self._last_n + 1:
+            return None
+        self._last_sha, self._last_n = sha, n
+        return Entry(n, table, row)
+
+    def _set_aside(self, raw: bytes, line: int) -> None:
+        """Keep the damaged file whole under another name, and go on from its last good line."""
+        self.path.with_name(f"{self.path.name}.damaged-at-{line}").write_bytes(raw)
+        good = b"".join(part + b"\n" for part in raw.split(b"\n")[: line - 1])
+        beside = self.path.with_name(f".{self.path.name}.tmp")
+        beside.write_bytes(good)
+        os.replace(beside, self.path)

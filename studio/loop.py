@@ -1,0 +1,71 @@
+"""Where the workspace stands in the loop, and the one next thing to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from studio import models, records, reviews, runs, snapshots
+from studio.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the loop: how many, where to look, and what blocks it (empty when nothing does)."""
+
+    key: str
+    label: str
+    count: int
+    page_path: str
+    blocked: str
+    done: bool
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """What to do now: a sentence why, the button's words, the page it opens."""
+
+    sentence: str
+    button: str
+    page_path: str
+
+
+def stages(ws: Workspace) -> list[Stage]:
+    """imported → kept → frozen → trained → proven, with counts."""
+    counted = records.counts(ws)
+    numbers = {
+        "imported": counted.total, "kept": counted.usable, "frozen": len(snapshots.every(ws)),
+        "trained": len(models.tuned(ws)), "proven": len(runs.proven(ws))}
+    pages = {"imported": "pages/import_tickets.py", "kept": "pages/curate.py", "frozen": "pages/freeze.py",
+             "trained": "pages/runs.py", "proven": "pages/evaluate.py"}
+    blocks = {"imported": "", "kept": "import tickets first", "frozen": "import tickets first",
+              "trained": "freeze a snapshot first", "proven": "train a model first"}
+    found, earlier = [], True
+    for key, count in numbers.items():
+        found.append(Stage(key, key, count, pages[key], "" if earlier else blocks[key], count > 0))
+        earlier = count > 0
+    return found
+
+
+def next_step(ws: Workspace) -> NextStep:
+    """The first stage that is still empty names the next thing to do; a moving run goes before it."""
+    moving = [run for run in runs.every(ws) if run.moving]
+    empty = next((stage.key for stage in stages(ws) if not stage.done), None)
+    if moving:
+        return NextStep(f"{moving[0].title} is running. Watch it, or go on reading meanwhile.", "Watch the run", "pages/runs.py")
+    if empty in ("imported", "kept"):
+        return NextStep("Bring in a CSV file of tickets, or open the sample to look around.", "Import tickets",
+                        "pages/import_tickets.py")
+    if empty == "frozen":
+        counted = records.counts(ws)
+        return NextStep(f"{counted.usable:,} records are in and nobody dropped them. Read some on Curate, then freeze them "
+                        "into train, validation and test.", "Freeze a snapshot", "pages/freeze.py")
+    if empty == "trained":
+        return NextStep("The snapshot is frozen. Train a model on it.", "Train a model", "pages/launch.py")
+    if empty == "proven":
+        return NextStep("A tuned model is there. Let it answer the test items beside its base model.", "Evaluate it",
+                        "pages/evaluate.py")
+    if not reviews.total(ws):
+        return NextStep("The numbers are in. Read the answers side by side, blind, and judge for yourself.",
+                        "Review answers", "pages/review.py")
+    return NextStep("The loop is closed once. Import newer tickets, drop weak records, or train again with what you learned.",
+                    "Curate records", "pages/curate.py")

@@ -1,0 +1,67 @@
+"""The workspace's schema, one numbered step at a time. A step that has landed is never edited; the next one mends it."""
+
+from __future__ import annotations
+
+FIRST_TABLES = """
+create table imports (
+    import_id varchar primary key, source_name varchar not null, source_sha256 varchar not null,
+    choices varchar not null, rows_in bigint not null, rows_imported bigint not null, rows_filtered bigint not null,
+    rows_refused bigint not null, rows_already_here bigint not null, conversations bigint not null,
+    imported_at timestamp not null);
+create table refused_rows (
+    import_id varchar not null, line bigint not null, reason varchar not null, excerpt varchar not null);
+create table records (
+    record_id varchar primary key, import_id varchar not null, source_line bigint not null, external_id varchar,
+    rating double, tags varchar, position bigint not null);
+create table record_versions (
+    record_id varchar not null, version integer not null, messages varchar not null, who varchar not null,
+    batch_id varchar, written_at timestamp not null, primary key (record_id, version));
+create table decisions (
+    decision_id varchar primary key, seq bigint not null, record_id varchar not null, decision varchar not null,
+    who varchar not null, batch_id varchar not null, decided_at timestamp not null);
+create table curation_batches (
+    batch_id varchar primary key, seq bigint not null, who varchar not null, what varchar not null,
+    undoes varchar, said_at timestamp not null);
+create view current_records as
+    select r.*, v.version, v.messages, coalesce(d.decision, 'undecided') as decision
+    from records r
+    join (select record_id, max(version) as version, arg_max(messages, version) as messages
+          from record_versions group by record_id) v using (record_id)
+    left join (select record_id, arg_max(decision, seq) as decision from decisions group by record_id) d
+        using (record_id);
+create table snapshots (
+    snapshot_id varchar primary key, name varchar not null, manifest varchar not null, folder varchar not null,
+    train bigint not null, validation bigint not null, test bigint not null, frozen_at timestamp not null);
+create table snapshot_items (
+    snapshot_id varchar not null, split varchar not null, position bigint not null, record_id varchar not null,
+    version integer not null, line_sha256 varchar not null, primary key (snapshot_id, split, position));
+create table models (
+    model_id varchar primary key, name varchar not null, kind varchar not null, base varchar not null,
+    adapter varchar, run_id varchar, fingerprint varchar, facts varchar not null, added_at timestamp not null);
+create table runs (
+    run_id varchar primary key, kind varchar not null, title varchar not null, snapshot_id varchar not null,
+    spec varchar not null, folder varchar not null, started_at timestamp not null);
+create table run_results (
+    run_id varchar not null, attempt integer not null, outcome varchar not null, message varchar not null,
+    hint varchar not null, data varchar not null, ended_at timestamp not null, collected_at timestamp not null,
+    primary key (run_id, attempt));
+create table outputs (
+    run_id varchar not null, model_id varchar not null, item_id varchar not null, text varchar not null,
+    new_tokens integer not null, seconds double not null, finish varchar not null,
+    primary key (run_id, model_id, item_id));
+create table scores (
+    run_id varchar not null, model_id varchar not null, item_id varchar not null, metric varchar not null,
+    value double, label varchar, primary key (run_id, model_id, item_id, metric));
+create table review_sessions (
+    session_id varchar primary key, run_id varchar not null, model_a varchar not null, model_b varchar not null,
+    who varchar not null, items bigint not null, started_at timestamp not null);
+create table review_pairs (
+    pair_id varchar primary key, session_id varchar not null, position bigint not null, item_id varchar not null,
+    left_is_a boolean not null);
+create table reviews (
+    review_id varchar primary key, seq bigint not null, session_id varchar not null, pair_id varchar not null,
+    verdict varchar not null, note varchar not null, who varchar not null, said_at timestamp not null);
+create table review_reveals (session_id varchar primary key, who varchar not null, revealed_at timestamp not null);
+"""
+
+STEPS: tuple[tuple[int, str, str], ...] = ((1, "first tables", FIRST_TABLES),)

@@ -1,0 +1,139 @@
+"""The one list of models: bases that can be tuned and adapters that were."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from studio.errors import StudioError
+from studio.workspace import Row, Transaction, Workspace
+
+BaseKind = Literal["starter", "folder", "gguf", "hub"]
+STARTER_ID = "starter"
+STARTER_NAME = "SmolLM2-135M-Instruct (starter)"
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+@dataclass(frozen=True)
+class Model:
+    """`base` says where the base weights come from; `adapter` is a folder relative to the workspace, None for a base.
+
+    `facts` are what the training run measured (best validation loss, steps, seconds).
+    """
+
+    model_id: str
+    name: str
+    kind: Literal["base", "adapter"]
+    base: dict[str, str]
+    adapter: str | None
+    run_id: str | None
+    fingerprint: str | None
+    facts: Row
+    added_at: datetime
+
+
+def every(ws: Workspace) -> list[Model]:
+    """The starter first, then the newest."""
+    _ensure_starter(ws)
+    found = ws.rows("select * from models order by model_id <> ?, added_at desc", [STARTER_ID])
+    return [_model(row) for row in found]
+
+
+def bases(ws: Workspace) -> list[Model]:
+    return [model for model in every(ws) if model.kind == "base"]
+
+
+def tuned(ws: Workspace) -> list[Model]:
+    return [model for model in every(ws) if model.kind == "adapter"]
+
+
+def get(ws: Workspace, model_id: str) -> Model:
+    """Raises StudioError when there is no such model."""
+    found = next((model for model in every(ws) if model.model_id == model_id), None)
+    if found is None:
+        raise StudioError(f"There is no model {model_id} in this workspace.", "Choose one on the Models page.")
+    return found
+
+
+def base_of(ws: Workspace, model: Model) -> Model:
+    """The base model that an adapter was trained on (a base is its own)."""
+    return next((base for base in bases(ws) if base.base == model.base), model)
+
+
+def add_base(ws: Workspace, kind: BaseKind, ref: str) -> Model:
+    """Add a local folder, a GGUF file or a Hugging Face id. Raises StudioError when it cannot be a base model."""
+    ref = ref.strip()
+    if kind == "folder":
+        path = _folder(ref)
+        ref, name = str(path), path.name
+    elif kind == "gguf":
+        path = _gguf(ref)
+        ref, name = str(path), path.stem
+    elif kind == "hub":
+        if not _HUB_ID.fullmatch(ref):
+            raise StudioError(f"{ref!r} is not a Hugging Face id.", "It has the form owner/name, for example Qwen/Qwen3-0.6B.")
+        name = ref
+    else:
+        raise StudioError("The starter model is already in the list.")
+    base = {"kind": kind, "ref": ref, "name": name}
+    known = next((model for model in bases(ws) if model.base == base), None)
+    if known is not None:
+        return known
+    model_id = ws.new_id()
+    with ws.transaction() as transaction:
+        _insert(ws, transaction, model_id, name, "base", base)
+    return get(ws, model_id)
+
+
+def add_adapter(ws: Workspace, transaction: Transaction, run_id: str, name: str, base: dict[str, str], adapter: str,
+                fingerprint: str, facts: Row) -> None:
+    """Register what a training run made, once: collecting the run again adds nothing."""
+    if not transaction.rows("select 1 from models where model_id = ?", [run_id]):
+        _insert(ws, transaction, run_id, name, "adapter", base, adapter, run_id, fingerprint, facts)
+
+
+def _ensure_starter(ws: Workspace) -> None:
+    if not ws.value("select count(*) from models where model_id = ?", [STARTER_ID]):
+        with ws.transaction() as transaction:
+            if not transaction.rows("select 1 from models where model_id = ?", [STARTER_ID]):
+                _insert(ws, transaction, STARTER_ID, STARTER_NAME, "base",
+                        {"kind": "starter", "ref": "", "name": STARTER_NAME})
+
+
+def _insert(ws: Workspace, transaction: Transaction, model_id: str, name: str, kind: str, base: dict[str, str],
+            adapter: str | None = None, run_id: str | None = None, fingerprint: str | None = None,
+            facts: Row | None = None) -> None:
+    transaction.insert("models", [{
+        "model_id": model_id, "name": name, "kind": kind, "base": json.dumps(base), "adapter": adapter, "run_id": run_id,
+        "fingerprint": fingerprint, "facts": json.dumps(facts or {}), "added_at": ws.now()}])
+
+
+def _folder(ref: str) -> Path:
+    path = Path(ref).expanduser().resolve()
+    if not ref or not path.is_dir():
+        raise StudioError(f"There is no folder {ref!r} on this machine.", "Give the full path of a model's folder.")
+    if not (path / "config.json").is_file():
+        raise StudioError(f"{path} is not a model's folder: it has no config.json.",
+                          "Choose the folder that a model was saved to with its tokenizer.")
+    if not list(path.glob("*.safetensors")):
+        raise StudioError(f"{path} has no .safetensors weights.",
+                          "Convert the model to safetensors first: other formats can run code when they are opened.")
+    return path
+
+
+def _gguf(ref: str) -> Path:
+    path = Path(ref).expanduser().resolve()
+    if not ref or not path.is_file():
+        raise StudioError(f"There is no file {ref!r} on this machine.", "Give the full path of a .gguf file.")
+    with path.open("rb") as file:
+        if file.read(4) != b"GGUF":
+            raise StudioError(f"{path.name} is not a GGUF file.", "Choose a model file that ends in .gguf.")
+    return path
+
+
+def _model(row: Row) -> Model:
+    return Model(**(row | {"base": json.loads(row["base"]), "facts": json.loads(row["facts"])}))

@@ -1,0 +1,194 @@
+"""Runs: start, look, stop, resume, collect. The only door to the pipeline.
+
+Order of a start: the row, then the spec, then the process. A run is found again by its row and its folder alone.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pipeline import launch, rundir
+from pipeline.rundir import Result, State, Status
+from pipeline.specs import BaseSource, Candidate, Decoding, EvaluateSpec, TrainSpec, dumps
+from studio import models, scores, snapshots
+from studio.errors import StudioError
+from studio.models import Model
+from studio.snapshots import Snapshot
+from studio.workspace import Row, Transaction, Workspace
+
+Kind = Literal["train", "evaluate"]
+MOVING: tuple[State, ...] = ("starting", "running")
+RESUMABLE: tuple[State, ...] = ("lost", "failed", "stopped")
+
+
+@dataclass(frozen=True)
+class Dials:
+    """The few things a person sets for a training run; everything else follows from the model and the data."""
+
+    epochs: int = 3
+    learning_rate: float = 2e-4
+    rank: int = 16
+    batch_size: int = 4
+    max_tokens: int | None = None
+    seed: int = 1234
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run as it stands now. `status` is the child's last word; `result` the end of its newest attempt."""
+
+    run_id: str
+    kind: Kind
+    title: str
+    snapshot_id: str
+    spec: Row
+    folder: str
+    started_at: datetime
+    attempt: int
+    state: State
+    status: Status | None
+    result: Result | None
+
+    @property
+    def moving(self) -> bool:
+        return self.state in MOVING
+
+    @property
+    def resumable(self) -> bool:
+        return self.state in RESUMABLE
+
+
+def start_training(ws: Workspace, snapshot: Snapshot, base: Model, dials: Dials, name: str = "") -> str:
+    """Start a QLoRA run on the snapshot's train and validation files; returns the run's id."""
+    snapshots.verify(ws, snapshot)
+    run_id = ws.new_id()
+    spec = TrainSpec(
+        run_id=run_id, base=BaseSource(**base.base), train_file=snapshot.file("train"),  # type: ignore[arg-type]
+        validation_file=snapshot.file("validation"), epochs=dials.epochs, learning_rate=dials.learning_rate,
+        rank=dials.rank, batch_size=dials.batch_size, max_tokens=dials.max_tokens, seed=dials.seed)
+    title = name.strip() or f"{base.name} on {snapshot.name}"
+    return _start(ws, spec, title, snapshot.snapshot_id)
+
+
+def start_evaluation(ws: Workspace, snapshot: Snapshot, candidates: list[Model], max_new_tokens: int = 150) -> str:
+    """Let every candidate answer the snapshot's test items with the same decoding; returns the run's id."""
+    if len(candidates) < 2:
+        raise StudioError("An evaluation compares a base model with a tuned one.", "Choose a tuned model.")
+    snapshots.verify(ws, snapshot)
+    spec = EvaluateSpec(
+        run_id=ws.new_id(), items_file=snapshot.file("test"), decoding=Decoding(max_new_tokens=max_new_tokens),
+        candidates=tuple(Candidate(model_id=model.model_id, name=model.name, base=BaseSource(**model.base),  # type: ignore[arg-type]
+                                   adapter=model.adapter) for model in candidates))
+    return _start(ws, spec, f"{' against '.join(m.name for m in reversed(candidates))} on {snapshot.name}",
+                  snapshot.snapshot_id)
+
+
+def every(ws: Workspace, kind: Kind | None = None) -> list[Run]:
+    """Newest first, as they stand now."""
+    found = ws.rows("select * from runs where ? is null or kind = ? order by started_at desc", [kind, kind])
+    return [_run(ws, row) for row in found]
+
+
+def get(ws: Workspace, run_id: str) -> Run:
+    """Raises StudioError when there is no such run."""
+    row = ws.row("select * from runs where run_id = ?", [run_id])
+    if row is None:
+        raise StudioError(f"There is no run {run_id} in this workspace.", "Choose one on the Runs page.")
+    return _run(ws, row)
+
+
+def stop(ws: Workspace, run_id: str) -> None:
+    """Ask a run to save what it has and stop; it does so within a step or a batch."""
+    if get(ws, run_id).moving:
+        rundir.ask_to_stop(ws.path(get(ws, run_id).folder))
+
+
+def resume(ws: Workspace, run_id: str) -> None:
+    """Go on in the same folder, from the last checkpoint or with the outputs already there."""
+    run = get(ws, run_id)
+    if not run.resumable:
+        raise StudioError(f"This run is {run.state}: there is nothing to resume.")
+    snapshots.verify(ws, snapshots.get(ws, run.snapshot_id))
+    launch.start(ws.path(run.folder), ws.root)
+
+
+def collect(ws: Workspace) -> list[Run]:
+    """Bring every ended attempt that is not in the tables yet into them, one transaction each; returns those runs."""
+    collected = []
+    for run in every(ws):
+        if run.result and not _is_collected(ws, run.run_id, run.attempt):
+            with ws.transaction() as transaction:
+                _collect(ws, transaction, run, run.result)
+            collected.append(run)
+    return collected
+
+
+def curve(ws: Workspace, run: Run) -> tuple[list[Row], list[Row]]:
+    """Training and validation losses so far: rows of step, epoch, loss. A resumed run's steps are counted once."""
+    events = rundir.read_lines(ws.path(run.folder) / "events.jsonl")
+    newest: dict[tuple[str, int], Row] = {(e["event"], e["step"]): e for e in events if e["event"] in ("loss", "validation")}
+    ordered = sorted(newest.values(), key=lambda e: e["step"])
+    return [e for e in ordered if e["event"] == "loss"], [e for e in ordered if e["event"] == "validation"]
+
+
+def notes(ws: Workspace, run: Run) -> list[str]:
+    """What the child had to say in words."""
+    events = rundir.read_lines(ws.path(run.folder) / "events.jsonl")
+    return list(dict.fromkeys(str(e["sentence"]) for e in events if e["event"] == "note"))
+
+
+def log_tail(ws: Workspace, run: Run, lines: int = 40) -> str:
+    return rundir.log_tail(ws.path(run.folder), lines)
+
+
+def proven(ws: Workspace) -> list[Run]:
+    """Evaluations that are done and collected, newest first."""
+    found = ws.rows("""select distinct r.* from runs r join run_results e using (run_id)
+                       where r.kind = 'evaluate' and e.outcome = 'done' order by r.started_at desc""")
+    return [_run(ws, row) for row in found]
+
+
+def _start(ws: Workspace, spec: TrainSpec | EvaluateSpec, title: str, snapshot_id: str) -> str:
+    folder = f"runs/{spec.run_id}"
+    text = dumps(spec)
+    with ws.transaction() as transaction:
+        transaction.insert("runs", [{"run_id": spec.run_id, "kind": spec.kind, "title": title, "snapshot_id": snapshot_id,
+                                     "spec": text, "folder": folder, "started_at": ws.now()}])
+    rundir.prepare(ws.path(folder), text)
+    launch.start(ws.path(folder), ws.root)
+    return spec.run_id
+
+
+def _run(ws: Workspace, row: Row) -> Run:
+    folder = ws.path(row["folder"])
+    state = rundir.state(folder, time.time())
+    return Run(**(row | {"spec": json.loads(row["spec"])}), attempt=rundir.launched(folder)[0], state=state,
+               status=rundir.status(folder), result=None if state in MOVING else rundir.result(folder))
+
+
+def _is_collected(ws: Workspace, run_id: str, attempt: int) -> bool:
+    return bool(ws.value("select count(*) from run_results where run_id = ? and attempt = ?", [run_id, attempt]))
+
+
+def _collect(ws: Workspace, transaction: Transaction, run: Run, ended: Result) -> None:
+    if ended.outcome == "done" and run.kind == "train":
+        _collect_adapter(ws, transaction, run, ended.data)
+    if ended.outcome == "done" and run.kind == "evaluate":
+        folder = ws.path(run.folder)
+        scores.add(transaction, run.run_id, rundir.read_lines(folder / "outputs.jsonl"),
+                   rundir.read_lines(folder / "scores.jsonl"))
+    transaction.insert("run_results", [{
+        "run_id": run.run_id, "attempt": ended.attempt, "outcome": ended.outcome, "message": ended.message,
+        "hint": ended.hint, "data": json.dumps(ended.data),
+        "ended_at": datetime.fromtimestamp(ended.at, UTC).replace(tzinfo=None), "collected_at": ws.now()}])
+
+
+def _collect_adapter(ws: Workspace, transaction: Transaction, run: Run, data: dict[str, Any]) -> None:
+    facts = {key: data.get(key) for key in ("best_validation_loss", "first_validation_loss", "last_train_loss", "steps",
+                                            "seconds", "tokens_s", "left_out", "best_step")}
+    models.add_adapter(ws, transaction, run.run_id, f"Tuned: {run.title}", run.spec["base"],
+                       f"{run.folder}/{data['adapter']}", data["adapter_sha256"], facts)

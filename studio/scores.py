@@ -1,0 +1,120 @@
+"""Outputs and scores of an evaluation: what each model answered, how it did, and the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from studio import snapshots, verdicts
+from studio.errors import StudioError
+from studio.records import Turns
+from studio.verdicts import Comparison
+from studio.workspace import Row, Transaction, Workspace
+
+TEXT_METRICS = ("rougeL", "rouge1", "rouge2", "exact_match")
+NAMES = {"rougeL": "ROUGE-L", "rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "exact_match": "Exact match",
+         "accuracy": "Accuracy", "macro_f1": "Macro-F1"}
+
+
+@dataclass(frozen=True)
+class ItemScore:
+    """One test item: what was asked, the reference, both answers, and their values on one metric."""
+
+    item_id: str
+    question: Turns
+    reference: str
+    a_text: str
+    b_text: str
+    a: float
+    b: float
+    a_finish: str
+    b_finish: str
+
+    @property
+    def difference(self) -> float:
+        return self.b - self.a
+
+    @property
+    def winner(self) -> str:
+        if abs(self.difference) < 1e-9:
+            return "tie"
+        return "tuned" if self.difference > 0 else "base"
+
+
+def add(transaction: Transaction, run_id: str, outputs: list[Row], scored: list[Row]) -> None:
+    """Store a finished evaluation's lines."""
+    rows: list[Row] = []
+    for line in scored:
+        key = {"run_id": run_id, "model_id": line["model_id"], "item_id": line["item_id"]}
+        rows += [key | {"metric": metric, "value": float(line[metric]), "label": None} for metric in TEXT_METRICS]
+        if line.get("expected") is not None:
+            right = float(line["predicted"] == line["expected"])
+            rows += [key | {"metric": "accuracy", "value": right, "label": line["predicted"]},
+                     key | {"metric": "expected", "value": None, "label": line["expected"]}]
+    unique = {(line["model_id"], line["item_id"]): line for line in outputs}
+    transaction.insert("outputs", [
+        {"run_id": run_id} | {key: line[key] for key in ("model_id", "item_id", "text", "new_tokens", "seconds", "finish")}
+        for line in unique.values()])
+    transaction.insert("scores", rows)
+
+
+def metrics(ws: Workspace, run_id: str) -> list[str]:
+    """The metrics this evaluation has, the telling ones first: labels before text where answers are labels."""
+    found = {row["metric"] for row in ws.rows("select distinct metric from scores where run_id = ?", [run_id])}
+    labels = ["accuracy", "macro_f1"] if "accuracy" in found else []
+    return labels + [metric for metric in TEXT_METRICS if metric in found]
+
+
+def compare(ws: Workspace, run_id: str, a: str, b: str) -> list[Comparison]:
+    """Model b against model a on every metric, with paired 95 % intervals. Raises StudioError without scores."""
+    found = metrics(ws, run_id)
+    if not found:
+        raise StudioError("This evaluation has no scores yet.", "Wait until its run is done, then open it again.")
+    return [_macro_f1(ws, run_id, a, b) if metric == "macro_f1" else _means(ws, run_id, a, b, metric) for metric in found]
+
+
+def items(ws: Workspace, run_id: str, a: str, b: str, metric: str) -> list[ItemScore]:
+    """Every test item with both answers, the tuned model's largest wins first."""
+    metric = "accuracy" if metric == "macro_f1" else metric
+    found = ws.rows(
+        """select oa.item_id, oa.text as a_text, ob.text as b_text, sa.value as a, sb.value as b,
+                  oa.finish as a_finish, ob.finish as b_finish
+           from outputs oa join outputs ob on ob.run_id = oa.run_id and ob.item_id = oa.item_id
+           join scores sa on sa.run_id = oa.run_id and sa.item_id = oa.item_id and sa.model_id = oa.model_id
+           join scores sb on sb.run_id = ob.run_id and sb.item_id = ob.item_id and sb.model_id = ob.model_id
+           where oa.run_id = ? and oa.model_id = ? and ob.model_id = ? and sa.metric = ? and sb.metric = ?
+           order by sb.value - sa.value desc, oa.item_id""", [run_id, a, b, metric, metric])
+    asked = questions(ws, run_id)
+    return [ItemScore(question=asked[row["item_id"]][:-1], reference=asked[row["item_id"]][-1]["content"], **row)
+            for row in found]
+
+
+def questions(ws: Workspace, run_id: str) -> dict[str, Turns]:
+    """The test items of an evaluation by record id: the whole conversation, the reference answer last."""
+    snapshot_id = ws.value("select snapshot_id from runs where run_id = ?", [run_id])
+    snapshot = snapshots.get(ws, snapshot_id)
+    return {item.record_id: item.messages for item in snapshots.items(ws, snapshot, "test")}
+
+
+def cut_answers(ws: Workspace, run_id: str) -> dict[str, int]:
+    """How many of each model's answers stopped at the token limit, by model id."""
+    found = ws.rows("select model_id, count(*) filter (finish = 'length') as n from outputs where run_id = ? group by 1",
+                    [run_id])
+    return {row["model_id"]: row["n"] for row in found}
+
+
+def _means(ws: Workspace, run_id: str, a: str, b: str, metric: str) -> Comparison:
+    found = ws.rows(
+        """select sa.value as a, sb.value as b from scores sa join scores sb using (run_id, item_id, metric)
+           where run_id = ? and metric = ? and sa.model_id = ? and sb.model_id = ? order by item_id""",
+        [run_id, metric, a, b])
+    return verdicts.compare_means(metric, [row["a"] for row in found], [row["b"] for row in found])
+
+
+def _macro_f1(ws: Workspace, run_id: str, a: str, b: str) -> Comparison:
+    found = ws.rows(
+        """select e.label as expected, sa.label as a, sb.label as b
+           from scores e join scores sa using (run_id, item_id) join scores sb using (run_id, item_id)
+           where run_id = ? and e.metric = 'expected' and e.model_id = ? and sa.metric = 'accuracy' and sa.model_id = ?
+             and sb.metric = 'accuracy' and sb.model_id = ? order by item_id""", [run_id, a, a, b])
+    return verdicts.compare_macro_f1([row["expected"] for row in found], [row["a"] for row in found],
+                                     [row["b"] for row in found])

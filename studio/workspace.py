@@ -1,0 +1,238 @@
+"""One folder, one DuckDB file, one process: open, read, transaction, migrations. The only module that imports duckdb."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from filelock import FileLock, Timeout
+
+from studio.errors import StudioError
+from studio.journal import Journal
+from studio.migrations import STEPS
+
+ROOT = Path(__file__).resolve().parent.parent
+Row = dict[str, Any]
+CHUNK = 2_000
+
+
+def utc_now() -> datetime:
+    """Now, in UTC, without a zone: how times are stored."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def default_folder() -> Path:
+    return Path(os.environ.get("STUDIO_WORKSPACE") or ROOT / "workspace")
+
+
+class Transaction:
+    """One write: everything in it is stored, or nothing. Rows given to `decided` are journaled before the commit."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, workspace: Workspace) -> None:
+        self._cursor = cursor
+        self._workspace = workspace
+        self.journaled: list[tuple[str, Row]] = []
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        return _rows(self._cursor, sql, parameters)
+
+    def insert(self, table: str, rows: Sequence[Row]) -> None:
+        """Insert rows that share their keys, in chunks of parameter lists (row by row is 100 times slower)."""
+        for start in range(0, len(rows), CHUNK):
+            chunk = rows[start : start + CHUNK]
+            columns = list(chunk[0])
+            types = self._workspace.column_types(table, self._cursor)
+            values = ", ".join(f"unnest(?::{types[column]}[])" for column in columns)
+            self._cursor.execute(
+                f"insert into {table} ({', '.join(columns)}) select {values}",
+                [[row[column] for row in chunk] for column in columns])
+
+    def decided(self, table: str, rows: Sequence[Row]) -> None:
+        """Insert rows that a person decided; a column `seq` is filled with the row's place in the journal."""
+        rows = [dict(row) for row in rows]
+        first = self._workspace.journal.next_n + len(self.journaled)
+        for offset, row in enumerate(rows):
+            if "seq" in row:
+                row["seq"] = first + offset
+        self.insert(table, rows)
+        self.journaled += [(table, row) for row in rows]
+
+
+class Workspace:
+    """An open workspace. `now` and `new_id` are where time and randomness come from; tests give their own."""
+
+    def __init__(self, root: Path, now: Callable[[], datetime] = utc_now,
+                 new_id: Callable[[], str] = lambda: uuid.uuid4().hex[:12]) -> None:
+        self.root = root.resolve()
+        self.now = now
+        self.new_id = new_id
+        self.warnings: list[str] = []
+        self._writing = threading.RLock()
+        self._types: dict[str, dict[str, str]] = {}
+        self._lock = _take(self.root)
+        try:
+            self._connection = _connect(self.root / "studio.duckdb")
+            self._migrate()
+            self.journal = Journal(self.root / "journal.jsonl")
+            self._replay()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def close(self) -> None:
+        with self._writing:
+            self._connection.close()
+            self._lock.release()
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        with self._connection.cursor() as cursor:
+            return _rows(cursor, sql, parameters)
+
+    def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
+        found = self.rows(sql, parameters)
+        return found[0] if found else None
+
+    def value(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        found = self.row(sql, parameters)
+        return next(iter(found.values())) if found else None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Write under the one write lock: journal first, then commit; an exception rolls everything back."""
+        with self._writing, self._connection.cursor() as cursor:
+            cursor.execute("begin")
+            transaction = Transaction(cursor, self)
+            try:
+                yield transaction
+            except BaseException:
+                cursor.execute("rollback")
+                raise
+            self._commit(cursor, transaction.journaled)
+
+    def _commit(self, cursor: duckdb.DuckDBPyConnection, journaled: list[tuple[str, Row]]) -> None:
+        if not journaled:
+            cursor.execute("commit")
+            return
+        numbers = self.journal.append([(table, _plain(row)) for table, row in journaled])
+        try:
+            cursor.execute("insert into journaled select unnest(?::bigint[])", [numbers])
+            cursor.execute("commit")
+        except BaseException:
+            self.journal.append([("void", {"n": n}) for n in numbers])
+            raise
+
+    def column_types(self, table: str, cursor: duckdb.DuckDBPyConnection) -> dict[str, str]:
+        if table not in self._types:
+            found = _rows(cursor, "select column_name, data_type from information_schema.columns where table_name = ?",
+                          [table])
+            self._types[table] = {row["column_name"]: row["data_type"] for row in found}
+        return self._types[table]
+
+    def path(self, relative: str) -> Path:
+        return self.root / relative
+
+    def _migrate(self) -> None:
+        with self._connection.cursor() as cursor:
+            cursor.execute("create table if not exists migrations "
+                           "(number integer primary key, name varchar, applied_at timestamp)")
+            cursor.execute("create table if not exists journaled (n bigint primary key)")
+            newest = _rows(cursor, "select coalesce(max(number), 0) as n from migrations")[0]["n"]
+            if newest > STEPS[-1][0]:
+                raise StudioError("This workspace was written by a newer Tunewright.",
+                                  "Update this installation, or choose another folder with STUDIO_WORKSPACE.")
+            for number, name, sql in STEPS:
+                if number > newest:
+                    cursor.execute("begin")
+                    cursor.execute(sql)
+                    cursor.execute("insert into migrations values (?, ?, ?)", [number, name, self.now()])
+                    cursor.execute("commit")
+
+    def _replay(self) -> None:
+        """Put back what people decided and the database lacks: a damaged write-ahead log loses rows without a word."""
+        if self.journal.warning:
+            self.warnings.append(self.journal.warning)
+        with self._connection.cursor() as cursor:
+            seen = {row["n"] for row in _rows(cursor, "select n from journaled")}
+            void = {entry.row["n"] for entry in self.journal.entries if entry.table == "void"}
+            missing = [e for e in self.journal.entries if e.table != "void" and e.n not in seen and e.n not in void]
+            if not missing:
+                return
+            cursor.execute("begin")
+            for entry in missing:
+                columns = ", ".join(entry.row)
+                marks = ", ".join("?" * len(entry.row))
+                cursor.execute(f"insert or ignore into {entry.table} ({columns}) values ({marks})",
+                               list(entry.row.values()))
+            cursor.execute("insert into journaled select unnest(?::bigint[])", [[entry.n for entry in missing]])
+            cursor.execute("commit")
+        self.warnings.append(f"{len(missing)} decisions that the database had lost were put back from the journal.")
+
+
+def _plain(row: Row) -> Row:
+    return {key: value.isoformat(sep=" ") if isinstance(value, datetime) else value for key, value in row.items()}
+
+
+def _rows(cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+    cursor.execute(sql, list(parameters))
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
+
+
+def _take(root: Path) -> FileLock:
+    """Hold the folder for this process, or say in one sentence who holds it."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(root / "workspace.lock", timeout=0)
+        lock.acquire()
+    except Timeout:
+        owner = root / "workspace.owner.json"
+        holder = f" (process {json.loads(owner.read_text())['pid']})" if owner.exists() else ""
+        raise StudioError(f"Another Tunewright{holder} already has the workspace {root} open.",
+                          "Close it, or choose another folder with STUDIO_WORKSPACE or --workspace.") from None
+    except OSError as error:
+        raise StudioError(f"The workspace folder {root} cannot be used: {error.strerror}.",
+                          "Choose a folder you may write to, with STUDIO_WORKSPACE or --workspace.") from None
+    (root / "workspace.owner.json").write_text(json.dumps({"pid": os.getpid()}))
+    return lock
+
+
+def _connect(path: Path) -> duckdb.DuckDBPyConnection:
+    settings = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false", "threads": "2"}
+    try:
+        return duckdb.connect(str(path), config=settings)
+    except duckdb.Error as error:
+        first = str(error).splitlines()[0]
+        raise StudioError(f"The database {path} cannot be opened: {first}",
+                          "If another program holds it, close that program; if the file is damaged, "
+                          "move it away and restore a backup.") from None
+
+
+_open: dict[Path, Workspace] = {}
+_opening = threading.Lock()
+
+
+def open_workspace(folder: Path | None = None) -> Workspace:
+    """The workspace in `folder` (default: STUDIO_WORKSPACE, or `workspace/`), opened once in this process.
+
+    Raises StudioError when another process has it, or when the folder or the file cannot be used.
+    """
+    root = (folder or default_folder()).resolve()
+    with _opening:
+        if root not in _open:
+            _open[root] = Workspace(root)
+        return _open[root]
+
+
+def close_all() -> None:
+    """Close every workspace that this process opened."""
+    with _opening:
+        while _open:
+            _open.popitem()[1].close()
