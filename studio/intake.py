@@ -46,15 +46,29 @@ class Columns:
     ticket: str | None = None
     tags: str | None = None
 
+    @property
+    def in_order(self) -> tuple[str | None, ...]:
+        return self.message, self.answer, self.rating, self.ticket, self.tags
+
 
 @dataclass(frozen=True)
 class Preview:
-    """What a file looks like before it is imported. `head` holds the first rows, `ratings` every rating by value."""
+    """What a file looks like before it is imported. `head` holds the first rows, `sampled` up to 200."""
 
     table: Table
     rows: int
     head: tuple[dict[str, str], ...]
+    sampled: tuple[dict[str, str], ...]
     guess: Columns
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What ratings run from and to in a file, and a threshold to begin with: four fifths of the top."""
+
+    low: float
+    high: float
+    suggested: float
 
 
 @dataclass(frozen=True)
@@ -114,7 +128,7 @@ def preview(path: Path, head: int = 8) -> Preview:
     if not rows:
         raise StudioError(f"{path.name} has a header but no rows.", "Export the tickets again and choose that file.")
     shown = sampled[:head]
-    return Preview(table, rows, tuple(shown), guess_columns(path.name, table.columns, sampled))
+    return Preview(table, rows, tuple(shown), tuple(sampled), guess_columns(path.name, table.columns, sampled))
 
 
 def guess_columns(name: str, columns: Sequence[str], rows: Sequence[dict[str, str]]) -> Columns:
@@ -170,6 +184,24 @@ def save_upload(ws: Workspace, name: str, content: bytes) -> Path:
     path = folder / (Path(name.replace("\\", "/")).name or "upload.csv")
     path.write_bytes(content)
     return path
+
+
+def rating_scale(found: Preview, column: str) -> Scale:
+    """The scale of a rating column, from the rows that were sampled. Raises StudioError when it holds no numbers."""
+    values = [value for row in found.sampled if (value := parse_rating(row[column])) is not None]
+    if not values:
+        raise StudioError(f"The column {column!r} holds no numbers, so it cannot be a rating.",
+                          "Choose another column, or none.")
+    low, high = min(values), max(values)
+    return Scale(low, high, max(low, 0.8 * high))
+
+
+def get(ws: Workspace, import_id: str) -> Report:
+    """Raises StudioError when there is no such import."""
+    found = next((report for report in imports(ws) if report.import_id == import_id), None)
+    if found is None:
+        raise StudioError(f"There is no import {import_id} in this workspace.", "Open Import and choose a file.")
+    return found
 
 
 def imports(ws: Workspace) -> list[Report]:

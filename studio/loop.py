@@ -51,7 +51,8 @@ def next_step(ws: Workspace) -> NextStep:
     moving = [run for run in runs.every(ws) if run.moving]
     empty = next((stage.key for stage in stages(ws) if not stage.done), None)
     if moving:
-        return NextStep(f"{moving[0].title} is running. Watch it, or go on reading meanwhile.", "Watch the run", "pages/runs.py")
+        return NextStep(f"{moving[0].title} is running. Watch it, or go on reading meanwhile.", "Watch the run",
+                        "pages/runs.py")
     if empty in ("imported", "kept"):
         return NextStep("Bring in a CSV file of tickets, or open the sample to look around.", "Import tickets",
                         "pages/import_tickets.py")

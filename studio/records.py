@@ -42,6 +42,16 @@ class Record:
     messages: Turns
     decision: Decision
 
+    @property
+    def question(self) -> str:
+        """The customer's first message."""
+        return next((turn["content"] for turn in self.messages if turn["role"] == "user"), "")
+
+    @property
+    def answer(self) -> str:
+        """The agent's last answer."""
+        return self.messages[-1]["content"]
+
 
 @dataclass(frozen=True)
 class Counts:

@@ -89,6 +89,11 @@ def start(ws: Workspace, run_id: str, model_a: str, model_b: str, who: str, limi
     return session_id
 
 
+def available(ws: Workspace, run_id: str) -> int:
+    """How many test items of the evaluation have answers to judge."""
+    return int(ws.value("select count(distinct item_id) from outputs where run_id = ?", [run_id]))
+
+
 def sessions(ws: Workspace, run_id: str | None = None) -> list[Session]:
     """Newest first."""
     found = ws.rows(
@@ -169,6 +174,15 @@ def tally(pairs: Sequence[Judged]) -> Tally:
     count = Counter(pair.winner for pair in pairs)
     return Tally(count["a"], count["b"], count["tie"], count["both_bad"],
                  verdicts.wilson(count["b"], count["a"] + count["b"]))
+
+
+def word_for(tally: Tally) -> str:
+    """What the verdicts allow one to say about the tuned model."""
+    if tally.b_share.low > 0.5:
+        return "People find the tuned model better"
+    if tally.b_share.high < 0.5:
+        return "People find the base model better"
+    return "Too few verdicts, or too close, to say which is better"
 
 
 def total(ws: Workspace) -> int:

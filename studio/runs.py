@@ -135,6 +135,21 @@ def curve(ws: Workspace, run: Run) -> tuple[list[Row], list[Row]]:
     return [e for e in ordered if e["event"] == "loss"], [e for e in ordered if e["event"] == "validation"]
 
 
+def overfitting(train: list[Row], validation: list[Row]) -> str:
+    """A sentence when validation loss has turned while training loss still falls, else nothing.
+
+    Two signs: the last validation loss is 5 % above the best, or 1.5 times the training loss of the last ten steps.
+    """
+    if len(validation) < 3 or not train:
+        return ""
+    best, last = min(row["loss"] for row in validation), validation[-1]["loss"]
+    recent = [row["loss"] for row in train[-10:]]
+    if last > 1.05 * best or last > 1.5 * sum(recent) / len(recent):
+        return ("The model begins to memorise: validation loss is rising, or far above training loss. The adapter of the "
+                "best validation loss is kept. Fewer epochs, more data or a lower rank would help.")
+    return ""
+
+
 def notes(ws: Workspace, run: Run) -> list[str]:
     """What the child had to say in words."""
     events = rundir.read_lines(ws.path(run.folder) / "events.jsonl")

