@@ -1,0 +1,108 @@
+"""`python -m pipeline RUN_DIR --workspace WS`: one run, in its own process, from its spec to its result."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipeline import rundir, specs
+from pipeline.errors import PipelineError, Stopped
+from pipeline.rundir import Child
+from pipeline.specs import EvaluateSpec, TrainSpec
+
+NICE = 10
+LOOK_AGAIN_SECONDS = 0.5
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m pipeline")
+    parser.add_argument("run_dir", type=Path)
+    parser.add_argument("--workspace", type=Path, required=True)
+    given = parser.parse_args()
+    os.nice(NICE)
+    with Child(given.run_dir) as child:
+        signal.signal(signal.SIGTERM, lambda *_: rundir.ask_to_stop(child.folder))
+        return _work(child, given.workspace)
+
+
+def _work(child: Child, workspace: Path) -> int:
+    """Run the spec; every way it can end becomes a result in words, written last."""
+    try:
+        spec = specs.read(child.folder)
+        _stay_offline(spec)
+        with _device(child, workspace):
+            data = _engine(child, spec, workspace)
+        child.finish("done", _done_words(spec, data), data=data)
+        return 0
+    except Stopped as stopped:
+        child.finish("stopped", str(stopped), "Resume goes on from there.")
+        return 0
+    except PipelineError as error:
+        print(f"failed: {error.message}", file=sys.stderr)
+        child.finish("failed", error.message, error.hint)
+    except specs.SpecError as error:
+        child.finish("failed", str(error), "Start a new run; specs are not meant to be edited.")
+    except Exception as error:
+        # The trace goes to the log; the result keeps only the kind of error, because its text may hold data.
+        traceback.print_exc()
+        out = "out of memory" in str(error).lower() or isinstance(error, MemoryError)
+        child.finish("failed", "It ran out of memory." if out else f"It broke unexpectedly ({type(error).__name__}).",
+                     "Use fewer examples a step, or a smaller base model." if out else "The end of the log says where.")
+    return 1
+
+
+def _engine(child: Child, spec: TrainSpec | EvaluateSpec, workspace: Path) -> dict[str, Any]:
+    if isinstance(spec, TrainSpec):
+        from pipeline.training import qlora
+
+        return qlora.run(child, spec, workspace)
+    from pipeline import evaluation
+
+    return evaluation.run(child, spec, workspace)
+
+
+@contextmanager
+def _device(child: Child, workspace: Path) -> Iterator[None]:
+    """One run computes at a time: wait for the others, saying so, and hold the lock until the end."""
+    path = workspace / "runs" / "device.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                child.say("queued", sentence="Waiting for another run to finish")
+                if child.stop_requested():
+                    raise Stopped("Stopped while it was waiting for another run; nothing was begun.") from None
+                time.sleep(LOOK_AGAIN_SECONDS)
+        yield
+
+
+def _stay_offline(spec: TrainSpec | EvaluateSpec) -> None:
+    """Nothing goes to a hub unless a person named a hub id; must come before transformers is imported."""
+    bases = [spec.base] if isinstance(spec, TrainSpec) else [candidate.base for candidate in spec.candidates]
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "1"
+    os.environ["TQDM_DISABLE"] = "1"  # bars redrawn into a log file are noise
+    if all(base.kind != "hub" for base in bases):
+        os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
+
+
+def _done_words(spec: TrainSpec | EvaluateSpec, data: dict[str, Any]) -> str:
+    if isinstance(spec, TrainSpec):
+        return (f"Trained: validation loss {data['first_validation_loss']:.3f} → {data['best_validation_loss']:.3f} "
+                f"in {data['steps']} steps, {data['tokens_s']:.0f} tokens/s.")
+    return f"{len(spec.candidates)} models answered {data['items']} test items; the answers are scored."
+
+
+if __name__ == "__main__":
+    sys.exit(main())
