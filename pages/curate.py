@@ -19,10 +19,9 @@ if not counted.total:
                  "Import tickets", "pages/import_tickets.py")
     st.stop()
 
-numbers = {"undecided": counted.undecided, "keep": counted.keep, "drop": counted.drop, "all": counted.total}
 with st.container(horizontal=True, vertical_alignment="bottom"):
     decision = st.segmented_control("Show", list(DECISIONS), default="undecided", required=True, key="show",
-                                    bind="query-params", format_func=lambda key: f"{DECISIONS[key]} {numbers[key]:,}")
+                                    bind="query-params", format_func=DECISIONS.__getitem__)
     tag = st.selectbox("Tag", tags, index=None, placeholder="any", width=200, disabled=not tags, key="tag",
                        bind="query-params")
     text = st.text_input("Holds the words", width=220, key="words", bind="query-params")
@@ -43,8 +42,9 @@ def in_bulk() -> None:
             st.toast(layout.plain(undone.sentence) if undone else "There is nothing of yours to undo.")
             st.rerun()
     st.dataframe([{"line": r.source_line, "decision": r.decision, "rating": r.rating, "tags": r.tags,
-                   "customer": excerpt(r.question), "agent": excerpt(r.answer), "record": r.record_id}
-                  for r in records.page(ws, chosen, SHOWN)], hide_index=True, alt="Records that match the filter")
+                   "customer": excerpt(r.question), "agent": excerpt(r.answer), "record": layout.record_address(r.record_id)}
+                  for r in records.page(ws, chosen, SHOWN)], hide_index=True,
+                 column_config={"record": layout.record_column()}, alt="Records that match the filter")
     if matching > SHOWN:
         st.caption(f"The first {SHOWN} of {matching:,} are listed; narrow the filter to see others.")
 

@@ -48,16 +48,17 @@ def show(snapshot: Snapshot) -> None:
     with st.container(horizontal=True):
         layout.go("Train on it", "pages/launch.py", {"snapshot": snapshot.snapshot_id}, primary=True)
         for name in (*(f"{split}.jsonl" for split in SPLITS), "manifest.json"):
-            st.download_button(name, snapshots.content(ws, snapshot, name), name, on_click="ignore")
+            st.download_button(name, snapshots.content(ws, snapshot, name), name, icon=":material/download:", on_click="ignore")
         if st.button("Check every byte"):
             snapshots.verify(ws, snapshot)
             st.toast("Every file is as it was frozen.", icon=":material/verified:")
     split = st.segmented_control("Lines of", SPLITS, default="train", required=True)
     items = snapshots.items(ws, snapshot, split)
     page = st.number_input("Page", 1, max(1, -(-len(items) // PAGE)), 1, width=120) if len(items) > PAGE else 1
-    st.dataframe([{"record": item.record_id, "customer": excerpt(item.messages[-2]["content"]),
+    st.dataframe([{"record": layout.record_address(item.record_id), "customer": excerpt(item.messages[-2]["content"]),
                    "agent": excerpt(item.messages[-1]["content"]), "turns": len(item.messages)}
-                  for item in items[(page - 1) * PAGE : page * PAGE]], hide_index=True, alt=f"Lines of {split}")
+                  for item in items[(page - 1) * PAGE : page * PAGE]], hide_index=True,
+                 column_config={"record": layout.record_column()}, alt=f"Lines of {split}")
 
 
 with st.expander("Freeze a new snapshot", expanded=not frozen, icon=":material/add:"), layout.guarded():

@@ -42,7 +42,8 @@ def choose(found: Preview) -> Choices:
     if columns.rating:
         scale = intake.rating_scale(found, columns.rating)
         low = st.number_input("Lowest rating to import", value=scale.suggested, min_value=scale.low,
-                              max_value=scale.high, step=1.0, width=260, help=f"Ratings in this file run from {scale.low:g} to {scale.high:g}.")
+                              max_value=scale.high, step=1.0, width=260,
+                              help=f"Ratings in this file run from {scale.low:g} to {scale.high:g}.")
         unrated = st.checkbox("Also import conversations without a rating", value=False)
     if columns.ticket:
         join = st.checkbox("Rows with the same ticket id are one conversation", value=True)

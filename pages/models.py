@@ -21,8 +21,8 @@ def one_tuned(model: Model) -> None:
         st.subheader(layout.plain(model.name), anchor=False)
         st.caption(f"Adapter on {layout.plain(model.base['name'])} · {ago(model.added_at, ws.now())}")
         st.markdown(f"Validation loss {loss(model.facts, 'first_validation_loss')} → "
-                    f"**{loss(model.facts, 'best_validation_loss')}** (best at step {model.facts.get('best_step', 'unknown')}), "
-                    f"trained in {duration(model.facts.get('seconds') or 0)}.")
+                    f"**{loss(model.facts, 'best_validation_loss')}** (best at step "
+                    f"{model.facts.get('best_step', 'unknown')}), trained in {duration(model.facts.get('seconds') or 0)}.")
         with st.container(horizontal=True):
             layout.go("Evaluate it", "pages/evaluate.py", {"model": model.model_id}, primary=True)
             layout.go("Its training run", "pages/runs.py", {"run": model.run_id or ""})

@@ -117,11 +117,10 @@ def get(ws: Workspace, record_id: str) -> Record:
     return _record(found)
 
 
-def page(ws: Workspace, chosen: Filter, limit: int, skip: int = 0) -> list[Record]:
-    """Records in the order they came in."""
-    where, values = _where(chosen)
-    found = ws.rows(f"select * exclude (position) from current_records {where} order by position limit ? offset ?",
-                    [*values, limit, skip])
+def page(ws: Workspace, chosen: Filter, limit: int, after: str = "") -> list[Record]:
+    """Records in the order they came in, those behind the record `after` where one is named."""
+    where, values = _where(chosen, after)
+    found = ws.rows(f"select * exclude (position) from current_records {where} order by position limit ?", [*values, limit])
     return [_record(row) for row in found]
 
 
@@ -233,9 +232,10 @@ def _version(ws: Workspace, record_id: str, version: int, messages: Turns, who: 
             "who": who, "batch_id": batch_id, "written_at": ws.now()}
 
 
-def _where(chosen: Filter) -> tuple[str, list[str]]:
+def _where(chosen: Filter, after: str = "") -> tuple[str, list[str]]:
     parts, values = [], []
-    for sql, value in (("decision = ?", chosen.decision), ("tags = ?", chosen.tag)):
+    behind = "position > (select r.position from records r where r.record_id = ?)"
+    for sql, value in (("decision = ?", chosen.decision), ("tags = ?", chosen.tag), (behind, after)):
         if value:
             parts.append(sql)
             values.append(value)

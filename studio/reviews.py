@@ -113,13 +113,14 @@ def get(ws: Workspace, session_id: str) -> Session:
     return found
 
 
-def waiting(ws: Workspace, session_id: str, limit: int = 30) -> list[Pair]:
-    """The next pairs without a verdict, in the order that was drawn."""
+def waiting(ws: Workspace, session_id: str, limit: int = 30, after: str = "") -> list[Pair]:
+    """The next pairs without a verdict, in the order that was drawn, those behind the pair `after` where one is named."""
     found = ws.rows(
         f"""select p.pair_id, p.item_id, p.left_is_a, oa.text as a_text, ob.text as b_text {_PAIR_OUTPUTS}
             left join ({_NEWEST}) n using (pair_id)
-            where s.session_id = ? and coalesce(n.verdict, 'undone') = 'undone' order by p.position limit ?""",
-        [session_id, limit])
+            where s.session_id = ? and coalesce(n.verdict, 'undone') = 'undone'
+              and p.position > coalesce((select a.position from review_pairs a where a.pair_id = ?), -1)
+            order by p.position limit ?""", [session_id, after, limit])
     return _pairs(ws, session_id, found)
 
 

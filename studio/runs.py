@@ -83,8 +83,7 @@ def start_evaluation(ws: Workspace, snapshot: Snapshot, candidates: list[Model],
         run_id=ws.new_id(), items_file=snapshot.file("test"), decoding=Decoding(max_new_tokens=max_new_tokens),
         candidates=tuple(Candidate(model_id=model.model_id, name=model.name, base=BaseSource(**model.base),  # type: ignore[arg-type]
                                    adapter=model.adapter) for model in candidates))
-    return _start(ws, spec, f"{' against '.join(m.name for m in reversed(candidates))} on {snapshot.name}",
-                  snapshot.snapshot_id)
+    return _start(ws, spec, f"{candidates[-1].name} against its base", snapshot.snapshot_id)
 
 
 def every(ws: Workspace, kind: Kind | None = None) -> list[Run]:
@@ -205,5 +204,5 @@ def _collect(ws: Workspace, transaction: Transaction, run: Run, ended: Result) -
 def _collect_adapter(ws: Workspace, transaction: Transaction, run: Run, data: dict[str, Any]) -> None:
     facts = {key: data.get(key) for key in ("best_validation_loss", "first_validation_loss", "last_train_loss", "steps",
                                             "seconds", "tokens_s", "left_out", "best_step")}
-    models.add_adapter(ws, transaction, run.run_id, f"Tuned: {run.title}", run.spec["base"],
+    models.add_adapter(ws, transaction, run.run_id, f"{run.title} (tuned)", run.spec["base"],
                        f"{run.folder}/{data['adapter']}", data["adapter_sha256"], facts)

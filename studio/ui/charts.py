@@ -55,8 +55,8 @@ def intervals(rows: Sequence[dict[str, Any]]) -> None:
     dots = alt.Chart(frame).mark_point(filled=True, size=90, opacity=1).encode(
         y=y, x="value:Q", color=colour, tooltip=["metric:N", alt.Tooltip("value:Q", format="+.3f"), "word:N"])
     zero = alt.Chart(pd.DataFrame([{"x": 0}])).mark_rule(strokeDash=[4, 4], color=BASE).encode(x="x:Q")
-    st.altair_chart((zero + bars + dots).properties(height=40 + 34 * len(rows), title="How much better, and how sure are we?"),
-                    width="stretch", alt="Differences of every metric with their intervals")
+    st.altair_chart((zero + bars + dots).properties(title="How much better, and how sure are we?"), width="stretch",
+                    height=130 + 34 * len(rows), alt="Differences of every metric with their intervals")
 
 
 def _winner(value: float) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 
 import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
 
 from studio import loop, runs
 from studio.errors import StudioError
@@ -42,10 +42,9 @@ def strip(stages: Sequence[Stage], here: str) -> None:
         for place, stage in enumerate(stages):
             words = f"**{stage.label} {stage.count:,}**" if stage.key == here else f"{stage.label} {stage.count:,}"
             mark = ":material/check_circle:" if stage.done else ":material/radio_button_unchecked:"
-            st.page_link(sitemap.page(stage.page_path), label=words, icon=mark,
+            arrow = "" if place == 0 else "→ "
+            st.page_link(sitemap.page(stage.page_path), label=arrow + words, icon=mark,
                          help=f"Not yet: {stage.blocked}." if stage.blocked and not stage.done else None)
-            if place < len(stages) - 1:
-                st.markdown("→", width="content")
     blocked = next((stage for stage in stages if stage.blocked and not stage.done), None)
     if blocked is not None and here == blocked.key:
         st.caption(f":material/block: Nothing can be {blocked.label} yet: {blocked.blocked}.")
@@ -149,11 +148,6 @@ def log(ws: Workspace, run: Run) -> None:
         st.code(runs.log_tail(ws, run) or "The log is empty.", language=None, wrap_lines=True)
 
 
-def when(then: datetime, now: datetime) -> str:
-    """A relative time with the exact one on hover, as Markdown."""
-    return f":gray[{ago(then, now)}]"
-
-
 def live_run(ws: Workspace, run_id: str, draw: Callable[[Run], None]) -> None:
     """Draw a run as it stands now, again and again while it moves; when it ends its result is collected at once."""
     first = runs.get(ws, run_id)
@@ -174,11 +168,21 @@ def place(options: Sequence[str], wanted: str | None) -> int | None:
 
 
 def run_line(ws: Workspace, run: Run) -> None:
-    """One run on one line: its state, its name as a link, when it began."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        state_badge(run)
-        link(plain(run.title), "pages/runs.py", {"run": run.run_id})
-        st.caption(ago(run.started_at, ws.now()), width="content")
+    """One run in short: its state and when it began, its name as a link."""
+    with st.container(gap="xxsmall"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            state_badge(run)
+            st.caption(f"{run.kind} · {ago(run.started_at, ws.now())}", width="content")
+        link(plain(excerpt(run.title, 42)), "pages/runs.py", {"run": run.run_id})
+
+
+def record_address(record_id: str) -> str:
+    """The address of one record, for link columns of tables."""
+    return f"/curate?record={record_id}"
+
+
+def record_column() -> ColumnConfig:
+    return st.column_config.LinkColumn("record", display_text=r"record=(.*)", help="Open the record")
 
 
 def one_record(ws: Workspace, record: Record) -> None:

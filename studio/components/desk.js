@@ -1,0 +1,408 @@
+// The desk: a queue of cards under the keys. A press paints the next card at once and goes to the outbox; Python stores it
+// and acknowledges it by its id. Each unacknowledged press also lies in localStorage, so a reload, a crash of the studio or
+// a lost connection lose nothing. Text from data only ever enters the page through textContent.
+
+const LOW = 10; // fewer cards than this ahead: ask for more
+const PATIENCE = 5000; // ms without an acknowledgement before saying so and sending again
+
+const ACTIONS = {
+  record: [
+    { do: "keep", key: "k", label: "Keep", help: "Keep this record" },
+    { do: "drop", key: "d", label: "Drop", help: "Drop this record: it stays here but is never frozen" },
+    { do: "skip", key: "s", label: "Skip", help: "Go on without deciding", also: ["ArrowRight"] },
+    { do: "back", key: "b", label: "Back", help: "Go back one card", also: ["ArrowLeft"] },
+    { do: "edit", key: "e", label: "Edit", help: "Edit the wording (Ctrl+Enter saves, Esc leaves it)" },
+    { do: "undo", key: "u", label: "Undo", help: "Take back your newest act" },
+  ],
+  pair: [
+    { do: "left", key: "1", label: "Answer 1 is better", help: "Answer 1 is better", also: ["ArrowLeft"] },
+    { do: "right", key: "2", label: "Answer 2 is better", help: "Answer 2 is better", also: ["ArrowRight"] },
+    { do: "tie", key: "t", label: "Tie", help: "Both are equally good" },
+    { do: "both_bad", key: "b", label: "Both bad", help: "Neither could be sent" },
+    { do: "note", key: "m", label: "Note", help: "Write a note that goes with your next verdict on this pair" },
+    { do: "skip", key: "s", label: "Skip", help: "Come back to it later" },
+    { do: "undo", key: "u", label: "Undo", help: "Take back your newest verdict" },
+  ],
+};
+const DECIDES = { record: ["keep", "drop"], pair: ["left", "right", "tie", "both_bad"] };
+const WORDS = { keep: "Kept", drop: "Dropped", undecided: "Undecided" };
+const ROLES = { system: "System prompt", user: "Customer", assistant: "Agent" };
+
+function make(tag, className, text) {
+  const found = document.createElement(tag);
+  if (className) found.className = className;
+  if (text !== undefined) found.textContent = text;
+  return found;
+}
+
+function newId() {
+  // crypto.randomUUID needs a secure context; 127.0.0.1 is one, a bare host name on a local network is not.
+  const bytes = crypto.getRandomValues(new Uint8Array(12));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+class Desk {
+  constructor(root, data) {
+    this.root = root;
+    this.mode = data.mode;
+    this.store = `tunewright:${data.store}:`;
+    this.cards = [];
+    this.seen = new Set();
+    this.at = 0;
+    this.notes = {};
+    this.drafts = null; // texts being edited, by turn
+    this.outbox = this.stored();
+    this.order = this.outbox.length ? Math.max(...this.outbox.map((press) => press.order)) : 0;
+    this.waitingFor = null; // ids on their way
+    this.sends = 0;
+    this.asked = "";
+    this.said = "";
+    this.build();
+    this.onKey = (event) => this.key(event);
+    document.addEventListener("keydown", this.onKey);
+    this.timer = setInterval(() => this.patience(), 1000);
+  }
+
+  // --- the outbox ---------------------------------------------------------------------------------------------------
+  stored() {
+    const found = [];
+    try {
+      for (let i = 0; i < localStorage.length; i++) {
+        const name = localStorage.key(i);
+        if (name.startsWith(this.store)) found.push(JSON.parse(localStorage.getItem(name)));
+      }
+    } catch { /* private windows can forbid it: the outbox then lives as long as the page */ }
+    return found.sort((a, b) => a.order - b.order);
+  }
+
+  remember(press) {
+    try { localStorage.setItem(this.store + press.id, JSON.stringify(press)); } catch { /* see stored() */ }
+  }
+
+  forget(id) {
+    try { localStorage.removeItem(this.store + id); } catch { /* see stored() */ }
+  }
+
+  press(verb, extra) {
+    const press = { id: newId(), order: ++this.order, do: verb, ...extra };
+    this.outbox.push(press);
+    this.remember(press);
+    this.flush();
+  }
+
+  flush() {
+    if (this.waitingFor || !this.outbox.length || !this.set) return;
+    this.waitingFor = { since: performance.now() };
+    this.set("outbox", { n: ++this.sends, presses: this.outbox.slice() });
+  }
+
+  patience() {
+    if (this.waitingFor && performance.now() - this.waitingFor.since > PATIENCE) {
+      this.waitingFor = null;
+      this.late = true;
+      this.flush();
+      this.paintSaved();
+    }
+  }
+
+  // --- what Python says ---------------------------------------------------------------------------------------------
+  hear(data, set) {
+    this.set = set;
+    this.numbers = data.numbers;
+    this.more = data.more;
+    if (this.session === undefined && data.asked !== "") this.again(); // drawn anew where Python still holds an old place
+    if (data.session !== this.session) { // the studio was restarted, or this is the first word
+      this.session = data.session;
+      this.waitingFor = null;
+    }
+    const before = this.outbox.length;
+    const gone = new Set(data.acked);
+    for (const id of gone) this.forget(id);
+    this.outbox = this.outbox.filter((press) => !gone.has(press.id));
+    if (before !== this.outbox.length) { this.waitingFor = null; this.late = false; }
+    for (const card of data.fresh) this.renew(card);
+    if (data.reply !== this.reply) {
+      this.reply = data.reply;
+      if (data.said) this.said = data.said;
+      if (data.front) this.front(data.front);
+    }
+    if (data.asked === this.asked) this.append(data.cards);
+    this.paint();
+    this.flush();
+    this.want();
+  }
+
+  append(cards) {
+    for (const card of cards) {
+      if (this.seen.has(card.id)) continue;
+      this.seen.add(card.id);
+      this.cards.push(card);
+    }
+  }
+
+  renew(card) {
+    const place = this.cards.findIndex((one) => one.id === card.id);
+    if (place >= 0) this.cards[place] = card;
+    else { this.seen.add(card.id); this.cards.splice(this.at, 0, card); }
+  }
+
+  front(id) {
+    const place = this.cards.findIndex((one) => one.id === id);
+    if (place >= 0) this.at = place;
+  }
+
+  want() {
+    const last = this.cards.length ? this.cards[this.cards.length - 1].id : "";
+    if (this.more && this.cards.length - this.at < LOW && this.asked !== last) {
+      this.asked = last;
+      this.set("want", last);
+    }
+  }
+
+  // --- acts ---------------------------------------------------------------------------------------------------------
+  get card() { return this.cards[this.at]; }
+
+  act(verb) {
+    const card = this.card;
+    if (verb === "help") return this.toggleHelp();
+    if (verb === "undo") { this.said = "Taking back…"; this.press("undo", {}); return this.paint(); }
+    if (verb === "again") return this.again();
+    if (verb === "back") { this.at = Math.max(0, this.at - 1); return this.show(); }
+    if (!card) return;
+    if (verb === "edit") return this.edit();
+    if (verb === "note") return this.noteField.focus();
+    if (DECIDES[this.mode].includes(verb)) this.decide(card, verb);
+    this.at += 1;
+    this.show();
+    this.want();
+  }
+
+  decide(card, verb) {
+    const extra = { card: card.id, was: card.decision };
+    if (this.mode === "pair") { extra.note = this.noteField.value; this.notes[card.id] = ""; }
+    card.decision = verb;
+    this.said = "";
+    this.press(verb, extra);
+  }
+
+  again() {
+    this.cards = [];
+    this.seen.clear();
+    this.at = 0;
+    this.asked = "";
+    this.set("want", { again: newId() }); // a value of its own, so that Python hears it every time
+  }
+
+  edit() {
+    this.drafts = this.card.messages.map((turn) => turn.content);
+    this.paint();
+    const fields = this.body.querySelectorAll("textarea");
+    if (fields.length) fields[fields.length - 1].focus();
+  }
+
+  saveEdit() {
+    const card = this.card;
+    const messages = card.messages.map((turn, place) => ({ role: turn.role, content: this.drafts[place] }));
+    this.drafts = null;
+    if (messages.some((turn, place) => turn.content !== card.messages[place].content)) {
+      card.messages = messages;
+      this.press("edit", { card: card.id, messages });
+    }
+    this.show();
+  }
+
+  leaveEdit() { this.drafts = null; this.show(); }
+
+  show() {
+    this.paint();
+    this.frame.focus({ preventScroll: true }); // the keys stay here, and a screen reader reads the new card
+  }
+
+  key(event) {
+    const target = event.composedPath()[0];
+    const typing = target && (/^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) || target.isContentEditable);
+    if (this.drafts && event.key === "Escape") { event.preventDefault(); return this.leaveEdit(); }
+    if (this.drafts && event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); return this.saveEdit(); }
+    if (typing && target === this.noteField && (event.key === "Escape" || (event.key === "Enter" && (event.ctrlKey || event.metaKey)))) {
+      event.preventDefault();
+      return this.frame.focus({ preventScroll: true });
+    }
+    if (typing || this.drafts || event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.defaultPrevented) return;
+    // Buttons and tabs of the page take their own Space, Enter and arrows; letters and digits are the desk's.
+    const inside = event.composedPath().includes(this.frame) || target === document.body;
+    if (event.key === "?") { event.preventDefault(); return this.toggleHelp(); }
+    const action = ACTIONS[this.mode].find((one) => one.key === event.key.toLowerCase() || (inside && one.also?.includes(event.key)));
+    if (action) { event.preventDefault(); this.act(action.do); }
+  }
+
+  // --- painting -----------------------------------------------------------------------------------------------------
+  build() {
+    this.frame = make("section", "desk");
+    this.frame.tabIndex = -1;
+    this.frame.setAttribute("aria-label", this.mode === "pair" ? "Pair to judge" : "Record to decide on");
+    this.top = make("div", "top");
+    this.progress = make("span", "progress");
+    this.progress.dataset.testid = "desk-progress";
+    this.progress.setAttribute("aria-live", "polite");
+    this.saved = make("span", "saved");
+    this.saved.dataset.testid = "desk-saved";
+    this.saved.setAttribute("role", "status");
+    this.top.append(this.progress, this.saved);
+    this.words = make("p", "words");
+    this.words.setAttribute("role", "alert");
+    this.words.dataset.testid = "desk-words";
+    this.body = make("div", "body");
+    this.body.dataset.testid = "desk-card";
+    this.noteField = make("textarea", "note");
+    this.noteField.rows = 2;
+    this.noteField.maxLength = 4000;
+    this.noteField.dataset.testid = "desk-note";
+    this.noteField.setAttribute("aria-label", "Note on this pair");
+    this.noteField.placeholder = "Note, goes with your verdict (Esc: back to the keys)";
+    this.noteField.addEventListener("input", () => { if (this.card) this.notes[this.card.id] = this.noteField.value; });
+    this.bar = make("div", "bar");
+    this.bar.setAttribute("role", "toolbar");
+    for (const action of [...ACTIONS[this.mode], { do: "help", key: "?", label: "Keys", help: "Show all keys" }]) this.bar.append(this.button(action));
+    this.help = make("div", "help");
+    this.help.hidden = true;
+    this.help.append(...this.helpLines());
+    this.frame.append(this.top, this.words, this.body);
+    if (this.mode === "pair") this.frame.append(this.noteField);
+    this.frame.append(this.bar, this.help);
+    this.root.append(this.frame);
+  }
+
+  button(action) {
+    const found = make("button", `act act-${action.do}`);
+    found.type = "button";
+    found.title = action.help;
+    found.dataset.testid = `desk-${action.do.replace("_", "-")}`;
+    found.append(make("kbd", "", action.key.toUpperCase()), make("span", "", action.label));
+    found.addEventListener("click", () => this.act(action.do));
+    return found;
+  }
+
+  helpLines() {
+    return [...ACTIONS[this.mode], { key: "?", help: "Show or hide this" }].map((action) => {
+      const line = make("div", "line");
+      const also = (action.also || []).map((key) => key.replace("ArrowLeft", "←").replace("ArrowRight", "→"));
+      line.append(make("kbd", "", [action.key.toUpperCase(), ...also].join(" or ")), make("span", "", action.help));
+      return line;
+    });
+  }
+
+  toggleHelp() { this.help.hidden = !this.help.hidden; }
+
+  paint() {
+    this.progress.textContent = this.progressWords();
+    this.words.textContent = this.said;
+    this.words.hidden = !this.said;
+    this.paintSaved();
+    this.body.replaceChildren(...(this.card ? this.cardParts(this.card) : this.endParts()));
+    if (this.mode === "pair") {
+      this.noteField.hidden = !this.card;
+      if (this.root.activeElement !== this.noteField) this.noteField.value = (this.card && this.notes[this.card.id]) || "";
+    }
+    for (const button of this.bar.children) {
+      const verb = button.dataset.testid.slice(5).replace("-", "_");
+      button.disabled = !!this.drafts || (!this.card && !["undo", "back", "help"].includes(verb));
+    }
+  }
+
+  paintSaved() {
+    const waiting = this.outbox.length;
+    this.saved.textContent = !waiting ? "Saved" : this.late
+      ? `${waiting} not saved yet: the studio does not answer. They are kept in this browser and sent again.` : `${waiting} unsaved`;
+    this.saved.className = `saved ${waiting ? "waiting" : ""} ${this.late && waiting ? "late" : ""}`;
+  }
+
+  progressWords() {
+    const count = { ...this.numbers };
+    for (const press of this.outbox) {
+      if (this.mode === "pair" && DECIDES.pair.includes(press.do)) count.done = Math.min(count.items, count.done + 1);
+      if (this.mode === "record" && DECIDES.record.includes(press.do)) { count[press.was] -= 1; count[press.do] += 1; }
+    }
+    return this.mode === "pair" ? `${count.done} of ${count.items} judged`
+      : `${count.keep.toLocaleString("en")} kept · ${count.drop.toLocaleString("en")} dropped · ${count.undecided.toLocaleString("en")} undecided`;
+  }
+
+  endParts() {
+    const box = make("div", "end");
+    if (!this.cards.length && this.more) return [make("div", "end", "Loading…")];
+    const pair = this.mode === "pair";
+    const left = pair && this.numbers.items - this.numbers.done - this.outbox.filter((press) => DECIDES.pair.includes(press.do)).length;
+    box.append(make("strong", "", pair ? (left > 0 ? "End of the pairs; some were skipped" : "Every pair is judged")
+      : this.cards.length ? "End of the list" : "No record matches this filter"));
+    box.append(make("p", "", pair ? (left > 0 ? `${left} still wait for a verdict.` : "End the session below to see whose answers they were.")
+      : this.cards.length ? "Everything that matches the filter was shown." : "Choose another filter above."));
+    if (this.cards.length && (!pair || left > 0)) box.append(this.button({ do: "again", key: "↺", label: "From the top", help: "Start again from the top" }));
+    return [box];
+  }
+
+  cardParts(card) { return this.mode === "pair" ? this.pairParts(card) : this.recordParts(card); }
+
+  recordParts(card) {
+    const facts = make("div", "facts");
+    facts.append(make("span", `mark ${card.decision}`, WORDS[card.decision]));
+    for (const fact of card.facts) facts.append(make("span", "", fact));
+    return [facts, ...card.messages.map((turn, place) => this.turn(turn, place)), ...(this.drafts ? [this.editBar()] : [])];
+  }
+
+  turn(turn, place, name) {
+    const box = make("div", `turn ${turn.role}`);
+    box.append(make("div", "who", name || ROLES[turn.role]));
+    if (this.drafts) {
+      const field = make("textarea");
+      field.value = this.drafts[place];
+      field.rows = Math.min(16, Math.max(2, Math.ceil(field.value.length / 70) + field.value.split("\n").length - 1));
+      field.setAttribute("aria-label", `${ROLES[turn.role]}, turn ${place + 1}`);
+      field.dataset.testid = `desk-field-${place}`;
+      field.addEventListener("input", () => { this.drafts[place] = field.value; });
+      box.append(field);
+    } else box.append(make("div", "said", turn.content));
+    return box;
+  }
+
+  editBar() {
+    const bar = make("div", "editbar");
+    const save = make("button", "act primary", "Save wording (Ctrl+Enter)");
+    const leave = make("button", "act", "Leave it as it was (Esc)");
+    save.type = leave.type = "button";
+    save.dataset.testid = "desk-save-edit";
+    save.addEventListener("click", () => this.saveEdit());
+    leave.addEventListener("click", () => this.leaveEdit());
+    bar.append(save, leave);
+    return bar;
+  }
+
+  pairParts(card) {
+    const asked = card.question.filter((turn) => turn.role !== "system").map((turn, place) => this.turn(turn, place));
+    const sides = make("div", "sides");
+    for (const [name, text] of [["Answer 1", card.left], ["Answer 2", card.right]]) {
+      const side = make("div", "turn side");
+      side.append(make("div", "who", name), make("div", "said", text || "(empty answer)"));
+      sides.append(side);
+    }
+    const more = make("details");
+    more.append(make("summary", "", "Reference answer"), make("div", "said", card.reference));
+    return [...asked, sides, more];
+  }
+
+  leave() {
+    document.removeEventListener("keydown", this.onKey);
+    clearInterval(this.timer);
+    this.frame.remove();
+  }
+}
+
+const desks = new WeakMap();
+
+export default function (component) {
+  const { data, parentElement, setStateValue } = component;
+  if (!desks.has(parentElement)) desks.set(parentElement, new Desk(parentElement, data));
+  desks.get(parentElement).hear(data, setStateValue);
+  return () => {
+    desks.get(parentElement)?.leave();
+    desks.delete(parentElement);
+  };
+}

@@ -1,0 +1,146 @@
+"""The desk in Python: it hands out cards, stores presses through the nouns, and acknowledges them by their ids.
+
+Presses carry ids made in the browser, and the nouns take an id only once; so a press that is sent again after a crash is
+stored once. Refusals go back as words with the card as it really is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from studio import records, reviews
+from studio.errors import StudioError
+from studio.records import Filter, Record
+from studio.reviews import Pair
+from studio.ui import layout
+from studio.workspace import Workspace
+
+HERE = Path(__file__).resolve().parent
+WINDOW = 30
+Card = dict[str, Any]
+Press = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What one desk needs from the nouns. `apply` stores a press and returns (words to show, id of a card to bring back)."""
+
+    mode: str
+    key: str
+    store: str
+    window: Callable[[str], list[Card]]
+    card: Callable[[str], Card]
+    numbers: Callable[[], dict[str, int]]
+    apply: Callable[[Press], tuple[str, str]]
+
+
+def curate(ws: Workspace, chosen: Filter, who: str) -> None:
+    """Records that match the filter, one by one: keep, drop, edit, undo, by mouse or key."""
+    def apply(press: Press) -> tuple[str, str]:
+        if press["do"] == "undo":
+            undone = records.undo(ws, who, press["id"])
+            return (undone.sentence, undone.record_id) if undone else ("There is nothing of yours to undo.", "")
+        if press["do"] == "edit":
+            records.edit(ws, press["card"], press["messages"], who, press["id"])
+        elif press["do"] in ("keep", "drop"):
+            records.decide(ws, [press["card"]], press["do"], who, press["id"])
+        return "", ""
+
+    _mount(Desk(
+        "record", f"desk-{_digest(chosen)}", f"{_digest(str(ws.root))}:curate:{_digest(who)}",
+        window=lambda after: [_record_card(r) for r in records.page(ws, chosen, WINDOW, after=after)],
+        card=lambda card_id: _record_card(records.get(ws, card_id)),
+        numbers=lambda: {key: asdict(records.counts(ws))[key] for key in ("keep", "drop", "undecided")},
+        apply=apply))
+
+
+def review(ws: Workspace, session_id: str, who: str) -> None:
+    """The session's pairs without a verdict, blind: the browser gets texts and an opaque id, nothing else."""
+    def apply(press: Press) -> tuple[str, str]:
+        if press["do"] == "undo":
+            pair_id = reviews.undo(ws, session_id, who, press["id"])
+            return ("Taken back; here it is again.", pair_id) if pair_id else ("There is nothing of yours to undo.", "")
+        reviews.judge(ws, session_id, press["card"], press["do"], press.get("note", ""), who, press["id"])
+        return "", ""
+
+    def numbers() -> dict[str, int]:
+        session = reviews.get(ws, session_id)
+        return {"done": session.done, "items": session.items}
+
+    _mount(Desk(
+        "pair", f"desk-{session_id}", f"{_digest(str(ws.root))}:{session_id}:{_digest(who)}",
+        window=lambda after: [_pair_card(pair) for pair in reviews.waiting(ws, session_id, WINDOW, after=after)],
+        card=lambda card_id: _pair_card(reviews.pair(ws, session_id, card_id)), numbers=numbers, apply=apply))
+
+
+def _mount(desk: Desk) -> None:
+    """Draw the desk as a fragment: a press reruns this much and no more of the page."""
+    def part() -> None:
+        with layout.guarded():
+            _draw(desk)
+
+    st.fragment(part)()
+
+
+def _draw(desk: Desk) -> None:
+    memory = f"{desk.key}-reply"
+    st.session_state.setdefault(memory, {"session": uuid.uuid4().hex, "reply": 0, "acked": [], "fresh": [], "said": "",
+                                         "front": ""})
+
+    def heard() -> None:
+        st.session_state[memory] = _answer(desk, st.session_state[memory], st.session_state[desk.key]["outbox"]["presses"])
+
+    wanted = dict(st.session_state.get(desk.key) or {}).get("want", "")
+    after = wanted if isinstance(wanted, str) else ""
+    cards = desk.window(after)
+    data = {"mode": desk.mode, "store": desk.store, "cards": cards, "asked": after, "more": len(cards) == WINDOW,
+            "numbers": desk.numbers(), **st.session_state[memory]}
+    component = st.components.v2.component("tunewright_desk", css=_text("desk.css"), js=_text("desk.js"))
+    component(key=desk.key, data=data, default={"outbox": {"n": 0, "presses": []}, "want": ""}, on_outbox_change=heard,
+              on_want_change=lambda: None)
+
+
+def _answer(desk: Desk, before: dict[str, Any], presses: list[Press]) -> dict[str, Any]:
+    """Store presses in their order; say which are stored or refused, and which cards changed under the browser."""
+    said, front, touched = "", "", []
+    for press in presses:
+        try:
+            words, back = desk.apply(press)
+        except StudioError as error:  # the only place beside the router: a refused press must not lose the others
+            words, back = f"Not stored: {error}", str(press.get("card", ""))
+        if words:
+            said, front = words, back
+        if back:
+            touched.append(back)
+    return {"session": before["session"], "reply": before["reply"] + 1, "acked": [press["id"] for press in presses],
+            "fresh": [desk.card(card_id) for card_id in dict.fromkeys(touched)], "said": said, "front": front}
+
+
+def _record_card(record: Record) -> Card:
+    facts = [f"line {record.source_line}"]
+    facts += [f"rated {record.rating:g}"] if record.rating is not None else []
+    facts += [record.tags] if record.tags else []
+    facts += [f"wording {record.version}"] if record.version > 1 else []
+    return {"id": record.record_id, "messages": record.messages, "decision": record.decision, "facts": facts}
+
+
+def _pair_card(pair: Pair) -> Card:
+    return {"id": pair.pair_id, "question": pair.question, "left": pair.left, "right": pair.right,
+            "reference": pair.reference, "decision": "undecided"}
+
+
+def _digest(value: Filter | str) -> str:
+    text = value if isinstance(value, str) else json.dumps(asdict(value))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _text(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
