@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import rundir, specs
-from pipeline.errors import PipelineError, Stopped
+from pipeline.errors import PipelineError, Stopped, is_out_of_memory
 from pipeline.rundir import Child
 from pipeline.specs import EvaluateSpec, TrainSpec
 
@@ -54,7 +54,7 @@ def _work(child: Child, workspace: Path) -> int:
     except Exception as error:
         # The trace goes to the log; the result keeps only the kind of error, because its text may hold data.
         traceback.print_exc()
-        out = "out of memory" in str(error).lower() or isinstance(error, MemoryError)
+        out = is_out_of_memory(error)
         child.finish("failed", "It ran out of memory." if out else f"It broke unexpectedly ({type(error).__name__}).",
                      "Use fewer examples a step, or a smaller base model." if out else "The end of the log says where.")
     return 1

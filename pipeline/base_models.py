@@ -70,7 +70,11 @@ def load_tokenizer(folder: Path) -> Any:
     """The tokenizer, padding with a token of its own. Raises PipelineError when it has no chat template."""
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise PipelineError(f"The tokenizer in {folder} cannot be read ({type(error).__name__}).",
+                            "Save the model's tokenizer into the same folder, or choose another base model.") from None
     if not tokenizer.chat_template:
         raise PipelineError("This model has no chat template, so it is not clear how it should read a conversation.",
                             "Choose the instruction-tuned (chat) version of the model.")
@@ -83,8 +87,13 @@ def _checked(folder: Path) -> Path:
     if not (folder / "config.json").is_file() or not list(folder.glob("*.safetensors")):
         raise PipelineError(f"{folder} is not a model's folder with config.json and .safetensors weights.",
                             "Choose the folder that a model was saved to; other weight formats can run code when opened.")
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    if "auto_map" in config and config.get("model_type") is None:
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except ValueError:
+        raise PipelineError(f"The config.json in {folder} is not JSON.", "Save or fetch the model again.") from None
+    if config.get("model_type") not in CONFIG_MAPPING_NAMES:
         raise PipelineError("This model needs code of its own to run, which is not run here.", "Choose another base model.")
     return folder
 
@@ -116,7 +125,11 @@ def _convert(path: Path, folder: Path) -> None:
 
     if not path.is_file():
         raise PipelineError(f"The GGUF file {path} is gone.", "Put it back, or choose another base model.")
-    loaded = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
+    try:
+        loaded = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
+    except (OSError, ValueError) as error:
+        raise PipelineError(f"The GGUF file {path.name} cannot be converted ({type(error).__name__}).",
+                            "Use the model's own .safetensors folder instead.") from None
     settings = {key: value for key, value in loaded.config.to_dict().items() if key != "quantization_config"}
     clean = AutoModelForCausalLM.from_config(type(loaded.config).from_dict(settings))
     clean.load_state_dict(loaded.state_dict())

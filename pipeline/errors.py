@@ -12,5 +12,11 @@ class PipelineError(Exception):
         self.hint = hint
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """torch says it in three ways: MemoryError, the accelerator's own class, a plain RuntimeError of the CPU's allocator."""
+    words = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in words or "can't allocate memory" in words
+
+
 class Stopped(Exception):
     """A person asked the run to stop; what it has was saved."""

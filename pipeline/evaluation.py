@@ -61,7 +61,7 @@ def _score(items: list[Example], outputs: list[dict[str, Any]]) -> tuple[list[di
     newest = {(row["model_id"], row["item_id"]): row["text"] for row in outputs if row["item_id"] in references}
     rows = []
     for (model_id, item_id), text in newest.items():
-        named = ({"expected": metrics.normal(references[item_id]), "predicted": metrics.to_label(text)} if labels
+        named = ({"expected": metrics.normal(references[item_id]), "predicted": metrics.to_label(text, labels)} if labels
                  else {"expected": None, "predicted": None})
         rows.append({"model_id": model_id, "item_id": item_id} | metrics.score(references[item_id], text) | named)
     return rows, labels

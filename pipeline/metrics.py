@@ -8,6 +8,7 @@ from typing import Any
 
 ROUGE = ("rouge1", "rouge2", "rougeL")
 MAX_LABEL_WORDS = 4
+NO_LABEL = "(none)"
 
 
 @cache
@@ -36,10 +37,15 @@ def labels_of(references: Sequence[str]) -> tuple[str, ...] | None:
     return tuple(distinct) if short and repeated else None
 
 
-def to_label(answer: str) -> str:
-    """The label a model's answer says: its first line, normalised. What is no known label stays a wrong one."""
+def to_label(answer: str, labels: Sequence[str]) -> str:
+    """The label that a model's answer says: its first line, normalised, or NO_LABEL where that is none of the labels.
+
+    Only one word for all that is no label: macro-F1 takes its mean over the labels that were said, so every other wording
+    of a model that rambles would count as one more class that it got wrong.
+    """
     lines = answer.strip().splitlines()
-    return normal(lines[0]) if lines else ""
+    said = normal(lines[0]) if lines else ""
+    return said if said in labels else NO_LABEL
 
 
 def classify(expected: Sequence[str], predicted: Sequence[str]) -> dict[str, float]:

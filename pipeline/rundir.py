@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import time
 from collections.abc import Callable
@@ -152,7 +153,7 @@ class Child:
         self.clock = clock
         self.attempt = launched(folder)[0]
         self._lock: int | None = None
-        self._status_written = 0.0
+        self._status_written = -math.inf
         self._phase = ""
         self._phase_began = 0.0
         self._phase_first = 0
@@ -184,7 +185,7 @@ class Child:
         """Write status.json, at most once a second within a phase; rate and end come from the progress in this phase."""
         now = self.clock()
         if phase != self._phase:
-            self._phase, self._phase_began, self._phase_first, self._status_written = phase, now, done, 0.0
+            self._phase, self._phase_began, self._phase_first, self._status_written = phase, now, done, -math.inf
         if now - self._status_written < 1.0 and done != total:
             return
         self._status_written = now

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from pipeline.errors import PipelineError
@@ -37,16 +38,35 @@ def encode(tokenizer: Any, example_id: str, messages: Sequence[Turn]) -> Encoded
              if turn["role"] == "assistant" and turn.get("weight", 1) != 0]
     if not spans:
         raise PipelineError("An example has no answer to learn from (every assistant turn has weight 0).")
-    found = tokenizer(whole[: spans[-1][1]] if messages[-1].get("weight", 1) != 0 else whole, add_special_tokens=False,
-                      return_offsets_mapping=True)
-    learned = tuple(any(begin <= left and right <= end and right > left for begin, end in spans)
-                    for left, right in found["offset_mapping"])
-    return Encoded(example_id, tuple(found["input_ids"]), learned)
+    ids, learned = _tokens(tokenizer, whole[: spans[-1][1]] if messages[-1].get("weight", 1) != 0 else whole, spans)
+    return Encoded(example_id, tuple(ids), tuple(learned))
 
 
 def prompt_ids(tokenizer: Any, messages: Sequence[Turn]) -> list[int]:
     """Tokens of a question, ready for the model to answer."""
     text = _text(tokenizer, _plain(messages), answer_next=True)
+    return _ids(tokenizer, text)
+
+
+def _tokens(tokenizer: Any, text: str, spans: list[tuple[int, int]]) -> tuple[list[int], list[bool]]:
+    """Tokens of the text and which of them are learned.
+
+    The tokens of a question must be just those that the model is given when it answers. Mostly they begin the tokens of the
+    whole text; where a token would reach over a border (an answer that begins with white space), the text is cut there.
+    """
+    ids = _ids(tokenizer, text)
+    borders = [place for span in spans for place in span]
+    before = [_ids(tokenizer, text[:place]) for place in borders]
+    if all(ids[: len(part)] == part for part in before):
+        cuts = [len(part) for part in before]
+        return ids, [sum(cut <= place for cut in cuts) % 2 == 1 for place in range(len(ids))]
+    edges = [0, *borders, len(text)]
+    parts = [_ids(tokenizer, text[left:right]) for left, right in pairwise(edges)]
+    return ([token for part in parts for token in part],
+            [number % 2 == 1 for number, part in enumerate(parts) for _ in part])
+
+
+def _ids(tokenizer: Any, text: str) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
@@ -55,7 +75,13 @@ def _plain(messages: Sequence[Turn]) -> list[dict[str, str]]:
 
 
 def _text(tokenizer: Any, messages: Sequence[dict[str, str]], answer_next: bool = False) -> str:
-    return str(tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=answer_next))
+    from jinja2 import TemplateError
+
+    try:
+        return str(tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=answer_next))
+    except TemplateError:
+        raise PipelineError("This model's chat template refuses a conversation of the snapshot; some take no system turn, "
+                            "others only turns that alternate.", "Choose a base model with a plain chat template.") from None
 
 
 def _span(tokenizer: Any, messages: list[dict[str, str]], place: int, whole: str) -> tuple[int, int]:

@@ -240,8 +240,8 @@ def _where(chosen: Filter, after: str = "") -> tuple[str, list[str]]:
             parts.append(sql)
             values.append(value)
     if chosen.text.strip():
-        parts.append("contains(lower(messages), lower(?))")
-        values.append(json.dumps(chosen.text.strip(), ensure_ascii=False)[1:-1])
+        parts.append("contains(lower(array_to_string(json_extract_string(messages, '$[*].content'), chr(10))), lower(?))")
+        values.append(chosen.text.strip())
     return ("where " + " and ".join(parts) if parts else ""), values
 
 

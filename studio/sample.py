@@ -63,8 +63,8 @@ def write_sample(path: Path, seed: int = 7) -> SampleFacts:
     dice = random.Random(seed)
     tickets = [_ticket(dice, number) for number in range(PLAIN_TICKETS)]
     twins = [_twin(dice, tickets[dice.randrange(len(tickets))], PLAIN_TICKETS + number) for number in range(TWINS)]
-    threads = {ticket.ticket_id for ticket in tickets if ticket.rating is not None and ticket.rating >= 3}
-    threaded = set(sorted(threads, key=lambda _: dice.random())[:THREADS])
+    liked = [ticket.ticket_id for ticket in tickets if ticket.rating is not None and ticket.rating >= 3]
+    threaded = set(sorted(liked, key=lambda _: dice.random())[:THREADS])
     rows = [row for ticket in tickets + twins for row in _rows(dice, ticket, ticket.ticket_id in threaded)]
     bad = _bad_rows()
     for place, row in zip(range(25, 25 + 53 * len(bad), 53), bad, strict=True):

@@ -37,8 +37,22 @@ class Studio:
         environment = os.environ | {"STUDIO_WORKSPACE": str(self.workspace), "PYTHONPATH": str(ROOT)}
         self.log = (self.workspace.parent / "studio.log").open("ab")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", str(self.script), "--server.port", str(self.port),
-             "--server.headless", "true"], cwd=ROOT, env=environment, stdout=self.log, stderr=subprocess.STDOUT)
+            [
+                sys.executable,
+                "-m",
+                "streamlit",
+                "run",
+                str(self.script),
+                "--server.port",
+                str(self.port),
+                "--server.headless",
+                "true",
+            ],
+            cwd=ROOT,
+            env=environment,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+        )
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
@@ -77,12 +91,15 @@ def chromium() -> Iterator[Browser]:
 def settled(page: Page, seconds: float = 60) -> Page:
     """Wait until Streamlit has drawn the page and rests."""
     page.wait_for_selector('[data-testid="stApp"]', timeout=seconds * 1000)
-    page.wait_for_function("""() => {
+    page.wait_for_function(
+        """() => {
         const app = document.querySelector('[data-testid="stApp"]');
         return app && app.getAttribute('data-test-script-state') !== 'running'
             && !document.querySelector('[data-testid="stSkeleton"], [data-stale="true"]')
             && document.querySelector('h1');
-    }""", timeout=seconds * 1000)
+    }""",
+        timeout=seconds * 1000,
+    )
     page.wait_for_timeout(250)
     return page
 

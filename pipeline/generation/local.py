@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from pipeline import base_models, template
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, is_out_of_memory
 from pipeline.examples import Example
 from pipeline.specs import Decoding
 from pipeline.training import quantised
@@ -49,7 +49,9 @@ class LocalModel:
             part = prompts[start : start + size]
             try:
                 found = self._batch([ids for ids, _ in part], decoding.max_new_tokens)
-            except (MemoryError, torch.OutOfMemoryError):
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
                 if size == 1:
                     raise PipelineError("One question alone does not fit into memory.",
                                         "Use a machine with more memory, or a smaller base model.") from None
@@ -112,7 +114,8 @@ def dequantise(model: nn.Module) -> None:
     for parent in list(model.modules()):
         for name, layer in list(parent.named_children()):
             if isinstance(layer, bnb.nn.Linear4bit):
-                weight = bnb.functional.dequantize_4bit(layer.weight.data, layer.weight.quant_state).float()
+                packed: Any = layer.weight
+                weight = bnb.functional.dequantize_4bit(packed.data, packed.quant_state).float()
                 plain = nn.Linear(layer.in_features, layer.out_features, bias=layer.bias is not None, dtype=torch.float32)
                 plain.weight = nn.Parameter(weight, requires_grad=False)
                 if layer.bias is not None:

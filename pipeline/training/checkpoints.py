@@ -22,7 +22,10 @@ KEEP = 2
 
 @dataclass(frozen=True)
 class Place:
-    """Where training stands after `step` optimizer steps. Losses are nats a token; `seconds` were spent computing."""
+    """Where training stands after `step` optimizer steps, `validated_step` being the last one with a validation loss.
+
+    Losses are nats a token; `seconds` were spent computing, in the precision `compute` ("bfloat16" or "float32").
+    """
 
     step: int
     tokens: int
@@ -32,6 +35,8 @@ class Place:
     best_validation_loss: float
     best_step: int
     last_train_loss: float
+    validated_step: int
+    compute: str
 
 
 def save(run_dir: Path, place: Place, parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> None:

@@ -61,7 +61,9 @@ class Trainer:
         where = quantised.device()
         torch.set_num_threads(os.cpu_count() or 1)
         child.say("loading", sentence="Loading the base model in 4 bits")
-        dtype = quantised.compute_dtype(where)
+        self.found = checkpoints.newest(child.folder)
+        # A resumed run goes on in the precision it began with: timing again could choose the other one.
+        dtype = getattr(torch, self.found[1].compute) if self.found else quantised.compute_dtype(where)
         self.model = quantised.add_adapter(quantised.load_base(folder, dtype, where), spec.rank, spec.seed)
         self.forward = quantised.Forward(self.model, dtype, where)
         self.parameters = quantised.trained(self.model)
@@ -71,35 +73,36 @@ class Trainer:
         self.per_epoch = -(-len(train) // spec.batch_size)
         self.steps = self.per_epoch * spec.epochs
         self.evaluate_every = max(1, self.per_epoch // spec.evaluations_per_epoch)
-        self.place = Place(0, 0, 0, 0.0, math.nan, math.inf, 0, math.nan)
-        self._saved = time.monotonic()
-        child.event("note", sentence=f"Computing in {str(dtype).removeprefix('torch.')} on {where.type}, "
+        self.place = Place(step=0, tokens=0, learned_tokens=0, seconds=0.0, first_validation_loss=math.nan,
+                           best_validation_loss=math.inf, best_step=0, last_train_loss=math.nan, validated_step=-1,
+                           compute=str(dtype).removeprefix("torch."))
+        self._saved: Place | None = None
+        self._saved_at = time.monotonic()
+        child.event("note", sentence=f"Computing in {self.place.compute} on {where.type}, "
                     f"{sum(p.numel() for p in self.parameters.values()):,} trained parameters.")
 
     def train(self) -> None:
         """From the newest checkpoint, or from the start, to the last step."""
-        found = checkpoints.newest(self.child.folder)
         quantised.check(self.forward, data.collate(self.examples[:2], self.pad_id))
-        if found:
-            checkpoints.restore(found[0], self.parameters, self.optimizer)
-            self.place = found[1]
+        if self.found:
+            checkpoints.restore(self.found[0], self.parameters, self.optimizer)
+            self.place = self._saved = self.found[1]
             self.child.event("note", sentence=f"Resumed from step {self.place.step}.")
-        else:
-            self._validate(0)
-            self._checkpoint()
         batches: list[list[int]] = []
-        for step in range(self.place.step, self.steps):
+        while True:
+            step = self.place.step
+            if self._validation_is_due(step):
+                self._validate(step)
+                self._checkpoint()
+            elif time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
+                self._checkpoint()
+            if step == self.steps:
+                return
+            self._stop_if_asked()
             epoch, at = divmod(step, self.per_epoch)
             if at == 0 or not batches:
                 batches = data.order(self.lengths, self.spec.batch_size, self.spec.seed, epoch)
-            self._stop_if_asked()
             self._step(step, batches[at])
-            done = step + 1
-            if done % self.evaluate_every == 0 or done == self.steps:
-                self._validate(done)
-                self._checkpoint()
-            elif time.monotonic() - self._saved > CHECKPOINT_SECONDS:
-                self._checkpoint()
 
     def finish(self, tokenizer: Any, left_out: int, base_fingerprint: str) -> dict[str, Any]:
         """Save the adapter of the best validation loss as `adapter/` and say what was measured."""
@@ -136,21 +139,28 @@ class Trainer:
                          grad_norm=norm, tokens_s=batch.tokens / seconds, tokens=batch.tokens)
         self.child.say("training", step + 1, self.steps, "steps", f"Training, loss {value:.3f}")
 
+    def _validation_is_due(self, step: int) -> bool:
+        """At the start, a few times an epoch, and at the end; not again where a resumed run has it already."""
+        return self.place.validated_step != step and (step % self.evaluate_every == 0 or step == self.steps)
+
     def _validate(self, step: int) -> None:
-        loss = quantised.mean_loss(self.forward, self.validation)
+        self.child.say("training", step, self.steps, "steps", "Measuring the validation loss")
+        loss = quantised.mean_loss(self.forward, self.validation, self._stop_if_asked)
         if not math.isfinite(loss):
             raise PipelineError(f"The validation loss became {loss} at step {step}: training ran away.",
                                 "Start again with a lower learning rate (a half, or a tenth).")
         self.child.event("validation", step=step, epoch=round(step / self.per_epoch, 4), loss=loss)
         first = loss if step == 0 else self.place.first_validation_loss
-        self.place = replace(self.place, first_validation_loss=first)
+        self.place = replace(self.place, first_validation_loss=first, validated_step=step)
         if loss < self.place.best_validation_loss:
             self.place = replace(self.place, best_validation_loss=loss, best_step=step)
 
     def _checkpoint(self) -> None:
-        checkpoints.save(self.child.folder, self.place, self.parameters, self.optimizer)
-        self.child.event("checkpoint", step=self.place.step)
-        self._saved = time.monotonic()
+        """Save, unless just this was saved: replacing a whole checkpoint by its equal would only put it at risk."""
+        if self.place != self._saved:
+            checkpoints.save(self.child.folder, self.place, self.parameters, self.optimizer)
+            self.child.event("checkpoint", step=self.place.step)
+        self._saved, self._saved_at = self.place, time.monotonic()
 
     def _stop_if_asked(self) -> None:
         if self.child.stop_requested():

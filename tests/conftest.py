@@ -1,0 +1,77 @@
+"""Fixtures of real parts: a workspace in a temporary folder, the shared real data, the starter model made ready once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline import base_models
+from pipeline.specs import BaseSource
+from studio import workspace as folders
+from studio.models import STARTER_NAME
+from studio.workspace import Workspace
+
+ROOT = Path(__file__).resolve().parent.parent
+STARTER = BaseSource(kind="starter", name=STARTER_NAME)
+
+
+def lacking(what: str) -> None:
+    """Skip for a tool that is not here; where TUNEWRIGHT_STRICT is set, fail instead."""
+    if os.environ.get("TUNEWRIGHT_STRICT"):
+        pytest.fail(f"TUNEWRIGHT_STRICT is set and this is missing: {what}")
+    pytest.skip(f"missing: {what}")
+
+
+@pytest.fixture
+def ws(tmp_path: Path) -> Iterator[Workspace]:
+    """An empty workspace, closed at the end."""
+    found = Workspace(tmp_path / "ws")
+    yield found
+    found.close()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_open() -> Iterator[None]:
+    yield
+    folders.close_all()
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real tickets beside the project."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        lacking("the real data in ../shared/data")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def starter_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose models/ holds the starter, converted once for all tests (20 s)."""
+    home = tmp_path_factory.mktemp("starter")
+    base_models.prepare(STARTER, home, lambda sentence: None)
+    return home
+
+
+@pytest.fixture
+def with_starter(tmp_path: Path, starter_home: Path) -> Path:
+    """A folder for a workspace where the starter is ready already."""
+    home = tmp_path / "ws"
+    home.mkdir()
+    shutil.copytree(starter_home / "models", home / "models", copy_function=os.link)
+    return home
+
+
+@pytest.fixture(scope="session")
+def chromium_here() -> str:
+    """The path of a Chromium."""
+    from tests.install_browser import find
+
+    path = find()
+    if path is None:
+        lacking("a Chromium for the browser tests")
+    return str(path)

@@ -1,0 +1,134 @@
+"""The house's rules: who may import whom, how large things get, what a page may hold."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+HEAVY = {"torch", "transformers", "peft", "bitsandbytes", "sklearn", "rouge_score", "accelerate", "safetensors"}
+LIGHT_PIPELINE = (
+    "specs",
+    "rundir",
+    "launch",
+    "examples",
+    "errors",
+    "template",
+    "metrics",
+    "base_models",
+    "evaluation",
+    "__main__",
+)
+
+
+def sources(*folders: str) -> list[Path]:
+    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def imported(path: Path, top_only: bool = False) -> set[str]:
+    tree = ast.parse(path.read_text())
+    nodes: Iterator[ast.AST] = iter(tree.body) if top_only else ast.walk(tree)
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def tops(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imported(path)}
+
+
+@pytest.mark.parametrize("path", sources("pages"), ids=lambda path: path.name)
+def test_pages_import_streamlit_and_studio_only(path: Path) -> None:
+    assert tops(path) <= {"streamlit", "studio", "pathlib"}
+
+
+@pytest.mark.parametrize("path", sources("pages"), ids=lambda path: path.name)
+def test_a_page_has_no_sql_session_state_try_or_file_access_and_stays_short(path: Path) -> None:
+    text = path.read_text()
+    calls = {
+        node.func.attr
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    }
+    trys = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Try)]
+    assert (
+        "session_state" in text,
+        trys,
+        calls & {"rows", "row", "value", "execute", "open", "read_text", "read_bytes"},
+        len(text.splitlines()) <= 120,
+    ) == (False, [], set(), True)
+
+
+@pytest.mark.parametrize("path", sources("studio"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_studio_never_imports_what_trains_or_scores(path: Path) -> None:
+    assert not tops(path) & HEAVY
+
+
+@pytest.mark.parametrize("path", sources("studio"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_ui_components_and_app_import_streamlit(path: Path) -> None:
+    allowed = path.parent.name in ("ui", "components") or path.name == "app.py"
+    assert allowed or "streamlit" not in tops(path)
+
+
+def test_only_workspace_imports_duckdb() -> None:
+    assert [path.name for path in sources("studio", "pages", "pipeline") if "duckdb" in tops(path)] == ["workspace.py"]
+
+
+def test_runs_is_the_only_door_to_the_pipeline() -> None:
+    assert [path.name for path in sources("studio", "pages") if "pipeline" in tops(path)] == ["runs.py"]
+
+
+@pytest.mark.parametrize("path", sources("pipeline"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_pipeline_imports_neither_studio_nor_streamlit_nor_duckdb(path: Path) -> None:
+    assert not tops(path) & {"studio", "streamlit", "duckdb"}
+
+
+@pytest.mark.parametrize("name", LIGHT_PIPELINE)
+def test_light_pipeline_modules_import_nothing_heavy_at_their_top(name: str) -> None:
+    top = {module.split(".")[0] for module in imported(ROOT / "pipeline" / f"{name}.py", top_only=True)}
+    assert not top & HEAVY
+
+
+@pytest.mark.parametrize("path", sources("studio", "pipeline", "pages"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_functions_stay_under_sixty_lines_and_files_under_four_hundred(path: Path) -> None:
+    long = [
+        node.name
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= 60
+    ]
+    assert (long, len(path.read_text().splitlines()) <= 400) == ([], True)
+
+
+@pytest.mark.parametrize("path", sources("studio", "pipeline", "pages"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_nobody_unpickles_or_trusts_remote_code(path: Path) -> None:
+    text = path.read_text()
+    assert not tops(path) & {"pickle", "dill", "joblib"} and "trust_remote_code=True" not in text and "torch.load" not in text
+
+
+def test_the_app_and_its_nouns_load_without_torch_and_in_silence() -> None:
+    code = (
+        "import sys, studio.cli, studio.loop, studio.reviews, studio.ui.layout, studio.components.desk, studio.ui.charts;"
+        f"print(sorted(set(sys.modules) & {HEAVY!r}))"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+
+
+def test_nothing_is_fetched_from_elsewhere_by_what_the_browser_gets() -> None:
+    texts = [path.read_text() for pattern in ("*.js", "*.css", "*.svg") for path in (ROOT / "studio").rglob(pattern)]
+    assert not [text for text in texts if "http://" in text.replace("http://www.w3.org/2000/svg", "") or "https://" in text]
+
+
+def test_the_desk_never_writes_markup_from_data() -> None:
+    text = (ROOT / "studio" / "components" / "desk.js").read_text()
+    assert not [word for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "eval(") if word in text]

@@ -1,0 +1,161 @@
+"""One process, one file, nothing acknowledged is ever lost."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from studio import records
+from studio.errors import StudioError
+from studio.records import Filter
+from studio.workspace import Workspace
+from tests.conftest import ROOT
+from tests.tickets import import_forty
+
+HOLDER = """
+import sys, time, pathlib
+from studio.workspace import Workspace
+ws = Workspace(pathlib.Path(sys.argv[1]))
+print('open', flush=True)
+time.sleep(60)
+"""
+DECIDER = """
+import sys, pathlib
+from studio import records
+from studio.records import Filter
+from studio.workspace import Workspace
+ws = Workspace(pathlib.Path(sys.argv[1]))
+for n in range(10_000):
+    for record in records.page(ws, Filter(), 40):
+        press = f"{sys.argv[2]}-{n}-{record.record_id}"
+        records.decide(ws, [record.record_id], ("keep", "drop")[n % 2], "ann", batch_id=press)
+        print(press, flush=True)
+"""
+
+
+def child(code: str, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", code, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def presses(ws: Workspace) -> set[str]:
+    return {row["batch_id"] for row in ws.rows("select batch_id from decisions")}
+
+
+def test_a_second_process_gets_one_clear_sentence(tmp_path: Path) -> None:
+    holder = child(HOLDER, str(tmp_path / "ws"))
+    assert holder.stdout is not None and holder.stdout.readline() == "open\n"
+    try:
+        with pytest.raises(StudioError, match="already has the workspace"):
+            Workspace(tmp_path / "ws")
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+def test_a_workspace_that_was_killed_opens_again(tmp_path: Path) -> None:
+    holder = child(HOLDER, str(tmp_path / "ws"))
+    assert holder.stdout is not None and holder.stdout.readline() == "open\n"
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    Workspace(tmp_path / "ws").close()
+
+
+def test_kill_9_in_the_middle_of_deciding_loses_no_acknowledged_press(tmp_path: Path) -> None:
+    ws = Workspace(tmp_path / "ws")
+    import_forty(ws)
+    ws.close()
+    acknowledged: set[str] = set()
+    for attempt in range(4):
+        process = child(DECIDER, str(tmp_path / "ws"), str(attempt))
+        assert process.stdout is not None
+        acknowledged |= {process.stdout.readline().strip() for _ in range(15 + 10 * attempt)}
+        process.send_signal(signal.SIGKILL)
+        acknowledged |= {line.strip() for line in process.stdout if line.endswith("\n")}
+        process.wait()
+    ws = Workspace(tmp_path / "ws")
+    missing = acknowledged - presses(ws)
+    ws.close()
+    assert (missing, len(acknowledged) >= 100) == (set(), True)
+
+
+def test_decisions_that_the_database_lost_come_back_from_the_journal(tmp_path: Path) -> None:
+    ws = Workspace(tmp_path / "ws")
+    import_forty(ws)
+    records.decide(ws, [record.record_id for record in records.page(ws, Filter(), 5)], "drop", "ann", batch_id="b")
+    ws.close()
+    database = duckdb.connect(str(tmp_path / "ws" / "studio.duckdb"))
+    for table in ("decisions", "curation_batches", "journaled"):
+        database.execute(f"delete from {table}")
+    database.close()
+    ws = Workspace(tmp_path / "ws")
+    found = records.counts(ws).drop, bool(ws.warnings)
+    ws.close()
+    assert found == (5, True)
+
+
+def test_a_write_that_breaks_leaves_nothing_behind(ws: Workspace) -> None:
+    import_forty(ws)
+    with pytest.raises(ZeroDivisionError), ws.transaction() as transaction:
+        transaction.decided(
+            "curation_batches", [{"batch_id": "b", "seq": 0, "who": "ann", "what": "x", "undoes": None, "said_at": ws.now()}]
+        )
+        raise ZeroDivisionError
+    assert (ws.value("select count(*) from curation_batches"), ws.root.joinpath("journal.jsonl").exists()) == (0, False)
+
+
+def test_each_migration_is_recorded(ws: Workspace) -> None:
+    assert ws.rows("select number, name from migrations") == [{"number": 1, "name": "first tables"}]
+
+
+def test_a_workspace_of_a_newer_version_is_refused_in_words(tmp_path: Path) -> None:
+    Workspace(tmp_path / "ws").close()
+    database = duckdb.connect(str(tmp_path / "ws" / "studio.duckdb"))
+    database.execute("insert into migrations values (99, 'later', now()::timestamp)")
+    database.close()
+    with pytest.raises(StudioError, match="newer Tunewright"):
+        Workspace(tmp_path / "ws")
+
+
+def test_a_file_that_is_no_database_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "ws").mkdir()
+    (tmp_path / "ws" / "studio.duckdb").write_bytes(b"this is not a database at all" * 400)
+    with pytest.raises(StudioError) as caught:
+        Workspace(tmp_path / "ws")
+    assert caught.value.hint
+
+
+def test_a_damaged_journal_is_said_aloud_and_set_aside(tmp_path: Path) -> None:
+    ws = Workspace(tmp_path / "ws")
+    import_forty(ws)
+    ids = [record.record_id for record in records.page(ws, Filter(), 3)]
+    for record_id in ids:
+        records.decide(ws, [record_id], "keep", "ann")
+    ws.close()
+    path = tmp_path / "ws" / "journal.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    lines[2] = lines[2].replace('"keep"', '"drop"')
+    path.write_text("".join(lines))
+    ws = Workspace(tmp_path / "ws")
+    found = ["damaged at line 3" in warning for warning in ws.warnings], records.counts(ws).keep
+    ws.close()
+    assert found == ([True], 3)
+
+
+def test_a_journal_line_cut_short_by_a_crash_is_taken_off(tmp_path: Path) -> None:
+    ws = Workspace(tmp_path / "ws")
+    import_forty(ws)
+    records.decide(ws, [records.page(ws, Filter(), 1)[0].record_id], "keep", "ann")
+    ws.close()
+    path = tmp_path / "ws" / "journal.jsonl"
+    whole = path.read_text()
+    path.write_text(whole + json.dumps({"n": 3})[:5])
+    ws = Workspace(tmp_path / "ws")
+    found = path.read_text(), ws.warnings
+    ws.close()
+    assert found == (whole, [])
