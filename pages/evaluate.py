@@ -55,6 +55,8 @@ def verdict(run: Run) -> None:
     st.subheader(f"{scores.NAMES[first.metric]}: {first.word}", anchor=False)
     st.markdown(f"Base **{interval(*first.a.parts)}**, tuned **{interval(*first.b.parts)}**, difference "
                 f"**{signed(*first.difference.parts)}** on {count(first.items, 'test item')}.")
+    if first.items < scores.MIN_ITEMS:
+        st.caption(f"Fewer than {scores.MIN_ITEMS} test items cannot carry a verdict, whatever they say.")
     st.caption(f"Base: {layout.plain(base_name)}. Tuned: {layout.plain(best_name)}.")
     st.dataframe([{"metric": scores.NAMES[c.metric], "base": interval(*c.a.parts, 3), "tuned": interval(*c.b.parts, 3),
                    "difference": signed(*c.difference.parts, 3), "verdict": c.word} for c in compared],

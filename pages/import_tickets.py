@@ -14,13 +14,16 @@ ROLES = {"message": "Customer message", "answer": "Agent's answer", "rating": "R
 ws = session.workspace()
 layout.header(ws, "Import", "Bring in tickets from a CSV file. Nothing is changed until you press Import.", "imported")
 
+earlier = intake.imports(ws)
 upload, server, sample = st.tabs(["Upload a file", "A file on this machine", "The sample"])
-uploaded = upload.file_uploader("CSV file", type=["csv", "tsv", "txt"], help="Up to 500 MB. It stays on this machine.")
+uploaded = upload.file_uploader("CSV file", type=["csv", "tsv", "txt"], key=f"upload-{len(earlier)}",
+                                help="Up to 500 MB. It stays on this machine.")
 typed = server.text_input("Path of the file", placeholder="/data/tickets.csv", key="path", bind="query-params")
 with sample:
     st.markdown("About 650 made-up tickets with ratings, threads, near-twins and a few bad rows.")
     if st.button("Import the sample"):
         st.query_params["import"] = intake.import_sample(ws).import_id
+        st.rerun()
 
 path = intake.save_upload(ws, uploaded.name, uploaded.getvalue()) if uploaded else Path(typed) if typed else None
 
@@ -58,8 +61,8 @@ def preview(file: Path) -> None:
     choices = choose(found)
     st.dataframe(found.head, hide_index=True, row_height=44, alt="The first rows of the file")
     if st.button(f"Import {count(found.rows, 'row')}", type="primary"):
-        st.query_params["import"] = intake.import_file(ws, file, file.name, choices).import_id
-        st.query_params.pop("path", None)
+        st.query_params.from_dict({"import": intake.import_file(ws, file, file.name, choices).import_id})
+        st.rerun()
 
 
 def outcome(import_id: str) -> None:
@@ -83,7 +86,6 @@ if "import" in st.query_params:
     if st.button("Import another file"):
         st.query_params.clear()
         st.rerun()
-earlier = intake.imports(ws)
 if earlier:
     st.subheader("Imports so far", anchor=False)
     st.dataframe([{"file": r.source_name, "rows": r.rows_in, "imported": r.rows_imported, "filtered": r.rows_filtered,

@@ -31,7 +31,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
                "solution", "category", "label", "intent"),
     "rating": ("satisfaction_score", "satisfaction score", "customer satisfaction rating", "rating", "csat", "score",
                "stars", "feedback"),
-    "ticket": ("ticket_id", "ticket id", "ticketid", "conversation_id", "thread_id", "case_id", "id"),
+    "ticket": ("ticket_id", "ticket id", "ticketid", "ticket", "conversation_id", "thread_id", "case_id", "id"),
     "tags": ("tags", "tag", "intent", "topic", "category", "ticket type", "type"),
 }
 

@@ -137,13 +137,15 @@ def curve(ws: Workspace, run: Run) -> tuple[list[Row], list[Row]]:
 def overfitting(train: list[Row], validation: list[Row]) -> str:
     """A sentence when validation loss has turned while training loss still falls, else nothing.
 
-    Two signs: the last validation loss is 5 % above the best, or 1.5 times the training loss of the last ten steps.
+    Two signs: the last validation loss is well above the best (by 5 % and 0.02 nats), or 1.5 times the training loss of the
+    last ten steps (and 0.1 nats above it).
     """
     if len(validation) < 3 or not train:
         return ""
     best, last = min(row["loss"] for row in validation), validation[-1]["loss"]
     recent = [row["loss"] for row in train[-10:]]
-    if last > 1.05 * best or last > 1.5 * sum(recent) / len(recent):
+    training = sum(recent) / len(recent)
+    if last > max(1.05 * best, best + 0.02) or last > max(1.5 * training, training + 0.1):
         return ("The model begins to memorise: validation loss is rising, or far above training loss. The adapter of the "
                 "best validation loss is kept. Fewer epochs, more data or a lower rank would help.")
     return ""

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from studio import snapshots, verdicts
 from studio.errors import StudioError
 from studio.records import Turns
-from studio.verdicts import Comparison
+from studio.verdicts import MIN_ITEMS, Comparison
 from studio.workspace import Row, Transaction, Workspace
 
+__all__ = ["MIN_ITEMS", "NAMES", "TEXT_METRICS", "ItemScore", "add", "compare", "cut_answers", "items", "metrics",
+           "questions"]
 TEXT_METRICS = ("rougeL", "rouge1", "rouge2", "exact_match")
 NAMES = {"rougeL": "ROUGE-L", "rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "exact_match": "Exact match",
          "accuracy": "Accuracy", "macro_f1": "Macro-F1"}

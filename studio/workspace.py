@@ -205,7 +205,8 @@ def _take(root: Path) -> FileLock:
 
 
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:
-    settings = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false", "threads": "2"}
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": "false", "autoload_known_extensions": "false", "threads": "2"}
     try:
         return duckdb.connect(str(path), config=settings)
     except duckdb.Error as error:

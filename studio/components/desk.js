@@ -256,7 +256,7 @@ class Desk {
     this.noteField = make("textarea", "note");
     this.noteField.rows = 2;
     this.noteField.maxLength = 4000;
-    this.noteField.dataset.testid = "desk-note";
+    this.noteField.dataset.testid = "desk-note-field";
     this.noteField.setAttribute("aria-label", "Note on this pair");
     this.noteField.placeholder = "Note, goes with your verdict (Esc: back to the keys)";
     this.noteField.addEventListener("input", () => { if (this.card) this.notes[this.card.id] = this.noteField.value; });

@@ -26,7 +26,7 @@ def losses(train: Sequence[dict[str, Any]], validation: Sequence[dict[str, Any]]
         tooltip=["of:N", "step:Q", alt.Tooltip("loss:Q", format=".4f")])
     thin = base.transform_filter("datum.of == 'training'").mark_line(strokeWidth=1.4)
     thick = base.transform_filter("datum.of == 'validation'").mark_line(strokeWidth=2.4, point=alt.OverlayMarkDef(size=55))
-    st.altair_chart((thin + thick).properties(height=HEIGHT, title="Is the loss still falling?"), width="stretch",
+    st.altair_chart((thin + thick).properties(title="Is the loss still falling?"), width="stretch", height=HEIGHT,
                     alt="Training and validation loss by optimizer step")
 
 
@@ -39,8 +39,8 @@ def differences(values: Sequence[float], metric: str) -> None:
         y=alt.Y("difference:Q", title=f"{metric}, tuned minus base"),
         color=alt.Color("who:N", scale=colours, title=None, legend=alt.Legend(orient="top")),
         tooltip=["item:O", alt.Tooltip("difference:Q", format="+.3f"), "who:N"])
-    st.altair_chart(chart.properties(height=HEIGHT, title="On which test items did the tuned model win?"),
-                    width="stretch", alt=f"Difference in {metric} for every test item, sorted")
+    st.altair_chart(chart.properties(title="On which test items did the tuned model win?"),
+                    width="stretch", height=HEIGHT, alt=f"Difference in {metric} for every test item, sorted")
 
 
 def intervals(rows: Sequence[dict[str, Any]]) -> None:

@@ -1,0 +1,114 @@
+"""Evaluation with the real starter: answers are kept when the child is killed, and an adapter that does nothing changes nothing."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rouge_score import rouge_scorer
+
+from pipeline import base_models, evaluation, metrics, rundir
+from pipeline.examples import Example
+from pipeline.rundir import Result
+from pipeline.specs import Candidate, Decoding, EvaluateSpec
+from tests import children
+from tests.conftest import STARTER
+
+ITEMS = [
+    (f"i{n}", f"Where is my {thing}?", f"Your {thing} is on its way.")
+    for n, thing in enumerate(("tent", "new red jacket", "lamp", "stove", "pair of boots"))
+]
+
+
+def save_adapter_that_does_nothing(home: Path) -> str:
+    """LoRA begins with B = 0; returns its path in the workspace."""
+    import torch
+
+    from pipeline.training import quantised
+
+    base = quantised.load_base(base_models.prepare(STARTER, home, print), torch.float32, torch.device("cpu"))
+    quantised.add_adapter(base, 4, seed=1).save_pretrained(home / "empty-adapter", save_embedding_layers=False)
+    return "empty-adapter"
+
+
+@pytest.fixture(scope="module")
+def killed_and_resumed(starter_home: Path) -> tuple[Path, list[dict[str, Any]], Result]:
+    """An evaluation of the base and of the base with an empty adapter: its folder, what was there at the kill, its end."""
+    children.write_examples(starter_home / "items.jsonl", ITEMS)
+    spec = EvaluateSpec(
+        run_id="evaluated",
+        items_file="items.jsonl",
+        decoding=Decoding(max_new_tokens=12, batch_size=2),
+        candidates=(
+            Candidate(model_id="base", name="Base", base=STARTER),
+            Candidate(model_id="same", name="Same", base=STARTER, adapter=save_adapter_that_does_nothing(starter_home)),
+        ),
+    )
+    folder = children.prepared(starter_home, spec)
+    child = children.begin_to_kill(folder, starter_home)
+    children.wait_until(lambda: len(rundir.read_lines(folder / "outputs.jsonl")) >= 2, folder)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    with (folder / "outputs.jsonl").open("a") as file:
+        file.write('{"model_id": "base", "item_id": "i4", "te')
+    before = rundir.read_lines(folder / "outputs.jsonl")
+    return folder, before, children.finished(folder, starter_home)
+
+
+@pytest.mark.slow
+def test_answers_that_were_there_are_kept_and_none_is_given_twice(
+    killed_and_resumed: tuple[Path, list[dict[str, Any]], Result],
+) -> None:
+    folder, before, ended = killed_and_resumed
+    outputs = rundir.read_lines(folder / "outputs.jsonl")
+    pairs = [(row["model_id"], row["item_id"]) for row in outputs]
+    assert ended.outcome == "done", ended
+    assert 2 <= len(before) < len(outputs) == 10 and outputs[: len(before)] == before
+    assert set(pairs) == {(model, item) for model in ("base", "same") for item, _, _ in ITEMS}
+
+
+@pytest.mark.slow
+def test_an_adapter_that_does_nothing_answers_as_its_base(
+    killed_and_resumed: tuple[Path, list[dict[str, Any]], Result],
+) -> None:
+    outputs = rundir.read_lines(killed_and_resumed[0] / "outputs.jsonl")
+    said = {model: {row["item_id"]: row["text"] for row in outputs if row["model_id"] == model} for model in ("base", "same")}
+    assert said["base"] == said["same"] and all(said["base"].values())
+
+
+@pytest.mark.slow
+def test_every_answer_is_scored_against_its_own_reference(
+    killed_and_resumed: tuple[Path, list[dict[str, Any]], Result],
+) -> None:
+    folder, _, ended = killed_and_resumed
+    texts = {(row["model_id"], row["item_id"]): row["text"] for row in rundir.read_lines(folder / "outputs.jsonl")}
+    judge = rouge_scorer.RougeScorer(["rougeL"], use_stemmer=False)
+    wanted = {
+        (model, item): judge.score(reference, texts[model, item])["rougeL"].fmeasure
+        for model in ("base", "same")
+        for item, _, reference in ITEMS
+    }
+    scored = rundir.read_lines(folder / "scores.jsonl")
+    assert {(row["model_id"], row["item_id"]): row["rougeL"] for row in scored} == wanted
+    assert ended.data["metrics"]["base"]["rougeL"] == pytest.approx(sum(list(wanted.values())[:5]) / 5)
+
+
+@pytest.mark.slow
+def test_an_answer_at_the_token_limit_says_so(killed_and_resumed: tuple[Path, list[dict[str, Any]], Result]) -> None:
+    outputs = rundir.read_lines(killed_and_resumed[0] / "outputs.jsonl")
+    assert all(row["new_tokens"] <= 12 and (row["finish"] == "stop" or row["new_tokens"] == 12) for row in outputs)
+    assert any(row["finish"] == "length" for row in outputs)
+
+
+def test_what_is_no_label_counts_as_one_wrong_label_and_not_as_many() -> None:
+    items = [Example(f"i{n}", ({"role": "assistant", "content": ("Billing", "Login")[n % 2]},)) for n in range(6)]
+    outputs = [
+        {"model_id": "m", "item_id": f"i{n}", "text": text}
+        for n, text in enumerate(("billing.", "Login\nbecause", "Well, I think", "As an assistant", "Billing", "Sure, here"))
+    ]
+    rows, labels = evaluation._score(items, outputs)
+    said = [row["predicted"] for row in rows]
+    assert labels == ("billing", "login")
+    assert said == ["billing", "login", metrics.NO_LABEL, metrics.NO_LABEL, "billing", metrics.NO_LABEL]

@@ -1,0 +1,201 @@
+"""Training, with the real starter in real child processes: it learns, survives being killed, and stops when asked."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from pipeline import base_models, rundir, template
+from pipeline.errors import PipelineError, is_out_of_memory
+from pipeline.rundir import Result
+from pipeline.specs import TrainSpec
+from tests import children
+from tests.conftest import STARTER, lacking
+
+THINGS = ("jacket", "tent", "boots", "lamp", "stove", "bottle", "fleece", "poles", "backpack", "hammock", "rope", "gloves")
+ANSWER = "Ahoy! Your {thing} sails on Friday. Fair winds, the Harbour crew."
+STEPS = 24
+
+
+@pytest.fixture(scope="module")
+def workspace(starter_home: Path) -> Path:
+    """The starter, twelve tickets answered in one odd style, one that is too long, and four to validate on."""
+    tickets = [(f"t{n}", f"Where is my {thing}?", ANSWER.format(thing=thing)) for n, thing in enumerate(THINGS)]
+    too_long = ("long", "Where is it? " * 60, ANSWER.format(thing="parcel"))
+    others = [(f"v{n}", f"Where is my {thing}?", ANSWER.format(thing=thing)) for n, thing in enumerate(("map", "axe", "cup"))]
+    children.write_examples(starter_home / "train.jsonl", [*tickets, too_long])
+    children.write_examples(starter_home / "validation.jsonl", others)
+    return starter_home
+
+
+def spec(run_id: str) -> TrainSpec:
+    """24 steps of 2 examples, with a validation every 3."""
+    return TrainSpec(
+        run_id=run_id,
+        base=STARTER,
+        train_file="train.jsonl",
+        validation_file="validation.jsonl",
+        epochs=4,
+        batch_size=2,
+        learning_rate=5e-4,
+        rank=8,
+        max_tokens=128,
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(workspace: Path) -> tuple[Path, Result]:
+    """One run from start to end without interruption."""
+    folder = children.prepared(workspace, spec("whole"))
+    return folder, children.finished(folder, workspace)
+
+
+def losses(folder: Path) -> dict[tuple[str, float], float]:
+    """Every loss by kind and step, as a chart shows them: the newest where a resumed run took a step again."""
+    return {
+        (kind, row["step"]): row["loss"] for kind in ("loss", "validation") for row in children.events(folder, kind)
+    }
+
+
+@pytest.mark.slow
+def test_training_lowers_the_loss_on_tickets_it_has_not_seen(trained: tuple[Path, Result]) -> None:
+    data = trained[1].data
+    assert data["best_validation_loss"] < data["first_validation_loss"] - 1.0, trained[1]
+
+
+@pytest.mark.slow
+def test_training_goes_on_learning_after_an_evaluation_pass(trained: tuple[Path, Result]) -> None:
+    found = [row["loss"] for row in children.events(trained[0], "validation")]
+    assert len(found) == 1 + STEPS // 3 and found[-1] < found[1] - 0.3
+
+
+@pytest.mark.slow
+def test_the_result_counts_what_was_done_and_what_was_left_out(trained: tuple[Path, Result]) -> None:
+    folder, ended = trained
+    counted = {key: ended.data[key] for key in ("adapter", "epochs", "steps", "left_out", "tokens")}
+    tokens = sum(int(row["tokens"]) for row in children.events(folder, "loss"))
+    assert counted == {"adapter": "adapter", "epochs": 4, "steps": STEPS, "left_out": 1, "tokens": tokens}
+
+
+@pytest.mark.slow
+def test_what_a_run_leaves_holds_no_pickle_and_no_path_of_this_machine(trained: tuple[Path, Result]) -> None:
+    folder, _ = trained
+    kinds = {path.suffix for place in ("adapter", "checkpoints") for path in (folder / place).rglob("*") if path.is_file()}
+    config = json.loads((folder / "adapter" / "adapter_config.json").read_text())
+    assert kinds <= {".safetensors", ".json", ".jinja", ".md", ".txt"}
+    assert config["base_model_name_or_path"] == STARTER.name and str(folder.parent.parent) not in json.dumps(config)
+
+
+@pytest.mark.slow
+def test_a_killed_run_is_lost_and_goes_on_from_its_checkpoint_to_the_very_same_losses(
+    workspace: Path, trained: tuple[Path, Result]
+) -> None:
+    folder = children.prepared(workspace, spec("killed"))
+    child = children.begin_to_kill(folder, workspace)
+    children.wait_until(lambda: any(row["step"] == 8 for row in children.events(folder, "loss")), folder)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    lost = rundir.state(folder, time.time() + rundir.STARTING_SECONDS)
+    ended = children.finished(folder, workspace)
+    assert (lost, ended.outcome, ended.attempt) == ("lost", "done", 2)
+    assert min(row["step"] for row in children.events(folder, "loss") if row["attempt"] == 2) > 3
+    assert losses(folder) == losses(trained[0])
+    assert ended.data["adapter_sha256"] == trained[1].data["adapter_sha256"]
+
+
+@pytest.mark.slow
+def test_a_run_asked_to_stop_saves_its_last_step_and_stops(workspace: Path) -> None:
+    folder = children.prepared(workspace, spec("stopped"))
+    child = children.begin_to_kill(folder, workspace)
+    children.wait_until(lambda: len(children.events(folder, "loss")) >= 2, folder)
+    asked_at = len(children.events(folder, "loss"))
+    rundir.ask_to_stop(folder)
+    child.wait(timeout=60)
+    steps = [row["step"] for row in children.events(folder, "loss")]
+    assert rundir.state(folder, time.time()) == "stopped" and len(steps) <= asked_at + 2
+    assert (folder / "checkpoints" / f"step-{steps[-1]:06d}" / "place.json").is_file()
+
+
+def test_a_run_waits_for_the_one_that_computes_and_can_be_stopped_while_it_waits(tmp_path: Path) -> None:
+    folder = children.prepared(tmp_path, spec("waiting"))
+    with (tmp_path / "runs" / "device.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        child = children.begin_to_kill(folder, tmp_path)
+        children.wait_until(lambda: (found := rundir.status(folder)) is not None and found.phase == "queued", folder)
+        child.send_signal(signal.SIGTERM)
+        child.wait(timeout=30)
+    assert rundir.state(folder, time.time()) == "stopped"
+
+
+def test_a_folder_that_is_no_model_ends_the_run_in_words(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    base = STARTER.model_copy(update={"kind": "folder", "ref": str(tmp_path / "empty")})
+    folder = children.prepared(tmp_path, spec("wrong").model_copy(update={"base": base}))
+    ended = children.finished(folder, tmp_path)
+    assert ended.outcome == "failed" and "is not a model's folder" in ended.message and ended.hint
+
+
+@pytest.mark.slow
+def test_the_guard_catches_a_processor_on_which_evaluating_breaks_the_gradients(starter_home: Path) -> None:
+    import bitsandbytes as bnb
+    import torch
+
+    from pipeline.training import data, quantised
+
+    if not any("avx512_bf16" in line for line in _processor()):
+        lacking("a processor with AVX512-BF16, where bitsandbytes has this fault")
+    folder = base_models.prepare(STARTER, starter_home, print)
+    tokenizer = base_models.load_tokenizer(folder)
+    turns = [{"role": "user", "content": "Where is my tent?"}, {"role": "assistant", "content": ANSWER}]
+    batch = data.collate([template.encode(tokenizer, "x", turns)] * 2, tokenizer.pad_token_id)
+    cpu = torch.device("cpu")
+    base = quantised.load_base(folder, torch.bfloat16, cpu)
+    for module in base.modules():
+        if isinstance(module, bnb.nn.Linear4bit):
+            module.support_avx512bf16_for_cpu = True
+    with pytest.raises(PipelineError, match="evaluation pass changes the gradients"):
+        quantised.check(quantised.Forward(quantised.add_adapter(base, 8, seed=1), torch.bfloat16, cpu), batch)
+
+
+def test_each_epoch_has_every_example_once_in_an_order_of_its_own() -> None:
+    from pipeline.training.data import order
+
+    lengths = [(place * 37) % 101 for place in range(103)]
+    first, again, second = (order(lengths, 4, seed=1, epoch=epoch) for epoch in (0, 0, 1))
+    assert first == again != second
+    assert Counter(place for batch in second for place in batch) == Counter(range(103))
+
+
+def test_similar_lengths_share_a_batch_so_that_little_is_padding() -> None:
+    from pipeline.training.data import order
+
+    lengths = [(place * 37) % 101 + 20 for place in range(400)]
+    padded = sum(max(lengths[place] for place in batch) * len(batch) for batch in order(lengths, 4, seed=1, epoch=0))
+    assert padded < 1.15 * sum(lengths)
+
+
+def test_the_learning_rate_warms_up_to_the_given_one_and_then_falls_to_a_tenth() -> None:
+    from pipeline.training.qlora import learning_rate
+
+    rates = [learning_rate(spec("x"), step, 100) for step in range(100)]
+    assert max(rates) == rates[4] == 5e-4 and rates[0] == 1e-4 and rates[-1] == pytest.approx(5e-5, rel=0.01)
+    assert rates[4:] == sorted(rates[4:], reverse=True)
+
+
+def test_memory_that_the_processor_has_not_got_is_known_as_that() -> None:
+    import torch
+
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(10**15)
+    assert is_out_of_memory(caught.value)
+
+
+def _processor() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.is_file() else []
