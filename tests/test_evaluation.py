@@ -1,4 +1,4 @@
-"""Evaluation with the real starter: answers are kept when the child is killed, and an adapter that does nothing changes nothing."""
+"""Evaluation with the real starter: a killed child loses no answer, and an adapter that does nothing changes nothing."""
 
 from __future__ import annotations
 

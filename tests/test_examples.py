@@ -22,7 +22,8 @@ def test_question_is_everything_before_the_last_answer() -> None:
 
 def test_empty_lines_and_separators_inside_a_text_do_not_split_an_example(tmp_path: Path) -> None:
     path = tmp_path / "train.jsonl"
-    path.write_text(f"{GOOD}\n\n{GOOD.replace('Hello', 'Hel\u2028lo')}\n", encoding="utf-8")
+    odd = GOOD.replace("Hello", "Hel\u2028lo")
+    path.write_text(f"{GOOD}\n\n{odd}\n", encoding="utf-8")
     assert [found.answer for found in examples.read(path)] == ["Hello", "Hel\u2028lo"]
 
 

@@ -76,3 +76,11 @@ def test_a_template_that_rewrites_earlier_turns_is_refused(tokenizer: Any) -> No
 def test_an_example_with_nothing_to_learn_is_refused(tokenizer: Any) -> None:
     with pytest.raises(PipelineError, match="no answer to learn"):
         template.encode(tokenizer, "x", [TWO_ROUNDS[1], TWO_ROUNDS[2] | {"weight": 0}])
+
+
+def test_an_answer_that_begins_with_white_space_is_learned_whole_after_the_very_prompt_it_will_be_asked_with(
+    tokenizer: Any,
+) -> None:
+    encoded = template.encode(tokenizer, "x", [TWO_ROUNDS[1], {"role": "assistant", "content": "\n\n\n  Done."}])
+    prompt = template.prompt_ids(tokenizer, [TWO_ROUNDS[1]])
+    assert (learned_text(tokenizer, encoded), list(encoded.ids[: len(prompt)])) == ("\n\n\n  Done.<|im_end|>", prompt)
