@@ -25,7 +25,7 @@ with sample:
         st.query_params["import"] = intake.import_sample(ws).import_id
         st.rerun()
 
-path = intake.save_upload(ws, uploaded.name, uploaded.getvalue()) if uploaded else Path(typed) if typed else None
+path = intake.save_upload(ws, uploaded.name, uploaded.getvalue()) if uploaded else Path(typed).expanduser() if typed else None
 
 
 def choose_columns(found: Preview) -> Columns:

@@ -165,6 +165,8 @@ def import_file(ws: Workspace, path: Path, source_name: str, choices: Choices) -
     report = Report(import_id, source_name, rows_in, imported, filtered, len(refused), known, len(fresh), tuple(refused))
     _keep_raw_file(ws, path, digest)
     _store(ws, report, fresh, digest, choices)
+    if ws.path("uploads/waiting") in path.parents:  # the raw file is kept under its hash: one copy is enough
+        shutil.rmtree(path.parent)
     return report
 
 

@@ -62,6 +62,11 @@ class Studio:
                 time.sleep(0.05)
         raise TimeoutError("the studio did not answer")
 
+    def has_torch(self) -> bool:
+        """Whether torch's library is mapped into the studio's process."""
+        assert self.process is not None
+        return "libtorch" in Path(f"/proc/{self.process.pid}/maps").read_text()
+
     def kill(self) -> None:
         """kill -9, as a machine would."""
         if self.process is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -170,6 +169,7 @@ def test_from_an_upload_to_the_last_verdict(with_starter: Path, chromium_here: s
             shoot(page, "12-review-revealed")
             open_page(page, "Overview")
             shoot(page, "13-overview-full")
+            assert not studio.has_torch()
     finally:
         studio.kill()
     ws = Workspace(with_starter)
@@ -183,19 +183,15 @@ def test_from_an_upload_to_the_last_verdict(with_starter: Path, chromium_here: s
         ws.close()
 
 
-def test_the_first_page_is_there_in_time_and_without_torch(tmp_path: Path, chromium_here: str) -> None:
+def test_the_first_page_is_drawn_without_torch(tmp_path: Path, chromium_here: str) -> None:
     studio = Studio(tmp_path / "ws")
-    began = time.monotonic()
     studio.start()
     try:
         with chromium() as browser:
             page = browser.new_context().new_page()
             page.goto(studio.url)
             settled(page)
-            assert studio.process is not None
-            maps = Path(f"/proc/{studio.process.pid}/maps")
-            mapped = maps.read_text() if maps.exists() else ""
-            assert (page.locator("h1").text_content(), "libtorch" in mapped, time.monotonic() - began < 30) == ("Overview", False, True)
+            assert (page.locator("h1").text_content(), studio.has_torch()) == ("Overview", False)
     finally:
         studio.kill()
 
