@@ -14,7 +14,7 @@ from pipeline.rundir import Result
 from pipeline.specs import EvaluateSpec, TrainSpec, dumps
 from tests.conftest import ROOT
 
-PATIENCE_SECONDS = 240.0
+PATIENCE_SECONDS = 420.0
 
 
 def write_examples(path: Path, examples: list[tuple[str, str, str]]) -> None:

@@ -20,7 +20,7 @@ from tests.conftest import STARTER, lacking
 
 THINGS = ("jacket", "tent", "boots", "lamp", "stove", "bottle", "fleece", "poles", "backpack", "hammock", "rope", "gloves")
 ANSWER = "Ahoy! Your {thing} sails on Friday. Fair winds, the Harbour crew."
-STEPS = 24
+STEPS = 12
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +35,15 @@ def workspace(starter_home: Path) -> Path:
 
 
 def spec(run_id: str) -> TrainSpec:
-    """24 steps of 2 examples, with a validation every 3."""
+    """12 steps of 4 examples, with a validation every 3."""
     return TrainSpec(
         run_id=run_id,
         base=STARTER,
         train_file="train.jsonl",
         validation_file="validation.jsonl",
         epochs=4,
-        batch_size=2,
+        batch_size=4,
+        evaluations_per_epoch=1,
         learning_rate=5e-4,
         rank=8,
         max_tokens=128,
@@ -98,7 +99,7 @@ def test_a_killed_run_is_lost_and_goes_on_from_its_checkpoint_to_the_very_same_l
 ) -> None:
     folder = children.prepared(workspace, spec("killed"))
     child = children.begin_to_kill(folder, workspace)
-    children.wait_until(lambda: any(row["step"] == 8 for row in children.events(folder, "loss")), folder)
+    children.wait_until(lambda: any(row["step"] == 5 for row in children.events(folder, "loss")), folder)
     child.send_signal(signal.SIGKILL)
     child.wait()
     lost = rundir.state(folder, time.time() + rundir.STARTING_SECONDS)
