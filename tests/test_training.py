@@ -16,7 +16,7 @@ from pipeline.errors import PipelineError, is_out_of_memory
 from pipeline.rundir import Result
 from pipeline.specs import TrainSpec
 from tests import children
-from tests.conftest import STARTER, lacking
+from tests.conftest import STARTER
 
 THINGS = ("jacket", "tent", "boots", "lamp", "stove", "bottle", "fleece", "poles", "backpack", "hammock", "rope", "gloves")
 ANSWER = "Ahoy! Your {thing} sails on Friday. Fair winds, the Harbour crew."
@@ -150,7 +150,7 @@ def test_the_guard_catches_a_processor_on_which_evaluating_breaks_the_gradients(
     from pipeline.training import data, quantised
 
     if not any("avx512_bf16" in line for line in _processor()):
-        lacking("a processor with AVX512-BF16, where bitsandbytes has this fault")
+        pytest.skip("only processors with AVX512-BF16 have this fault")
     folder = base_models.prepare(STARTER, starter_home, print)
     tokenizer = base_models.load_tokenizer(folder)
     turns = [{"role": "user", "content": "Where is my tent?"}, {"role": "assistant", "content": ANSWER}]

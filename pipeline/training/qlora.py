@@ -37,7 +37,7 @@ def run(child: Child, spec: TrainSpec, workspace: Path) -> dict[str, Any]:
     train, left_out = _encode(tokenizer, workspace / spec.train_file, limit)
     validation, left_too = _encode(tokenizer, workspace / spec.validation_file, limit)
     if left_out + left_too:
-        child.event("note", sentence=f"{left_out + left_too} examples are longer than {limit} tokens: left out, not cut.")
+        child.event("note", sentence=f"Longer than {limit} tokens, so left out and not cut: {left_out + left_too} examples.")
     trainer = Trainer(child, spec, folder, tokenizer.pad_token_id, train, validation)
     trainer.train()
     return trainer.finish(tokenizer, left_out, base_models.fingerprint(folder))
