@@ -21,7 +21,8 @@ def start(folder: Path, workspace: Path) -> int:
     """
     rundir.take_back_stop(folder)
     attempt = rundir.note_launch(folder, time.time())
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
+    places = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    environment = os.environ | {"PYTHONPATH": places, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
     with (folder / "log.txt").open("ab") as log:
         child = subprocess.Popen(
             [sys.executable, "-m", "pipeline", str(folder.resolve()), "--workspace", str(workspace.resolve())],
