@@ -29,9 +29,9 @@ def main() -> int:
     parser.add_argument("--workspace", type=Path, required=True)
     given = parser.parse_args()
     os.nice(NICE)
-    # Threads that wait for each other must sleep, not spin: where something else has a core (the app, a browser), spinning
-    # made the same work 3 to 20 times slower (2 cores). Must come before torch is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Threads that wait for each other spin a little, then sleep: endless spinning made training up to eight times slower
+    # where something else has a core (benchmarks/NOTES.md). Must come before torch is imported.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     with Child(given.run_dir) as child:
         signal.signal(signal.SIGTERM, lambda *_: rundir.ask_to_stop(child.folder))
         return _work(child, given.workspace)

@@ -77,6 +77,7 @@ def test_presses_made_while_the_studio_is_down_are_stored_once_it_is_back(browse
         settled(page)
         saved(page)
         expect(page.get_by_test_id("desk-progress")).to_have_text("2 kept · 1 dropped · 37 undecided")
+        expect(page.get_by_test_id("desk-card")).to_contain_text("My jacket has the wrong colour.")
     ws = Workspace(home)
     found = [record.decision for record in records.page(ws, Filter(), 4)], ws.value("select count(*) from decisions")
     ws.close()

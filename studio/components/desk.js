@@ -136,7 +136,9 @@ class Desk {
     for (const card of cards) {
       if (this.seen.has(card.id)) continue;
       this.seen.add(card.id);
-      this.cards.push(card);
+      // After a reload Python may not have heard yet what was decided on this card: it must not be asked for twice.
+      const decided = this.outbox.some((press) => press.card === card.id && DECIDES[this.mode].includes(press.do));
+      if (!decided) this.cards.push(card);
     }
   }
 
