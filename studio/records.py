@@ -132,10 +132,12 @@ def matching(ws: Workspace, chosen: Filter) -> int:
 def decide(ws: Workspace, record_ids: Sequence[str], decision: Decision, who: str, batch_id: str | None = None) -> None:
     """Keep, drop or leave open, as one act that can be undone. `batch_id` names the act: sent again, it adds nothing."""
     batch_id = batch_id or ws.new_id()
-    if not record_ids or _said_already(ws, batch_id):
+    if not record_ids:
         return
     what = f"{decision} {len(record_ids)} records" if len(record_ids) > 1 else f"{decision} {record_ids[0]}"
     with ws.transaction() as transaction:
+        if _said_already(transaction, batch_id):
+            return
         _decided(ws, transaction, [(record_id, decision) for record_id in record_ids], who, batch_id)
         _batch(ws, transaction, batch_id, who, what)
 
@@ -152,12 +154,10 @@ def decide_matching(ws: Workspace, chosen: Filter, decision: Decision, who: str)
 def edit(ws: Workspace, record_id: str, messages: Turns, who: str, batch_id: str | None = None) -> None:
     """A new wording. Raises StudioError when it is not a conversation that ends with the agent."""
     batch_id = batch_id or ws.new_id()
-    if _said_already(ws, batch_id):
-        return
     messages = check_messages(messages)
     with ws.transaction() as transaction:
         newest = get(ws, record_id)
-        if messages == newest.messages:
+        if _said_already(transaction, batch_id) or messages == newest.messages:
             return
         transaction.decided("record_versions",
                             [_version(ws, record_id, newest.version + 1, messages, who, batch_id)])
@@ -167,14 +167,13 @@ def edit(ws: Workspace, record_id: str, messages: Turns, who: str, batch_id: str
 def undo(ws: Workspace, who: str, batch_id: str | None = None) -> Undone | None:
     """Take back the newest act of this person that still stands; None when there is none."""
     batch_id = batch_id or ws.new_id()
-    if _said_already(ws, batch_id):
-        return None
-    last = ws.row("""select batch_id, what from curation_batches b where who = ? and undoes is null
-                     and not exists (from curation_batches u where u.undoes = b.batch_id)
-                     order by seq desc limit 1""", [who])
-    if last is None:
-        return None
     with ws.transaction() as transaction:
+        standing = transaction.rows(
+            """select batch_id, what from curation_batches b where who = ? and undoes is null
+               and not exists (from curation_batches u where u.undoes = b.batch_id) order by seq desc limit 1""", [who])
+        if not standing or _said_already(transaction, batch_id):
+            return None
+        last = standing[0]
         touched = _restore(ws, transaction, last["batch_id"], who, batch_id)
         _batch(ws, transaction, batch_id, who, f"undo: {last['what']}", undoes=last["batch_id"])
     return Undone(f"Undone: {last['what']}", touched)
@@ -218,8 +217,9 @@ def _restore(ws: Workspace, transaction: Transaction, undone: str, who: str, bat
     return str((before or edits)[0]["record_id"])
 
 
-def _said_already(ws: Workspace, batch_id: str) -> bool:
-    return bool(ws.value("select count(*) from curation_batches where batch_id = ?", [batch_id]))
+def _said_already(transaction: Transaction, batch_id: str) -> bool:
+    """Looked at under the write lock: two tabs may send the same press at the same moment."""
+    return bool(transaction.rows("select 1 from curation_batches where batch_id = ?", [batch_id]))
 
 
 def _batch(ws: Workspace, transaction: Transaction, batch_id: str, who: str, what: str, undoes: str | None = None) -> None:

@@ -16,7 +16,7 @@ from studio import scores, verdicts
 from studio.errors import StudioError
 from studio.records import Turns
 from studio.verdicts import Interval
-from studio.workspace import Row, Workspace
+from studio.workspace import Row, Transaction, Workspace
 
 Verdict = Literal["left", "right", "tie", "both_bad"]
 VERDICTS: tuple[str, ...] = ("left", "right", "tie", "both_bad")
@@ -213,20 +213,20 @@ def _pairs(ws: Workspace, session_id: str, found: list[Row]) -> list[Pair]:
 
 
 def _store(ws: Workspace, session_id: str, pair_id: str, verdict: str, note: str, who: str, review_id: str) -> None:
-    if _stored(ws, review_id):
-        return
-    if get(ws, session_id).revealed:
-        raise StudioError("This session was revealed: it takes no more verdicts.", "Start a new session to judge again.")
-    if not ws.value("select count(*) from review_pairs where session_id = ? and pair_id = ?", [session_id, pair_id]):
-        raise StudioError(f"The pair {pair_id} does not belong to this session.")
     with ws.transaction() as transaction:
+        if _stored(transaction, review_id):
+            return
+        if get(ws, session_id).revealed:
+            raise StudioError("This session was revealed: it takes no more verdicts.", "Start a new session to judge again.")
+        if not transaction.rows("select 1 from review_pairs where session_id = ? and pair_id = ?", [session_id, pair_id]):
+            raise StudioError(f"The pair {pair_id} does not belong to this session.")
         transaction.decided("reviews", [{
             "review_id": review_id, "seq": 0, "session_id": session_id, "pair_id": pair_id, "verdict": verdict,
             "note": note, "who": who, "said_at": ws.now()}])
 
 
-def _stored(ws: Workspace, review_id: str) -> bool:
-    return bool(ws.value("select count(*) from reviews where review_id = ?", [review_id]))
+def _stored(read: Workspace | Transaction, review_id: str) -> bool:
+    return bool(read.rows("select 1 from reviews where review_id = ?", [review_id]))
 
 
 def _winner(verdict: str, left_is_a: bool) -> Literal["a", "b", "tie", "both_bad"]:

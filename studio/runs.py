@@ -22,6 +22,7 @@ from studio.workspace import Row, Transaction, Workspace
 
 Kind = Literal["train", "evaluate"]
 MOVING: tuple[State, ...] = ("starting", "running")
+_COLLECTED = "select 1 from run_results where run_id = ? and attempt = ?"
 RESUMABLE: tuple[State, ...] = ("lost", "failed", "stopped")
 
 
@@ -119,8 +120,10 @@ def collect(ws: Workspace) -> list[Run]:
     """Bring every ended attempt that is not in the tables yet into them, one transaction each; returns those runs."""
     collected = []
     for run in every(ws):
-        if run.result and not _is_collected(ws, run.run_id, run.attempt):
+        if run.result and not ws.rows(_COLLECTED, [run.run_id, run.attempt]):
             with ws.transaction() as transaction:
+                if transaction.rows(_COLLECTED, [run.run_id, run.attempt]):  # another browser's page was quicker
+                    continue
                 _collect(ws, transaction, run, run.result)
             collected.append(run)
     return collected
@@ -184,10 +187,6 @@ def _run(ws: Workspace, row: Row) -> Run:
     state = rundir.state(folder, time.time())
     return Run(**(row | {"spec": json.loads(row["spec"])}), attempt=rundir.launched(folder)[0], state=state,
                status=rundir.status(folder), result=None if state in MOVING else rundir.result(folder))
-
-
-def _is_collected(ws: Workspace, run_id: str, attempt: int) -> bool:
-    return bool(ws.value("select count(*) from run_results where run_id = ? and attempt = ?", [run_id, attempt]))
 
 
 def _collect(ws: Workspace, transaction: Transaction, run: Run, ended: Result) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from studio import records
@@ -61,6 +63,12 @@ def test_the_same_press_sent_twice_is_stored_once(ws: Workspace, ids: list[str])
     records.decide(ws, ids[:1], "keep", "ann", batch_id="press")
     records.decide(ws, ids[:1], "keep", "ann", batch_id="press")
     assert ws.value("select count(*) from decisions") == 1
+
+
+def test_the_same_press_from_two_tabs_at_one_moment_is_stored_once(ws: Workspace, ids: list[str]) -> None:
+    with ThreadPoolExecutor(8) as tabs:
+        done = [tabs.submit(records.decide, ws, ids[:1], "keep", "ann", f"press {n % 10}") for n in range(80)]
+    assert ([one.exception() for one in done], ws.value("select count(*) from decisions")) == ([None] * 80, 10)
 
 
 def test_an_edit_is_a_new_version_and_the_old_wording_stays(ws: Workspace, ids: list[str]) -> None:
