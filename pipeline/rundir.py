@@ -11,6 +11,7 @@ import json
 import math
 import os
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ Outcome = Literal["done", "failed", "stopped"]
 
 STARTING_SECONDS = 60.0
 """A child that has not taken its lock this long after launch is lost (a cold start of torch takes under 20 s)."""
+
+RATE_SECONDS = 60.0
+"""How far back a rate looks."""
 
 
 @dataclass(frozen=True)
@@ -155,8 +159,7 @@ class Child:
         self._lock: int | None = None
         self._status_written = -math.inf
         self._phase = ""
-        self._phase_began = 0.0
-        self._phase_first = 0
+        self._marks: deque[tuple[float, int]] = deque()
 
     def __enter__(self) -> Child:
         handle = os.open(self.folder / "alive.lock", os.O_RDWR | os.O_CREAT, 0o644)
@@ -182,14 +185,18 @@ class Child:
         return (self.folder / "stop").exists()
 
     def say(self, phase: str, done: int = 0, total: int = 0, unit: str = "", sentence: str = "") -> None:
-        """Write status.json, at most once a second within a phase; rate and end come from the progress in this phase."""
+        """Write status.json, at most once a second within a phase; rate and end come from this phase's last minute."""
         now = self.clock()
         if phase != self._phase:
-            self._phase, self._phase_began, self._phase_first, self._status_written = phase, now, done, -math.inf
+            self._phase, self._status_written = phase, -math.inf
+            self._marks.clear()
         if now - self._status_written < 1.0 and done != total:
             return
         self._status_written = now
-        passed, made = now - self._phase_began, done - self._phase_first
+        self._marks.append((now, done))
+        while len(self._marks) > 2 and self._marks[1][0] <= now - RATE_SECONDS:  # a slow start must not spoil the rest
+            self._marks.popleft()
+        passed, made = now - self._marks[0][0], done - self._marks[0][1]
         rate = made / passed if made > 0 and passed > 0 else None
         eta = (total - done) / rate if rate and total else None
         words = Status(phase, done, total, unit, sentence, rate, eta, now)

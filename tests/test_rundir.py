@@ -91,6 +91,16 @@ def test_the_status_says_rate_and_end_from_this_phase(folder: Path) -> None:
     assert status is not None and (status.rate, status.eta_s) == (2.0, 40.0)
 
 
+def test_a_slow_start_leaves_the_rate_after_a_minute(folder: Path) -> None:
+    now = [0.0]
+    child = Child(folder, clock=lambda: now[0])
+    for at, done in ((0.0, 0), (50.0, 1), (60.0, 21), (110.0, 121)):
+        now[0] = at
+        child.say("training", done, 200, "steps")
+    status = rundir.status(folder)
+    assert status is not None and status.rate == 2.0
+
+
 def test_status_is_written_at_most_once_a_second(folder: Path) -> None:
     now = [0.0]
     child = Child(folder, clock=lambda: now[0])
