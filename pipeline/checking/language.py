@@ -1,4 +1,4 @@
-"""Words of a text, and which language it is in. Everything works offline and fast enough for a million tickets."""
+"""Words of a text, how mails begin and end, and which language it is in. Offline, and fast enough for a million tickets."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ will with would you your i'm i've it's you're we're don't can't
 """
 GLUE = frozenset(_GLUE.split())
 """The commonest English function words: every third to second word of a real English sentence is one of them."""
+
+_ENGLISH_ONLY = "and are but can from has have how it of our please that the this will with would you your i'm i've it's don't"
+ENGLISH_ONLY = frozenset(_ENGLISH_ONLY.split())
+"""Those of them that other languages do not write the same way."""
 
 _STOP = """
 about after again all also am any because been before being below between both could did does doing down during each few
@@ -36,14 +40,49 @@ LANGUAGES = tuple(_LANGUAGES.split())
 LOOKED_AT = 240
 """Code points of a text that are looked at; more hardly changes the verdict and costs time (about 80 µs for 200)."""
 
+ATTRIBUTION = re.compile(r"(?:on|am|le|el|il)\b.{5,240}\b(?:wrote|schrieb\b.{0,80}|a écrit|escribió|ha scritto)\s?:",
+                         re.IGNORECASE)
+CUT = re.compile(r"(?:-{2,}\s?(?:original message|forwarded message|ursprüngliche nachricht|message d'origine|mensaje "
+                 r"original)\s?-{2,}|begin forwarded message:)", re.IGNORECASE)
+FROM = re.compile(r"\*?(?:from|von|de)\s?:", re.IGNORECASE)
+HEADER = re.compile(r"\*?(?:sent|date|to|cc|subject|gesendet|datum|an|betreff|envoyé|à|objet|enviado|para|asunto)\s?:",
+                    re.IGNORECASE)
+QUOTE_SIGNS = ("wrote", "schrieb", "a écrit", "escribió", "ha scritto", "from:", "von:", "de:", "--", "forwarded message")
+DEVICE = re.compile(r"(?:sent from (?:my |mail |outlook|yahoo)|sent via |get outlook for |von meinem .{1,30} gesendet"
+                    r"|envoyé de mon ).{0,60}$", re.IGNORECASE)
+FORMAL = re.compile(r"(?:(?:(?:with )?(?:best|kind|warm|kindest|warmest) )?regards|best wishes|sincerely(?: yours)?|yours "
+                    r"(?:sincerely|faithfully|truly)|respectfully|mit freundlichen grüßen|viele grüße|cordialement|saludos"
+                    r"|atentamente)(?:[,.!]|,? (?-i:[A-Z])[\w.'-]{1,20}(?: [\w.'-]{1,20})?)?$", re.IGNORECASE)
+CASUAL = re.compile(r"(?:(?:many )?thanks(?: again| in advance| so much)?|thank you(?: again| in advance)?|cheers|best)[,.!]?$",
+                    re.IGNORECASE)
+CONTACT = re.compile(r"@|https?:|www\.|\d[\d ()./-]{6,}")
+GREETING = re.compile(r"(?:hi|hello|hey|dear|greetings|good (?:morning|afternoon|evening|day)|hallo|guten tag|bonjour|hola)\b"
+                      r"(?:(?: [\w.'-]{1,20}){0,3}\s?[,!.:;-]{1,2}| (?:there|all|team|sir|madam|everyone|support))?$",
+                      re.IGNORECASE)
+NOTICES = ("intended recipient", "intended solely", "intended only for", "received this e-mail in error", "legally privileged",
+           "received this email in error", "received this message in error", "this e-mail and any", "this email and any",
+           "is confidential", "are confidential", "confidentiality notice", "contain confidential", "contains confidential",
+           "privileged and confidential", "before printing this")
+"""How mails announce a quotation, close, greet and disclaim, in English and a little in German, French, Spanish and Italian."""
+
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 _CJK = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_NO_LETTERS = {code: " " for code in range(128) if not (chr(code).isalpha() or chr(code) == "'")}
 STEM = 5
 
 
 def words(text: str) -> list[str]:
     """Words in lower case, in order, without digits; a typewriter's apostrophe stands for any."""
-    return _WORD.findall(text.lower().replace("’", "'"))
+    low = text.lower()
+    if not low.isascii():
+        return _WORD.findall(low.replace("’", "'"))
+    # Five times as fast as the expression, and most text is ASCII.
+    return low.translate(_NO_LETTERS).replace(" '", " ").replace("' ", " ").split()
+
+
+def has_controls(text: str) -> bool:
+    """False where the text surely holds no control or invisible character; quick."""
+    return not text.replace("\n", "").replace("\r", "").isprintable()
 
 
 def word_count(text: str) -> int:
@@ -53,7 +92,7 @@ def word_count(text: str) -> int:
 
 
 def stems(found: list[str]) -> set[str]:
-    """The content words, cut to five letters: the cheapest stemmer, near a real one in retrieval (McNamee and Mayfield 2004)."""
+    """The content words, cut to five letters: the cheapest stemmer, near a real one in search (McNamee and Mayfield 2004)."""
     return {word[:STEM] for word in set(found) - STOP if len(word) > 2}
 
 
@@ -63,9 +102,9 @@ def glue_share(found: list[str]) -> float:
 
 
 def is_plain_english(found: list[str]) -> bool:
-    """True where nothing but English has so many English function words: spares most texts the detector."""
+    """True where words stand that hardly any other language has: spares most texts the detector."""
     head = found[:40]
-    return len(head) >= 8 and glue_share(head) >= 0.25
+    return sum(map(ENGLISH_ONLY.__contains__, head)) >= max(2, len(head) / 10)
 
 
 @cache

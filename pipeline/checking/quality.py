@@ -57,11 +57,11 @@ _STOCK = re.compile(
     r"|we (?:look forward|strive)|we will get back to you|your (?:request|ticket|message) has been received"
     r"|(?:best|kind|warm) regards|sincerely)"
 )
-_CAPITALS = re.compile(r"[^\W\d_a-z]{3}")
+_CAPITALS = re.compile("[A-ZÀ-ÞΑ-ΩА-Я]{3}")
 _SENTENCE = re.compile(r"[^.!?\n\r]+[.!?]*")
 _BYTES = re.compile("[\\x00-\\x08\\x0e-\\x1f\\x7f\ufffd]+")
 _ENCODED = re.compile(r"(?<![A-Za-z0-9+/_-])(?=[A-Za-z+/_-]{0,70}[0-9])[A-Za-z0-9+/_-]{72,}={0,2}")
-_CAPITALS = re.compile(r"[^\W\d_a-z]{3}")
+_CAPITALS = re.compile("[A-ZÀ-ÞΑ-ΩА-Я]{3}")
 _SENTENCE = re.compile(r"[^.!?\n\r]+[.!?]*")
 _NOISE = re.compile(
     "[\\x00-\\x08\\x0e-\\x1f\\x7f\ufffd]+|(?<![A-Za-z0-9+/_-])(?=[A-Za-z+/_-]{0,70}[0-9])[A-Za-z0-9+/_-]{72,}={0,2}"
@@ -149,7 +149,8 @@ def _shouting(place: int, content: str) -> Iterator[Finding]:
 
 
 def _non_text(place: int, content: str) -> Iterator[Finding]:
-    runs = [match.span() for match in _BYTES.finditer(content)]
+    odd = tongue.has_controls(content) or "\ufffd" in content
+    runs = [match.span() for match in _BYTES.finditer(content)] if odd else []
     if max(map(len, content.split()), default=0) >= 72:
         runs += [match.span() for match in _ENCODED.finditer(content)]
     if runs:
@@ -195,8 +196,8 @@ def _too_short(agent: _Side) -> Iterator[Finding]:
 
 def _off_topic(customer: _Side, agent: _Side) -> Iterator[Finding]:
     """Two signs. Lack: 1 minus the share of content stems in common (of the side that has fewer) over 0.3. Salad: how few
-    of the answer's words are English function words, for answers long enough to need some. Lack alone gives at most 0.4, since a good
-    answer may use other words than the question; salad lifts it to 1."""
+    of the answer's words are English function words, for answers long enough to need some. Lack alone gives at most 0.4,
+    since a good answer may use other words than the question; salad lifts it to 1."""
     if not customer.stems or not agent.stems:
         return
     shared = len(customer.stems & agent.stems) / min(len(customer.stems), len(agent.stems))
@@ -206,7 +207,8 @@ def _off_topic(customer: _Side, agent: _Side) -> Iterator[Finding]:
     glue = tongue.glue_share(agent.words)
     salad = max(0.0, 1 - glue / 0.25) * min(1.0, max(0.0, (len(agent.text.split()) - 2) / 2))
     # Words of another language look like salad to an English list, so the language is asked only here, where it matters.
-    if salad and tongue.detect(f"{agent.text[:100]} {customer.text}")[0] != "en":
+    english = not salad or tongue.is_plain_english(customer.words)
+    if not english and tongue.detect(f"{agent.text[:100]} {customer.text}")[0] != "en":
         salad = 0.0
     words = (f"{shared:.0%} of the words that matter are shared with the question" if shared
              else "No word that matters is shared with the question")
