@@ -100,8 +100,8 @@ def test_a_first_line_that_says_something_is_no_greeting() -> None:
 
 
 def test_a_confidentiality_notice_goes() -> None:
-    text = "My box is broken.\n\nThis e-mail and any attachments are confidential.\nIf you are not the intended recipient,
-    delete it."
+    notice = "This e-mail and any attachments are confidential.\nIf you are not the intended recipient, delete it."
+    text = f"My box is broken.\n\n{notice}"
     assert cleaned(text) == "My box is broken."
 
 
