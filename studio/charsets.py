@@ -50,6 +50,14 @@ def error_handling(encoding: str) -> str:
     return "surrogateescape" if encoding in ("utf-8", "utf-8-sig") else "strict"
 
 
+def head_text(head: bytes, encoding: str) -> tuple[str, bool]:
+    """The text of a file's first 256 KiB up to the last whole line, and whether that is the whole file."""
+    whole = len(head) < HEAD_BYTES
+    text = codecs.getincrementaldecoder(encoding)("replace").decode(head, final=whole).removeprefix("\ufeff")
+    end = max(text.rfind("\n"), text.rfind("\r")) + 1
+    return (text if whole or not end else text[:end]), whole
+
+
 def _codec(given: str) -> str:
     try:
         found = codecs.lookup(given.strip())

@@ -6,7 +6,6 @@ of the file. After a broken row, reading goes on with the next physical line, so
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import re
@@ -17,14 +16,14 @@ from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
-from studio.charsets import HEAD_BYTES, error_handling
+from studio.charsets import error_handling, head_text
 from studio.errors import StudioError
 from studio.sources import DELIMITERS, Line, Source, unfit, unique_names
 
 LONGEST_CELL = 64 * 1024 * 1024
 csv.field_size_limit(LONGEST_CELL)
 NO_QUOTES = "none"
-_RECORDS = 100
+_RECORDS = 2_000
 _REREAD_LINES = 500
 _NOT_A_TABLE = "Save the tickets as CSV with one column for the customer's message and one for the answer."
 
@@ -86,7 +85,7 @@ def open_delimited(path: Path, head: bytes, encoding: str, delimiter: str = "", 
     for what, mark in (("delimiter", delimiter), ("quote", "" if quote == NO_QUOTES else quote)):
         if len(mark) > 1 or mark in tuple("\r\n\\ ") or (mark and mark == (delimiter if what == "quote" else quote)):
             raise StudioError(f"{mark!r} cannot be the {what} of a table.", "Choose one character, such as a comma.")
-    text, whole = _sample(head, encoding)
+    text, whole = head_text(head, encoding)
     header_line, text, stated = _preamble(text)
     marks = [delimiter or stated] if delimiter or stated else list(DELIMITERS)
     found = detect(text, whole, marks, quote)
@@ -180,14 +179,6 @@ def _columns(path: Path, encoding: str, dialect: Dialect, header_line: int) -> t
     return (), header_line
 
 
-def _sample(head: bytes, encoding: str) -> tuple[str, bool]:
-    """The text of the head up to its last whole line, and whether that is the whole file."""
-    whole = len(head) < HEAD_BYTES
-    text = codecs.getincrementaldecoder(encoding)("replace").decode(head, final=whole).removeprefix("\ufeff")
-    end = max(text.rfind("\n"), text.rfind("\r")) + 1
-    return (text if whole or not end else text[:end]), whole
-
-
 def _preamble(text: str) -> tuple[int, str, str]:
     """A first line `sep=;` is what Excel writes to state the delimiter: (line of the header, text from there, delimiter)."""
     stated = re.match(r'"?sep=([^\r\n])"?(\r\n|\r|\n)', text, re.IGNORECASE)
@@ -235,6 +226,8 @@ def _rate(text: str, whole: bool, dialect: Dialect) -> _Rating:
             broken += bool(line.problem)
             if line.problem or any(cell.strip() for cell in line.cells):
                 widths.append(0 if line.problem else len(line.cells))
+                if widths[0] < 2:
+                    break
                 cells += () if line.problem else line.cells
     except _OpenQuote:
         broken += whole
@@ -261,4 +254,4 @@ def _speaks_for(sign: str, rating: _Rating, usual: _Rating) -> bool:
     """Whether the sample speaks for another quote than the usual one: cells stand in it, or the usual one only breaks."""
     if sign == "'":
         return not rating.broken and usual.single > 1
-    return usual.broken > 1 and not rating.double
+    return usual.broken > max(1, rating.double)

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from studio import charsets, delimited
+from studio import charsets, delimited, parquet, spreadsheets, structured
 from studio.errors import StudioError
 from studio.sources import Line, Lines, Source
 
@@ -28,7 +28,16 @@ def open_source(path: Path, *, encoding: str = "", delimiter: str = "", quote: s
     Raises StudioError with one clear sentence when the file cannot be read as rows.
     """
     head = _head(path)
+    if head.startswith(b"\xd0\xcf\x11\xe0"):
+        raise spreadsheets.refuse_old(path, head)
+    if head.startswith(b"PK\x03\x04"):
+        return spreadsheets.open_excel(path, sheet)
+    if head.startswith(b"PAR1"):
+        return parquet.open_parquet(path)
     codec = charsets.encoding_of(path, head, encoding)
+    kind = "" if delimiter or quote else structured.structured_kind(path, charsets.head_text(head, codec)[0])
+    if kind:
+        return structured.open_json(path, codec) if kind == "json" else structured.open_jsonl(path, codec)
     return delimited.open_delimited(path, head, codec, delimiter, quote)
 
 
@@ -41,7 +50,9 @@ def lines(source: Source) -> Lines:
 
 
 def _rows(source: Source) -> Iterator[Line | None]:
-    return delimited.delimited_lines(source)
+    read = {"delimited": delimited.delimited_lines, "excel": spreadsheets.excel_lines, "json": structured.json_lines,
+            "jsonl": structured.jsonl_lines, "parquet": parquet.parquet_lines}
+    return read[source.kind](source)
 
 
 def expand(paths: Sequence[Path]) -> list[Path]:

@@ -137,7 +137,7 @@ def as_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return str(int(value)) if value.is_integer() else repr(float(value))
+        return (str(int(value)) if value.is_integer() else repr(value)) if type(value) is float else str(value)
     if isinstance(value, datetime):
         return value.isoformat(" ")
     return json.dumps(value, ensure_ascii=False, default=as_text) if isinstance(value, dict | list | tuple) else str(value)
