@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ import typer
 
 from studio import intake, models, runs, scores, snapshots, workspace
 from studio.errors import StudioError
-from studio.intake import Choices, Columns, Report
+from studio.intake import Report
 from studio.snapshots import Recipe, Snapshot
 from studio.ui.formats import duration, interval
 from studio.workspace import Workspace
@@ -69,9 +70,10 @@ def main() -> None:
 def _bring_in(ws: Workspace, csv: Path | None, message: str | None, answer: str | None) -> Report:
     if csv is None:
         return intake.import_sample(ws)
-    guess = intake.preview(csv).guess
-    columns = Columns(message or guess.message, answer or guess.answer, guess.rating, guess.ticket, guess.tags)
-    return intake.import_file(ws, csv, csv.name, Choices(columns))
+    choices = intake.preview(ws, csv).choices
+    columns = choices.columns.changed("message", message or choices.columns.message)
+    columns = columns.changed("answer", answer or columns.answer)
+    return intake.import_file(ws, csv, csv.name, replace(choices, columns=columns))
 
 
 def _say(sentence: str) -> None:

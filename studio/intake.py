@@ -1,201 +1,182 @@
-"""Files become records: preview with guessed columns, then one import that says what became of every row.
+"""Files become records: read, look, choose, import, and say what became of every row.
 
-rows in = imported + filtered + refused + already here, always.
+rows in = imported + updated + already here + edited here + filtered + refused, always.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
-import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 
-from studio import records, sample, tables
+from studio import columns, files, mappings, plans, records, sample, wordings
+from studio.columns import Choices, Guess
 from studio.errors import StudioError
-from studio.tables import Line, Table
-from studio.workspace import Row, Workspace
+from studio.mappings import Mapping
+from studio.ratings import Scale
+from studio.staging import Overrides, Say, Staging, check_rows, stage
+from studio.workspace import Side, Transaction, Workspace
 
 MIN_CONVERSATIONS = 10
 """Fewer cannot be split into train, validation and test (fine-tuning services also ask for at least ten)."""
 
-DEFAULT_SYSTEM_PROMPT = "You are a helpful customer support agent."
-_NUMBER = re.compile(r"\s*(-?\d+(?:[.,]\d+)?)")
-
-_NAMES: dict[str, tuple[str, ...]] = {
-    "message": ("customer_message", "customer message", "message", "question", "instruction", "ticket description",
-                "ticket_description", "description", "prompt", "query", "body", "text", "input", "utterance", "subject"),
-    "answer": ("agent_response", "agent response", "response", "answer", "reply", "resolution", "completion", "output",
-               "solution", "category", "label", "intent"),
-    "rating": ("satisfaction_score", "satisfaction score", "customer satisfaction rating", "rating", "csat", "score",
-               "stars", "feedback"),
-    "ticket": ("ticket_id", "ticket id", "ticketid", "ticket", "conversation_id", "thread_id", "case_id", "id"),
-    "tags": ("tags", "tag", "intent", "topic", "category", "ticket type", "type"),
-}
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Which column holds what; None where the file has no such column."""
-
-    message: str | None = None
-    answer: str | None = None
-    rating: str | None = None
-    ticket: str | None = None
-    tags: str | None = None
-
-    @property
-    def in_order(self) -> tuple[str | None, ...]:
-        return self.message, self.answer, self.rating, self.ticket, self.tags
+SAMPLED = 400
+SAMPLE_NAME = "sample_tickets.csv"
 
 
 @dataclass(frozen=True)
 class Preview:
-    """What a file looks like before it is imported. `head` holds the first rows, `sampled` up to 200."""
+    """What files look like before they are imported. `head` holds the first rows; `choices` are those that were made for
+    such files `before`, or else follow from the guess."""
 
-    table: Table
     rows: int
     head: tuple[dict[str, str], ...]
-    sampled: tuple[dict[str, str], ...]
-    guess: Columns
+    guess: Guess
+    choices: Choices
+    before: Mapping | None
 
 
 @dataclass(frozen=True)
-class Scale:
-    """What ratings run from and to in a file, and a threshold to begin with: four fifths of the top."""
+class Outlook:
+    """What an import would do, or did: rows by what became of them, and conversations.
 
-    low: float
-    high: float
-    suggested: float
+    `rows_updated` belong to tickets whose words changed at the desk: they get a newer version. `rows_kept_by_hand` changed
+    too, but a person edited the record here: their wording stays. `reasons` counts the filtered and refused rows by reason.
+    """
 
-
-@dataclass(frozen=True)
-class Choices:
-    """How a person wants the file imported. Rows with the same ticket become one conversation when `join` is on."""
-
-    columns: Columns
-    system_prompt: str = DEFAULT_SYSTEM_PROMPT
-    rating_min: float | None = None
-    keep_unrated: bool = True
-    join: bool = True
-
-
-@dataclass(frozen=True)
-class Refused:
-    line: int
-    reason: str
-    excerpt: str
+    rows_in: int
+    rows_imported: int
+    rows_updated: int
+    rows_already_here: int
+    rows_kept_by_hand: int
+    rows_filtered: int
+    rows_refused: int
+    conversations: int
+    conversations_passing: int
+    conversations_read: int
+    reasons: dict[str, int]
 
 
 @dataclass(frozen=True)
 class Report:
-    """What became of every row of a file."""
+    """One import of the past: what became of every row."""
 
     import_id: str
     source_name: str
     rows_in: int
     rows_imported: int
+    rows_updated: int
+    rows_already_here: int
+    rows_kept_by_hand: int
     rows_filtered: int
     rows_refused: int
-    rows_already_here: int
     conversations: int
-    refused: tuple[Refused, ...]
 
 
-@dataclass
-class _Ticket:
-    """A conversation being put together from the rows of one ticket."""
+@dataclass(frozen=True)
+class Refused:
+    """A row that was not imported: where it begins, why, and how it begins."""
 
+    source_name: str
     line: int
-    external_id: str | None
-    rows: int = 0
-    turns: list[dict[str, str]] = field(default_factory=list)
-    rating: float | None = None
-    tags: str | None = None
+    reason: str
+    excerpt: str
 
 
-def preview(path: Path, head: int = 8) -> Preview:
-    """Read the whole file once, so that what is wrong with it is said before anything is chosen."""
-    table = tables.open_table(path)
-    rows, shown = 0, []
-    sampled: list[dict[str, str]] = []
-    for line in tables.lines(table):
-        rows += 1
-        if not line.problem and len(sampled) < 200:
-            sampled.append(dict(zip(table.columns, line.cells, strict=True)))
-    if not rows:
-        raise StudioError(f"{path.name} has a header but no rows.", "Export the tickets again and choose that file.")
-    shown = sampled[:head]
-    return Preview(table, rows, tuple(shown), tuple(sampled), guess_columns(path.name, table.columns, sampled))
+def read(ws: Workspace, paths: Sequence[Path], say: Say = lambda share, sentence: None,
+         opened: Callable[[Side], None] = lambda side: None, written: Overrides | None = None,
+         folder: str = "") -> Staging:
+    """Read files, and every known file in folders, whole, so that what is wrong is said before anything is chosen.
+
+    Raises StudioError when one of them cannot be used. Discard the staging when it is not needed any more.
+    """
+    sources = [files.open_source(path, **asdict(written or Overrides())) for path in files.expand(paths)]
+    staging = stage(ws, sources, say, opened, folder)
+    try:
+        check_rows(staging)
+    except StudioError:
+        staging.discard()
+        raise
+    return staging
 
 
-def guess_columns(name: str, columns: Sequence[str], rows: Sequence[dict[str, str]]) -> Columns:
-    """Guess by column name, then by content: the two wordiest columns. Raises StudioError when no two hold text."""
-    wordy = {column: _mean_words(column, rows) for column in columns}
-    textual = [column for column in columns if wordy[column] >= 0.5]
-    if len(textual) < 2:
-        only = f"only the column {textual[0]!r} holds" if textual else "none of its columns holds"
-        raise StudioError(f"{name} cannot be used: {only} text (its columns: {', '.join(columns[:8])}).",
-                          "Choose a file with one column of customer messages and one of answers.")
-    message = _by_name("message", textual) or max(textual, key=lambda column: wordy[column])
-    others = [column for column in textual if column != message]
-    answer = _by_name("answer", others) or max(others, key=lambda column: wordy[column])
-    left = [column for column in columns if column not in (message, answer)]
-    rating = next((c for c in [_by_name("rating", left)] if c and _is_rating(c, rows)), None)
-    ticket = next((c for c in [_by_name("ticket", left)] if c and _is_identity(c, rows)), None)
-    tags = _by_name("tags", [column for column in left if column not in (rating, ticket)])
-    return Columns(message, answer, rating, ticket, tags)
+def look(ws: Workspace, staging: Staging, head: int = 8) -> Preview:
+    """The first rows and the guessed choices. Raises StudioError when nothing in the files is text to learn from."""
+    sampled = staging.sample(SAMPLED)
+    found = columns.guess(staging.files[0].name, staging.columns, sampled, staging.form)
+    senders = tuple(staging.values(found.columns.sender, 50)) if found.columns.sender else ()
+    agents = columns.agents_among(found.columns.sender or "", senders)
+    earlier = mappings.offered(ws, staging.columns)
+    choices = earlier[0].choices if earlier else Choices(found.columns, layout=found.layout, agents=agents)
+    return Preview(staging.rows, tuple(sampled[:head]), found, choices, earlier[0] if earlier else None)
+
+
+def scale(staging: Staging, column: str) -> Scale:
+    """How a column rates. Raises StudioError when it holds nothing that can be read as a rating."""
+    found = plans.scale_of(staging, column)
+    if found is None:
+        raise StudioError(f"The column {column!r} holds no ratings that can be read.", "Choose another column, or none.")
+    return found
+
+
+def days(staging: Staging, column: str) -> tuple[date, date] | None:
+    """The first and the last day of a time column; None where it holds no times."""
+    return plans.days_of(staging, column)
+
+
+def outlook(ws: Workspace, staging: Staging, choices: Choices) -> Outlook:
+    """What an import with these choices would do; nothing is changed. Raises StudioError when they do not fit the files."""
+    plans.make(staging, choices)
+    _compare(staging, choices)
+    return _count(staging)
+
+
+def import_staged(ws: Workspace, staging: Staging, choices: Choices, source_name: str = "",
+                  say: Say = lambda share, sentence: None) -> Report:
+    """Import what was read, in one transaction. Raises StudioError, with the workspace unchanged, when it cannot be used."""
+    name = source_name or " + ".join(file.name for file in staging.files)[:200]
+    say(0.1, "Putting conversations together")
+    found = outlook(ws, staging, choices)
+    _check_enough(name, found, choices)
+    say(0.3, "Keeping the raw files")
+    _keep_raw_files(ws, staging)
+    report = Report(ws.new_id(), name, **{key: value for key, value in asdict(found).items()
+                                          if key in Report.__dataclass_fields__})
+    say(0.4, "Writing records")
+    staging.side.check()
+    with ws.transaction() as transaction:
+        _store(ws, transaction, staging, report, choices)
+        staging.side.check()
+    return report
 
 
 def import_file(ws: Workspace, path: Path, source_name: str, choices: Choices) -> Report:
-    """Import a file in one transaction. Raises StudioError, with the workspace unchanged, when it cannot be used."""
-    table = tables.open_table(path)
-    _check_choices(table, choices)
-    rows = list(tables.lines(table))
-    refused, tickets = _gather(table, rows, choices)
-    kept = [ticket for ticket in tickets if _passes(ticket, choices)]
-    _check_enough(source_name, len(rows), tickets, kept, choices)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    fresh, known = _new_records(ws, kept, digest)
-    import_id = ws.new_id()
-    rows_in, filtered = len(rows), sum(t.rows for t in tickets) - sum(t.rows for t in kept)
-    imported = sum(ticket.rows for _, ticket in fresh)
-    report = Report(import_id, source_name, rows_in, imported, filtered, len(refused), known, len(fresh), tuple(refused))
-    _keep_raw_file(ws, path, digest)
-    _store(ws, report, fresh, digest, choices)
-    if ws.path("uploads/waiting") in path.parents:  # the raw file is kept under its hash: one copy is enough
-        shutil.rmtree(path.parent)
-    return report
+    """Read and import one file at once."""
+    staging = read(ws, [path])
+    try:
+        return import_staged(ws, staging, choices, source_name)
+    finally:
+        staging.discard()
+
+
+def preview(ws: Workspace, path: Path) -> Preview:
+    """Look at one file and let go of it."""
+    staging = read(ws, [path])
+    try:
+        return look(ws, staging)
+    finally:
+        staging.discard()
 
 
 def import_sample(ws: Workspace) -> Report:
     """Write the sample tickets and import them as a person would: four stars and better."""
-    path = ws.path("uploads/sample_tickets.csv")
+    path = ws.path(f"uploads/{SAMPLE_NAME}")
     path.parent.mkdir(parents=True, exist_ok=True)
     sample.write_sample(path)
-    found = preview(path)
-    return import_file(ws, path, "sample_tickets.csv", Choices(found.guess, rating_min=4, keep_unrated=False))
-
-
-def save_upload(ws: Workspace, name: str, content: bytes) -> Path:
-    """Put an uploaded file where it can be previewed; its name is cut to its last part."""
-    folder = ws.path(f"uploads/waiting/{hashlib.sha256(content).hexdigest()[:16]}")
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / (Path(name.replace("\\", "/")).name or "upload.csv")
-    path.write_bytes(content)
-    return path
-
-
-def rating_scale(found: Preview, column: str) -> Scale:
-    """The scale of a rating column, from the rows that were sampled. Raises StudioError when it holds no numbers."""
-    values = [value for row in found.sampled if (value := parse_rating(row[column])) is not None]
-    if not values:
-        raise StudioError(f"The column {column!r} holds no numbers, so it cannot be a rating.",
-                          "Choose another column, or none.")
-    low, high = min(values), max(values)
-    return Scale(low, high, max(low, 0.8 * high))
+    guessed = preview(ws, path).guess.columns
+    return import_file(ws, path, SAMPLE_NAME, Choices(guessed, rating_min=4, keep_unrated=False))
 
 
 def get(ws: Workspace, import_id: str) -> Report:
@@ -207,130 +188,105 @@ def get(ws: Workspace, import_id: str) -> Report:
 
 
 def imports(ws: Workspace) -> list[Report]:
-    """Every import, newest first, without its refused rows (see `refused_rows`)."""
-    found = ws.rows("""select import_id, source_name, rows_in, rows_imported, rows_filtered, rows_refused,
-                       rows_already_here, conversations from imports order by imported_at desc""")
-    return [Report(**row, refused=()) for row in found]
+    """Every import, newest first."""
+    return [Report(**row) for row in ws.rows(f"select {', '.join(Report.__dataclass_fields__)} from imports "
+                                             "order by imported_at desc")]
 
 
-def refused_rows(ws: Workspace, import_id: str) -> list[Refused]:
-    found = ws.rows("select line, reason, excerpt from refused_rows where import_id = ? order by line", [import_id])
+def refused_rows(ws: Workspace, import_id: str, limit: int = 1_000_000) -> list[Refused]:
+    found = ws.rows("""select source_name, line, reason, excerpt from refused_rows where import_id = ?
+                       order by source_name, line limit ?""", [import_id, limit])
     return [Refused(**row) for row in found]
 
 
-def _mean_words(column: str, rows: Sequence[dict[str, str]]) -> float:
-    """Words of letters in a cell, on average: zero for numbers, dates and ids."""
-    cells = [row[column] for row in rows if row[column].strip()]
-    words = [sum(any(letter.isalpha() for letter in word) and len(word) > 1 for word in cell.split()) for cell in cells]
-    return sum(words) / len(words) if words else 0.0
+def filtered_reasons(ws: Workspace, import_id: str) -> dict[str, int]:
+    """Rows that were left out on purpose, by reason."""
+    found = ws.rows("select reason, row_count from filtered_rows where import_id = ? order by row_count desc", [import_id])
+    return {row["reason"]: row["row_count"] for row in found}
 
 
-def _by_name(role: str, columns: Sequence[str]) -> str | None:
-    plain = {column.lower().strip().replace("-", "_"): column for column in reversed(columns)}
-    return next((plain[name] for name in _NAMES[role] if name in plain), None)
+def _compare(staging: Staging, choices: Choices) -> None:
+    """`side.fresh`: for each conversation that passes, whether the workspace has it, and with the same words.
+
+    Whoever edited a record here keeps their wording; the desk's newer one is counted, not taken.
+    """
+    side = staging.side
+    side.execute("""create or replace table side.known as select c.conversation, c.record_id, n.version
+                    from side.conversations c join record_now n using (record_id) where c.reason is null""")
+    theirs = wordings.without_system(wordings.messages(choices, "t.turns"))
+    side.execute(f"""create or replace table side.fresh as
+        with imported as (select record_id, arg_max(messages, version) as messages, max(version) as version
+                          from record_versions where who = 'import' and record_id in (select record_id from side.known)
+                          group by record_id)
+        select k.conversation, case when {wordings.without_system('i.messages')} = {theirs} then 'same'
+               when k.version > i.version then 'kept' else 'changed' end as fresh
+        from side.known k join imported i using (record_id) join side.turns t using (conversation)""")
 
 
-def _is_rating(column: str, rows: Sequence[dict[str, str]]) -> bool:
-    cells = [row[column] for row in rows if row[column].strip()]
-    return bool(cells) and sum(parse_rating(cell) is not None for cell in cells) >= 0.8 * len(cells)
+def _count(staging: Staging) -> Outlook:
+    side = staging.side
+    refused = {row["reason"]: row["n"] for row in side.rows("select reason, count(*) as n from side.refused group by reason")}
+    fates = side.rows("""select p.fate, p.reason, coalesce(f.fresh, 'new') as fresh, count(*) as n
+                         from side.plan p left join side.fresh f using (conversation) group by all""")
+
+    def total(fate: str, fresh: str = "") -> int:
+        return sum(row["n"] for row in fates if row["fate"] == fate and (not fresh or row["fresh"] == fresh))
+
+    reasons: dict[str, int] = dict(refused)
+    for row in fates:
+        if row["reason"]:
+            reasons[row["reason"]] = reasons.get(row["reason"], 0) + row["n"]
+    conversations = side.rows("""select count(*) as read, count(*) filter (reason is null) as passing,
+        count(*) filter (reason is null and f.fresh is null) as fresh
+        from side.conversations left join side.fresh f using (conversation)""")[0]
+    return Outlook(staging.rows, total("in", "new"), total("in", "changed"), total("in", "same"), total("in", "kept"),
+                   total("filtered"), total("refused") + sum(refused.values()), conversations["fresh"],
+                   conversations["passing"], conversations["read"], dict(sorted(reasons.items(), key=lambda item: -item[1])))
 
 
-def _is_identity(column: str, rows: Sequence[dict[str, str]]) -> bool:
-    cells = [row[column] for row in rows if row[column].strip()]
-    return bool(cells) and len(set(cells)) >= len(cells) / 3
+def _check_enough(name: str, found: Outlook, choices: Choices) -> None:
+    if found.conversations_read < MIN_CONVERSATIONS:
+        why = "".join(f"; {count:,} rows: {reason}" for reason, count in list(found.reasons.items())[:2])
+        raise StudioError(f"{name} has {found.rows_in:,} rows, of which {found.conversations_read} make a conversation: too "
+                          f"few to learn from and to test on (at least {MIN_CONVERSATIONS}){why}.", "Choose a larger export.")
+    if found.conversations_passing < MIN_CONVERSATIONS:
+        raise StudioError(f"Only {found.conversations_passing} of {found.conversations_read:,} conversations pass what was "
+                          f"chosen (at least {MIN_CONVERSATIONS} are needed).",
+                          "Lower the rating threshold, keep unrated conversations too, or widen the other choices.")
 
 
-def parse_rating(cell: str) -> float | None:
-    """The number a rating cell begins with ("4", "4,5", "5 stars"), or None."""
-    found = _NUMBER.match(cell)
-    return float(found[1].replace(",", ".")) if found else None
+def _keep_raw_files(ws: Workspace, staging: Staging) -> None:
+    for file in staging.files:
+        kept = ws.path(f"uploads/{file.sha256}{file.source.path.suffix.lower()}")
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        if not kept.exists():
+            os.link(file.kept, kept)
 
 
-def _check_choices(table: Table, choices: Choices) -> None:
-    wanted = asdict(choices.columns)
-    for role in ("message", "answer"):
-        if wanted[role] is None:
-            raise StudioError(f"No column is chosen for the {'customer message' if role == 'message' else 'answer'}.",
-                              f"Choose one of: {', '.join(table.columns[:12])}.")
-    missing = [name for name in wanted.values() if name is not None and name not in table.columns]
-    if missing:
-        raise StudioError(f"{table.path.name} has no column {missing[0]!r} (its columns: {', '.join(table.columns[:12])}).",
-                          "Choose one of its columns.")
-    if wanted["message"] == wanted["answer"]:
-        raise StudioError("The same column is chosen for the message and for the answer.", "Choose two columns.")
-
-
-def _gather(table: Table, rows: Sequence[Line], choices: Choices) -> tuple[list[Refused], list[_Ticket]]:
-    """Refuse what cannot be used and join the rest into tickets, in the order in which they first appear."""
-    refused: list[Refused] = []
-    tickets: dict[str, _Ticket] = {}
-    for line in rows:
-        cells = dict(zip(table.columns, line.cells, strict=False))
-        reason = line.problem or _missing(cells, choices.columns)
-        if reason:
-            refused.append(Refused(line.line, reason, " | ".join(line.cells)[:160].replace("\0", "")))
-            continue
-        own = cells[choices.columns.ticket].strip() if choices.columns.ticket else ""
-        ticket = tickets.setdefault(own if choices.join and own else f"line {line.line}", _Ticket(line.line, own or None))
-        _add_row(ticket, cells, choices.columns)
-    return refused, list(tickets.values())
-
-
-def _missing(cells: dict[str, str], columns: Columns) -> str:
-    if not cells[columns.message or ""].strip():
-        return "no customer message"
-    return "" if cells[columns.answer or ""].strip() else "no answer"
-
-
-def _add_row(ticket: _Ticket, cells: dict[str, str], columns: Columns) -> None:
-    ticket.rows += 1
-    ticket.turns += [{"role": "user", "content": cells[columns.message or ""].strip().replace("\r\n", "\n")},
-                     {"role": "assistant", "content": cells[columns.answer or ""].strip().replace("\r\n", "\n")}]
-    rating = parse_rating(cells[columns.rating]) if columns.rating else None
-    ticket.rating = rating if rating is not None else ticket.rating
-    ticket.tags = (cells[columns.tags].strip() if columns.tags else "") or ticket.tags
-
-
-def _passes(ticket: _Ticket, choices: Choices) -> bool:
-    if choices.rating_min is None or choices.columns.rating is None:
-        return True
-    return choices.keep_unrated if ticket.rating is None else ticket.rating >= choices.rating_min
-
-
-def _check_enough(name: str, rows: int, tickets: list[_Ticket], kept: list[_Ticket], choices: Choices) -> None:
-    if len(tickets) < MIN_CONVERSATIONS:
-        raise StudioError(f"{name} has {rows} rows, of which {len(tickets)} make a conversation: too few to learn from "
-                          f"and to test on (at least {MIN_CONVERSATIONS}).", "Choose a larger export.")
-    if len(kept) < MIN_CONVERSATIONS:
-        raise StudioError(f"Only {len(kept)} of {len(tickets)} conversations have a rating of {choices.rating_min:g} or "
-                          f"better (at least {MIN_CONVERSATIONS} are needed).",
-                          "Lower the rating threshold, or keep unrated conversations too.")
-
-
-def _new_records(ws: Workspace, tickets: list[_Ticket], digest: str) -> tuple[list[tuple[str, _Ticket]], int]:
-    """Name each conversation by its file and line; those the workspace has already are counted in rows, not added."""
-    named = [("r" + hashlib.sha256(f"{digest}:{ticket.line}".encode()).hexdigest()[:15], ticket) for ticket in tickets]
-    have = records.known(ws, [record_id for record_id, _ in named])
-    fresh = [(record_id, ticket) for record_id, ticket in named if record_id not in have]
-    return fresh, sum(ticket.rows for record_id, ticket in named if record_id in have)
-
-
-def _keep_raw_file(ws: Workspace, path: Path, digest: str) -> None:
-    kept = ws.path(f"uploads/{digest}.csv")
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    if not kept.exists():
-        shutil.copyfile(path, kept.with_suffix(".tmp"))
-        kept.with_suffix(".tmp").rename(kept)
-
-
-def _store(ws: Workspace, report: Report, fresh: list[tuple[str, _Ticket]], digest: str, choices: Choices) -> None:
-    system = [{"role": "system", "content": choices.system_prompt.strip()}] if choices.system_prompt.strip() else []
-    added: list[records.NewRecord] = [
-        records.NewRecord(record_id, ticket.line, ticket.external_id, ticket.rating, ticket.tags, system + ticket.turns)
-        for record_id, ticket in fresh]
-    row: Row = {key: value for key, value in asdict(report).items() if key != "refused"}
-    row |= {"source_sha256": digest, "choices": json.dumps(asdict(choices)), "imported_at": ws.now()}
-    with ws.transaction() as transaction:
-        transaction.insert("imports", [row])
-        transaction.insert("refused_rows", [{"import_id": report.import_id} | asdict(r) for r in report.refused])
-        records.add(ws, transaction, report.import_id, added)
+def _store(ws: Workspace, transaction: Transaction, staging: Staging, report: Report, choices: Choices) -> None:
+    named = staging.side.named
+    transaction.insert("imports", [asdict(report) | {
+        "source_sha256": " ".join(file.sha256 for file in staging.files), "choices": mappings.written(choices),
+        "desk": choices.desk, "written_as": staging.files[0].source.written_as, "imported_at": ws.now()}])
+    mappings.remember(ws, transaction, staging.columns, choices)
+    names = "[" + ", ".join(wordings.text(file.name) for file in staging.files) + "]"
+    cells = ", ".join(f"c.c{place}" for place in range(len(staging.columns)))
+    transaction.execute(named(f"""insert into refused_rows
+        select ?, p.line, p.reason, left(concat_ws(' | ', {cells}), 160), {names}[p.file + 1]
+        from side.plan p join side.cells c on c.r = p.r where p.fate = 'refused'
+        union all select ?, line, reason, excerpt, {names}[file + 1] from side.refused"""), [report.import_id] * 2)
+    transaction.execute(named("""insert into filtered_rows select ?, reason, count(*) from side.plan where fate = 'filtered'
+                                 group by reason"""), [report.import_id])
+    arriving = "side.conversations where reason is null and conversation not in (select conversation from side.fresh)"
+    whole = wordings.messages(choices, "t.turns")
+    transaction.execute("set force_compression = 'zstd'")  # looking for the best one takes longer than writing
+    records.add(
+        ws, transaction, report.import_id,
+        named(f"""select record_id, conversation as position, line as source_line, coalesce(ticket, message_id) as external_id,
+                  rating, tags, status, happened_at, name, email from {arriving}"""),
+        named(f"""select a.record_id, {whole} as messages from (select record_id, conversation from {arriving}) a
+                  join side.turns t using (conversation)"""))
+    records.add_wordings(ws, transaction, named(f"""
+        select c.record_id, {whole} as messages from side.conversations c join side.fresh f using (conversation)
+        join side.turns t using (conversation) where f.fresh = 'changed'"""))
+    transaction.execute("set force_compression = 'auto'")

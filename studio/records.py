@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from studio.errors import StudioError
@@ -16,16 +17,6 @@ from studio.workspace import Row, Transaction, Workspace
 Decision = Literal["keep", "drop", "undecided"]
 Turns = list[dict[str, str]]
 ROLES = ("system", "user", "assistant")
-
-
-@dataclass(frozen=True)
-class NewRecord:
-    record_id: str
-    source_line: int
-    external_id: str | None
-    rating: float | None
-    tags: str | None
-    messages: Turns
 
 
 @dataclass(frozen=True)
@@ -38,6 +29,8 @@ class Record:
     external_id: str | None
     rating: float | None
     tags: str | None
+    status: str | None
+    happened_at: datetime | None
     version: int
     messages: Turns
     decision: Decision
@@ -82,51 +75,78 @@ class Undone:
     record_id: str
 
 
-def known(ws: Workspace, record_ids: Sequence[str]) -> set[str]:
-    """Those of the ids that the workspace has."""
-    found = ws.rows("select record_id from records where record_id in (select unnest(?::varchar[]))", [list(record_ids)])
-    return {row["record_id"] for row in found}
+def add(ws: Workspace, transaction: Transaction, import_id: str, conversations: str, wordings: str) -> None:
+    """Add records in bulk, in the order of their position, each with its first wording.
+
+    `conversations` is a query of (record_id, position (a number that grows), source_line, external_id, rating, tags, status,
+    happened_at, name, email); `wordings` one of (record_id, messages as JSON text).
+    """
+    first = transaction.rows("select coalesce(max(position) + 1, 1) as p from records")[0]["p"]
+    transaction.execute(
+        f"""insert into records select record_id, ?, source_line, external_id, rating, tags, position + {first}, status,
+            happened_at from ({conversations})""", [import_id])
+    transaction.execute(
+        f"""insert into record_now select record_id, position + {first}, ?, rating, tags, 1, 'undecided'
+            from ({conversations})""", [import_id])
+    transaction.execute(f"""insert into record_people select record_id, name, email from ({conversations})
+                            where coalesce(name, '') <> '' or coalesce(email, '') <> ''""")
+    transaction.execute(f"insert into record_versions select record_id, 1, messages, 'import', null, ? from ({wordings})",
+                        [ws.now()])
 
 
-def add(ws: Workspace, transaction: Transaction, import_id: str, new: Sequence[NewRecord]) -> None:
-    """Add records in file order, each with its first version."""
-    first = transaction.rows("select coalesce(max(position), 0) + 1 as p from records")[0]["p"]
-    transaction.insert("records", [
-        {"record_id": r.record_id, "import_id": import_id, "source_line": r.source_line, "external_id": r.external_id,
-         "rating": r.rating, "tags": r.tags, "position": first + place} for place, r in enumerate(new)])
-    transaction.insert("record_versions", [
-        _version(ws, r.record_id, 1, r.messages, who="import", batch_id=None) for r in new])
+def add_wordings(ws: Workspace, transaction: Transaction, wordings: str) -> None:
+    """A newer wording from an import for each record of the query `wordings` (record_id, messages)."""
+    transaction.execute(
+        f"""insert into record_versions select w.record_id, n.version + 1, w.messages, 'import', null, ?
+            from ({wordings}) w join record_now n using (record_id)""", [ws.now()])
+    transaction.execute(f"""update record_now set version = version + 1
+                            where record_id in (select record_id from ({wordings}))""")
 
 
 def counts(ws: Workspace) -> Counts:
     row = ws.row("""select count(*) as total, count(*) filter (decision = 'keep') as keep,
                     count(*) filter (decision = 'drop') as drop, count(*) filter (decision = 'undecided') as undecided,
-                    count(*) filter (version > 1) as edited from current_records""")
+                    (select count(distinct record_id) from record_versions where who <> 'import') as edited
+                    from record_now""")
     return Counts(**(row or {}))
 
 
 def tags(ws: Workspace) -> list[str]:
-    return [row["tags"] for row in ws.rows("select distinct tags from records where tags is not null order by tags")]
+    return [row["tags"] for row in ws.rows("""select distinct tags from record_now where tags is not null
+                                                order by tags limit 1000""")]
 
 
 def get(ws: Workspace, record_id: str) -> Record:
     """Raises StudioError when there is no such record."""
-    found = ws.row("select * exclude (position) from current_records where record_id = ?", [record_id])
-    if found is None:
+    found = every(ws, [record_id])
+    if not found:
         raise StudioError(f"There is no record {record_id} in this workspace.", "Open Curate and choose one from there.")
-    return _record(found)
+    return found[0]
 
 
 def page(ws: Workspace, chosen: Filter, limit: int, after: str = "") -> list[Record]:
     """Records in the order they came in, those behind the record `after` where one is named."""
     where, values = _where(chosen, after)
-    found = ws.rows(f"select * exclude (position) from current_records {where} order by position limit ?", [*values, limit])
-    return [_record(row) for row in found]
+    found = ws.rows(f"select record_id from {_from(chosen)} {where} order by position limit ?", [*values, limit])
+    return every(ws, [row["record_id"] for row in found])
+
+
+def every(ws: Workspace, record_ids: Sequence[str]) -> list[Record]:
+    """These records, in this order; those that the workspace lacks are left out."""
+    ids = list(record_ids)
+    found = ws.rows("""select r.* exclude (position), n.version, n.decision from record_now n join records r using (record_id)
+                       where r.record_id in (select unnest(?::varchar[]))""", [ids])
+    # Texts are fetched by id alone: a join over all records would read every wording there is.
+    texts = ws.rows("""select record_id, version, messages from record_versions
+                       where record_id in (select unnest(?::varchar[]))""", [ids])
+    said = {(row["record_id"], row["version"]): json.loads(row["messages"]) for row in texts}
+    by_id = {row["record_id"]: Record(**row, messages=said[row["record_id"], row["version"]]) for row in found}
+    return [by_id[record_id] for record_id in ids if record_id in by_id]
 
 
 def matching(ws: Workspace, chosen: Filter) -> int:
     where, values = _where(chosen)
-    return int(ws.value(f"select count(*) from current_records {where}", values))
+    return int(ws.value(f"select count(*) from {_from(chosen)} {where}", values))
 
 
 def decide(ws: Workspace, record_ids: Sequence[str], decision: Decision, who: str, batch_id: str | None = None) -> None:
@@ -145,7 +165,7 @@ def decide(ws: Workspace, record_ids: Sequence[str], decision: Decision, who: st
 def decide_matching(ws: Workspace, chosen: Filter, decision: Decision, who: str) -> int:
     """The same for every record that the filter shows and that is not so yet; returns how many that were."""
     where, values = _where(chosen)
-    found = ws.rows(f"select record_id, decision from current_records {where} order by position", values)
+    found = ws.rows(f"select record_id, decision from {_from(chosen)} {where} order by position", values)
     ids = [row["record_id"] for row in found if row["decision"] != decision]
     decide(ws, ids, decision, who)
     return len(ids)
@@ -159,9 +179,27 @@ def edit(ws: Workspace, record_id: str, messages: Turns, who: str, batch_id: str
         newest = get(ws, record_id)
         if _said_already(transaction, batch_id) or messages == newest.messages:
             return
-        transaction.decided("record_versions",
-                            [_version(ws, record_id, newest.version + 1, messages, who, batch_id)])
+        _worded(transaction, [_version(ws, record_id, newest.version + 1, messages, who, batch_id)])
         _batch(ws, transaction, batch_id, who, f"edit {record_id}")
+
+
+def rewrite(ws: Workspace, wordings: Sequence[tuple[str, int, Turns]], who: str, what: str) -> int:
+    """New wordings of many records as one act that can be undone: (record id, the version it replaces, messages).
+
+    A record whose newest version is another by now, or whose wording stays as it is, is left alone. Returns how many changed.
+    """
+    batch_id = ws.new_id()
+    with ws.transaction() as transaction:
+        newest = {record.record_id: record for record in every(ws, [record_id for record_id, _, _ in wordings])}
+        changed = [(record_id, version, check_messages(messages)) for record_id, version, messages in wordings
+                   if record_id in newest and newest[record_id].version == version]
+        changed = [(record_id, version, messages) for record_id, version, messages in changed
+                   if messages != newest[record_id].messages]
+        if changed:
+            _worded(transaction, [_version(ws, record_id, version + 1, messages, who, batch_id)
+                                  for record_id, version, messages in changed])
+            _batch(ws, transaction, batch_id, who, what)
+    return len(changed)
 
 
 def undo(ws: Workspace, who: str, batch_id: str | None = None) -> Undone | None:
@@ -196,6 +234,18 @@ def _decided(ws: Workspace, transaction: Transaction, wanted: list[tuple[str, st
     transaction.decided("decisions", [
         {"decision_id": f"{batch_id}-{place}", "seq": 0, "record_id": record_id, "decision": decision, "who": who,
          "batch_id": batch_id, "decided_at": ws.now()} for place, (record_id, decision) in enumerate(wanted)])
+    ids, said = [record_id for record_id, _ in wanted], [decision for _, decision in wanted]
+    transaction.execute("""update record_now set decision = said.decision
+                           from (select unnest(?::varchar[]) as record_id, unnest(?::varchar[]) as decision) said
+                           where record_now.record_id = said.record_id""", [ids, said])
+
+
+def _worded(transaction: Transaction, versions: Sequence[Row]) -> None:
+    transaction.decided("record_versions", versions)
+    transaction.execute("""update record_now set version = said.version
+                           from (select unnest(?::varchar[]) as record_id, unnest(?::integer[]) as version) said
+                           where record_now.record_id = said.record_id""",
+                        [[row["record_id"] for row in versions], [row["version"] for row in versions]])
 
 
 def _restore(ws: Workspace, transaction: Transaction, undone: str, who: str, batch_id: str) -> str:
@@ -211,9 +261,8 @@ def _restore(ws: Workspace, transaction: Transaction, undone: str, who: str, bat
                as newest from record_versions v join record_versions p
                on p.record_id = v.record_id and p.version = v.version - 1 where v.batch_id = ?""", [undone])
     if edits:
-        transaction.decided("record_versions", [
-            _version(ws, row["record_id"], row["newest"] + 1, json.loads(row["messages"]), who, batch_id)
-            for row in edits])
+        _worded(transaction, [_version(ws, row["record_id"], row["newest"] + 1, json.loads(row["messages"]), who, batch_id)
+                              for row in edits])
     return str((before or edits)[0]["record_id"])
 
 
@@ -234,7 +283,7 @@ def _version(ws: Workspace, record_id: str, version: int, messages: Turns, who: 
 
 def _where(chosen: Filter, after: str = "") -> tuple[str, list[str]]:
     parts, values = [], []
-    behind = "position > (select r.position from records r where r.record_id = ?)"
+    behind = "position > (select r.position from record_now r where r.record_id = ?)"
     for sql, value in (("decision = ?", chosen.decision), ("tags = ?", chosen.tag), (behind, after)):
         if value:
             parts.append(sql)
@@ -245,5 +294,7 @@ def _where(chosen: Filter, after: str = "") -> tuple[str, list[str]]:
     return ("where " + " and ".join(parts) if parts else ""), values
 
 
-def _record(row: Row) -> Record:
-    return Record(**(row | {"messages": json.loads(row["messages"])}))
+def _from(chosen: Filter) -> str:
+    """Wordings are read only where a piece of text is looked for."""
+    return "current_records" if chosen.text.strip() else "record_now"
+

@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import uuid
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from studio.errors import StudioError
 from studio.journal import Journal
-from studio.migrations import STEPS
+from studio.migrations import REBUILD_NOW, STEPS
 
 ROOT = Path(__file__).resolve().parent.parent
 Row = dict[str, Any]
@@ -44,6 +45,10 @@ class Transaction:
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         return _rows(self._cursor, sql, parameters)
 
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        """Write many rows at once with SQL, where they are in the database already."""
+        self._cursor.execute(sql, list(parameters))
+
     def insert(self, table: str, rows: Sequence[Row]) -> None:
         """Insert rows that share their keys, in chunks of parameter lists (row by row is 100 times slower)."""
         for start in range(0, len(rows), CHUNK):
@@ -66,6 +71,77 @@ class Transaction:
         self.journaled += [(table, row) for row in rows]
 
 
+class Side:
+    """A database file beside the workspace's own, for what is not imported yet: written without the write lock.
+
+    Tables are named `side.<table>` in its statements. `cancel` may come from any thread: what runs stops with `Cancelled`.
+    Wordings are stored uncompressed there, because looking for the best compression takes longer than reading the file.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, alias: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self.alias = alias
+        self._cursor = connection.cursor()
+        self._cancelled = self._closed = False
+        self._cursor.execute(f"attach if not exists '{str(path).replace(chr(39), chr(39) * 2)}' as {alias}")
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        self._run(lambda: self._cursor.execute(self.named(sql), list(parameters)))
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        return self._run(lambda: _rows(self._cursor, self.named(sql), parameters))
+
+    def load(self, sql: str, name: str, table: Any) -> None:
+        """Run a statement that reads an Arrow table under `name`."""
+        self._cursor.register(name, table)
+        try:
+            self.execute(sql)
+        finally:
+            self._cursor.unregister(name)
+
+    def named(self, sql: str) -> str:
+        return sql.replace("side.", f"{self.alias}.")
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._cursor.interrupt()
+
+    def check(self) -> None:
+        """Raises Cancelled once somebody cancelled."""
+        if self._cancelled:
+            raise Cancelled
+
+    def progress(self) -> float:
+        """The share of the running statement that is done, 0 to 1; 0 where it is not known."""
+        return max(0.0, self._cursor.query_progress()) / 100
+
+    def close(self) -> None:
+        """Let go of the file; it can be deleted then."""
+        if not self._closed:
+            self._closed = True
+            self._cursor.execute(f"detach database if exists {self.alias}")
+            self._cursor.close()
+
+    def _run(self, work: Callable[[], Any]) -> Any:
+        self.check()
+        try:
+            return work()
+        except duckdb.InterruptException:
+            raise Cancelled from None
+        except duckdb.Error as error:
+            self.check()
+            raise Refused(str(error).splitlines()[0]) from None
+
+
+class Cancelled(Exception):
+    """A person stopped what was going on; nothing of it is kept."""
+
+
+class Refused(Exception):
+    """The database could not do a statement on a side file (a file that is not as it looked)."""
+
+
 class Workspace:
     """An open workspace. `now` and `new_id` are where time and randomness come from; tests give their own."""
 
@@ -77,6 +153,7 @@ class Workspace:
         self.warnings: list[str] = []
         self._writing = threading.RLock()
         self._types: dict[str, dict[str, str]] = {}
+        self._sides: weakref.WeakSet[Side] = weakref.WeakSet()
         self._lock = _take(self.root)
         try:
             self._connection = _connect(self.root / "studio.duckdb")
@@ -89,12 +166,20 @@ class Workspace:
 
     def close(self) -> None:
         with self._writing:
+            for side in list(self._sides):
+                side.close()
             self._connection.close()
             self._lock.release()
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         with self._connection.cursor() as cursor:
             return _rows(cursor, sql, parameters)
+
+    def side(self, relative: str) -> Side:
+        """Open a side database in the workspace's folder; close it before deleting the file."""
+        side = Side(self._connection, self.path(relative), f"side_{uuid.uuid4().hex[:8]}")
+        self._sides.add(side)
+        return side
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
         found = self.rows(sql, parameters)
@@ -167,13 +252,23 @@ class Workspace:
                 return
             cursor.execute("begin")
             for entry in missing:
-                columns = ", ".join(entry.row)
-                marks = ", ".join("?" * len(entry.row))
-                cursor.execute(f"insert or ignore into {entry.table} ({columns}) values ({marks})",
-                               list(entry.row.values()))
+                _put_back(cursor, entry.table, entry.row)
             cursor.execute("insert into journaled select unnest(?::bigint[])", [[entry.n for entry in missing]])
+            cursor.execute(REBUILD_NOW)
             cursor.execute("commit")
         self.warnings.append(f"{len(missing)} decisions that the database had lost were put back from the journal.")
+
+
+def _put_back(cursor: duckdb.DuckDBPyConnection, table: str, row: Row) -> None:
+    """Insert a journaled row unless it is there; wordings have no key of their own, so they are looked for."""
+    columns, marks = ", ".join(row), ", ".join("?" * len(row))
+    if table == "record_versions":
+        found = _rows(cursor, "select 1 from record_versions where record_id = ? and version = ?",
+                      [row["record_id"], row["version"]])
+        if not found:
+            cursor.execute(f"insert into {table} ({columns}) values ({marks})", list(row.values()))
+        return
+    cursor.execute(f"insert or ignore into {table} ({columns}) values ({marks})", list(row.values()))
 
 
 def _plain(row: Row) -> Row:
@@ -206,7 +301,8 @@ def _take(root: Path) -> FileLock:
 
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:
     settings: dict[str, str | bool | int | float | list[str]] = {
-        "autoinstall_known_extensions": "false", "autoload_known_extensions": "false", "threads": "2"}
+        "autoinstall_known_extensions": "false", "autoload_known_extensions": "false", "threads": "2",
+        "memory_limit": "1GB"}
     try:
         return duckdb.connect(str(path), config=settings)
     except duckdb.Error as error:

@@ -25,8 +25,8 @@ BAD_FILES: dict[str, tuple[bytes, str]] = {
     "picture.csv": (PICTURE, "not a text file"),
     "essay.csv": (ESSAY.encode(), "is not a table"),
     "cut.csv": (CUT.encode(), "ends inside a quoted cell"),
-    "utf16.csv": (FIVE.encode("utf-16"), "UTF-16"),
-    "utf16le.csv": (FIVE.encode("utf-16-le"), "UTF-16"),
+    "utf16.csv": (FIVE.encode("utf-16"), "too few"),
+    "utf16le.csv": (FIVE.encode("utf-16-le"), "too few"),
 }
 
 

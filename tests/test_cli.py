@@ -53,7 +53,7 @@ def test_the_demo_goes_round_the_loop_and_prints_the_verdict_with_intervals(with
     ("name", "arguments", "words"),
     [
         ("cut.csv", (), "ends inside a quoted cell"),
-        ("utf16.csv", (), "UTF-16"),
+        ("utf16.csv", (), "too few"),
         ("five.csv", ("--message", "message", "--answer", "answer"), "too few"),
         ("five.csv", ("--message", "question", "--answer", "answer"), "no column 'question'"),
     ],

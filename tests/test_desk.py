@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from studio import intake, records, reviews
-from studio.intake import Choices
+from studio.columns import Choices
 from studio.records import Filter
 from studio.workspace import Workspace
 from tests.browser import Studio, chromium, running, settled

@@ -65,14 +65,14 @@ def test_overview_shows_the_latest_verdict_with_its_interval(home: Path) -> None
 def test_the_sample_opens_with_one_press(home: Path) -> None:
     page = draw("import_tickets")
     next(button for button in page.button if button.label == "Import the sample").click()
-    assert "**468 conversations** came in. 682 rows = 522 imported + 148 below the rating + 12 refused" in words(page.run())
+    assert "**468 conversations** came in. 682 rows = 522 imported + 148 filtered + 12 refused + 0 already here" in words(page.run())
 
 
 def test_refused_rows_are_shown_with_line_and_reason(home: Path) -> None:
     page = draw("import_tickets")
     next(button for button in page.button if button.label == "Import the sample").click()
     table = page.run().dataframe[0].value
-    assert (len(table), list(table.columns), table.iloc[0]["reason"]) == (12, ["line", "reason", "begins with"], "no answer")
+    assert (len(table), list(table.columns), table.iloc[0]["reason"]) == (12, ["line", "reason", "begins with", "file"], "no answer")
 
 
 def test_a_bulk_drop_and_its_undo(home: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from studio import intake, records, snapshots
+from studio.columns import Choices
 from studio.errors import StudioError
-from studio.intake import Choices
 from studio.records import Filter
 from studio.snapshots import SPLITS, Recipe, Snapshot
 from studio.workspace import Workspace

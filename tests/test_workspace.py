@@ -13,6 +13,7 @@ import pytest
 
 from studio import records
 from studio.errors import StudioError
+from studio.migrations import STEPS
 from studio.records import Filter
 from studio.workspace import Workspace
 from tests.conftest import ROOT
@@ -20,6 +21,7 @@ from tests.tickets import import_forty
 
 HOLDER = """
 import sys, time, pathlib
+from studio.migrations import STEPS
 from studio.workspace import Workspace
 ws = Workspace(pathlib.Path(sys.argv[1]))
 print('open', flush=True)
@@ -29,6 +31,7 @@ DECIDER = """
 import sys, pathlib
 from studio import records
 from studio.records import Filter
+from studio.migrations import STEPS
 from studio.workspace import Workspace
 ws = Workspace(pathlib.Path(sys.argv[1]))
 for n in range(10_000):
@@ -110,7 +113,9 @@ def test_a_write_that_breaks_leaves_nothing_behind(ws: Workspace) -> None:
 
 
 def test_each_migration_is_recorded(ws: Workspace) -> None:
-    assert ws.rows("select number, name from migrations") == [{"number": 1, "name": "first tables"}]
+    assert [(row["number"], row["name"]) for row in ws.rows("select number, name from migrations order by number")] == [
+        (number, name) for number, name, _ in STEPS
+    ]
 
 
 def test_a_workspace_of_a_newer_version_is_refused_in_words(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from pipeline import rundir
 from pipeline.rundir import Child
 from pipeline.specs import BaseSource, Candidate, EvaluateSpec, TrainSpec, dumps
 from studio import intake, models, records, reviews, runs, snapshots
-from studio.intake import Choices, Columns, Report
+from studio.columns import Choices, Columns
+from studio.intake import Report
 from studio.models import STARTER_NAME
 from studio.records import Filter
 from studio.snapshots import Recipe, Snapshot

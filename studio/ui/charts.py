@@ -59,6 +59,21 @@ def intervals(rows: Sequence[dict[str, Any]]) -> None:
                     height=130 + 34 * len(rows), alt="Differences of every metric with their intervals")
 
 
+def ratings(counted: dict[float, int], lowest: float) -> None:
+    """How are the tickets rated? One bar a rating; those that come in wear the accent, the others are grey."""
+    rows = [{"rating": number, "rows": rows, "who": "comes in" if number >= lowest else "stays out"}
+            for number, rows in counted.items()]
+    few = len(rows) <= 12
+    x = alt.X("rating:O", title="rating") if few else alt.X("rating:Q", bin=alt.Bin(maxbins=20), title="rating")
+    chart = alt.Chart(pd.DataFrame(rows)).mark_bar().encode(
+        x=x, y=alt.Y("sum(rows):Q", title="rows"),
+        color=alt.Color("who:N", title=None, legend=alt.Legend(orient="top"),
+                        scale=alt.Scale(domain=["comes in", "stays out"], range=[TUNED, BASE])),
+        tooltip=["rating:Q", alt.Tooltip("sum(rows):Q", format=",", title="rows"), "who:N"])
+    st.altair_chart(chart.properties(title="How are the tickets rated?"), width="stretch", height=190,
+                    alt="Rows by rating, split at the lowest rating to import")
+
+
 def _winner(value: float) -> str:
     if abs(value) < 1e-9:
         return "no difference"

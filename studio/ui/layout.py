@@ -78,9 +78,13 @@ def guarded() -> Iterator[None]:
     """The one place where an error meant for people becomes words on the page; a bug stays a traceback."""
     try:
         yield
-    except StudioError as error:
-        st.error(f"**{plain(error.message)}**" + (f"\n\n{plain(error.hint)}" if error.hint else ""),
-                 icon=":material/error:")
+    except StudioError as failed:
+        error(failed)
+
+
+def error(failed: StudioError) -> None:
+    """What is wrong, and what to do."""
+    st.error(f"**{plain(failed.message)}**" + (f"\n\n{plain(failed.hint)}" if failed.hint else ""), icon=":material/error:")
 
 
 def refresh_while(moving: bool, draw: Callable[[], None]) -> None:
