@@ -89,9 +89,14 @@ class _Side:
         return tongue.stems(self.words)
 
 
+def said_by(messages: Messages, role: str) -> str:
+    """All that one role says, a turn a line."""
+    return "\n".join(turn["content"] for turn in messages if turn["role"] == role)
+
+
 def _side(messages: Messages, role: str) -> _Side:
-    places = [place for place, turn in enumerate(messages) if turn["role"] == role]
-    return _Side(role, places[0] if places else -1, "\n".join(messages[place]["content"] for place in places))
+    first = next((place for place, turn in enumerate(messages) if turn["role"] == role), -1)
+    return _Side(role, first, said_by(messages, role))
 
 
 def estimated_tokens(messages: Messages) -> int:
@@ -180,7 +185,7 @@ def _order(messages: Messages) -> Iterator[Finding]:
 def _too_long(messages: Messages, context: int, count: Callable[[Messages], int] | None) -> Iterator[Finding]:
     """An estimate scores 0.5 at the model's limit and 1 at 20 % above it, its own error; a real count is yes or no."""
     size = estimated_tokens(messages) if count is None else count(messages)
-    score = (size / context - 0.8) / 0.4 if count is None else float(size > context)
+    score = (5 * size / context - 4) / 2 if count is None else float(size > context)
     about = "about " if count is None else ""
     yield Finding("too_long", -1, 0, 0, max(0.0, min(1.0, score)),
                   f"The conversation takes {about}{size:,} tokens; the model reads {context:,}.")
@@ -207,13 +212,19 @@ def _off_topic(customer: _Side, agent: _Side) -> Iterator[Finding]:
     glue = tongue.glue_share(agent.words)
     salad = max(0.0, 1 - glue / 0.25) * min(1.0, max(0.0, (len(agent.text.split()) - 2) / 2))
     # Words of another language look like salad to an English list, so the language is asked only here, where it matters.
-    english = not salad or tongue.is_plain_english(customer.words)
-    if not english and tongue.detect(f"{agent.text[:100]} {customer.text}")[0] != "en":
+    if salad and not _in_english(customer, agent):
         salad = 0.0
     words = (f"{shared:.0%} of the words that matter are shared with the question" if shared
              else "No word that matters is shared with the question")
     signs = f"; {glue:.0%} of the answer are function words, where sentences have 30 to 50 %" if salad else ""
     yield Finding("off_topic", agent.first, 0, 0, lack * (0.4 + 0.6 * salad), f"{words}{signs}.")
+
+
+def _in_english(customer: _Side, agent: _Side) -> bool:
+    code, confidence = tongue.detect(agent.text)
+    if code != "en" and confidence >= 0.5:
+        return False
+    return tongue.is_plain_english(customer.words) or tongue.detect(customer.text)[0] in ("en", "und")
 
 
 def _refusal(messages: Messages, agent: _Side) -> Iterator[Finding]:
