@@ -194,13 +194,15 @@ def _signature(text: str, by_agent: bool) -> Iterator[Edit]:
     lines, end = _lines(text[shift:]), len(text)
     for number, (start, line) in enumerate(lines[1:], start=1):
         said = line.strip()
+        if not 2 <= len(said) <= 80:
+            continue
         after = [more.strip() for _, more in lines[number + 1:] if more.strip()]
         if tongue.DEVICE.match(said):
             yield shift + start, shift + start + len(line), "", 0.95
-        formal = bool(tongue.FORMAL.match(said))
         if said == "--" and len(after) <= 10:
             yield shift + start, end, "", 0.95
             return
+        formal = bool(tongue.FORMAL.match(said))
         closing = formal or (after and tongue.CASUAL.match(said))
         if closing and len(after) <= (6 if formal else 3) and max(map(len, after), default=0) <= 60:
             with_contact = len(after) >= 2 or any(map(tongue.CONTACT.search, after))
@@ -254,7 +256,7 @@ def _as_text(match: re.Match[str]) -> str | None:
         known = html.unescape(f"&{match['entity']};")
         return None if known.endswith(";") and len(known) > 1 else known.replace("\xa0", " ")
     tag = (match["tag"] or "").lower()
-    if match["comment"] or not tag or tag in _DROPPED:
+    if not tag or tag in _DROPPED:
         return ""
     if tag not in _INLINE | _BLOCK or ("=" not in match["rest"] and match["rest"].strip(" /\r\n\t")):
         return None
@@ -267,9 +269,7 @@ def _mojibake(text: str) -> Iterator[Edit]:
     from ftfy import fix_encoding
     from ftfy.badness import is_bad
 
-    if not is_bad(text):
-        return
-    for start, line in _lines(text):
+    for start, line in _lines(text) if is_bad(text) else ():
         fixed = fix_encoding(line) if not line.isascii() else line
         if fixed != line:
             yield _smallest(start, line, fixed)
@@ -297,4 +297,4 @@ def _white(text: str) -> Iterator[Edit]:
     """Columns set with spaces may be meant, so a gap inside a line scores 0.4."""
     new = {"blank": ("\n\n", 0.6), "gap": (" ", 0.4), "return": ("\n", 0.6), "control": ("", 0.9)}
     for match in _WHITE.finditer(text):
-        yield match.start(), match.end(), *new[match.lastgroup or "control"]
+        yield *match.span(), *new[match.lastgroup or "control"]

@@ -36,6 +36,7 @@ LONG_SENTENCE = 8
 
 SLOTS = 1 << 22
 GROUPS = 200_000
+STEMS_KEPT = 128
 AGREEING = 0.4
 SAMPLE = 2_000
 MANTEL_SAMPLE = 400
@@ -51,7 +52,11 @@ _SENTENCE = re.compile(r"[^.!?\n\r]+")
 
 
 def _key(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+    return int.from_bytes(blake2b(_bytes(text), digest_size=8).digest(), "big")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 class _Counts:
@@ -71,10 +76,22 @@ class _Counts:
 
 @dataclass(frozen=True, slots=True)
 class _Answered:
-    """The first record that asked a question: its id and the hashed content stems of its answer."""
+    """The first record that asked a question: its id and its answer's content stems (see `_sketch`)."""
 
     record_id: str
-    stems: frozenset[int]
+    stems: array[int]
+
+
+def _sketch(text: str) -> array[int]:
+    """32-bit hashes of the content stems, ascending; of more than 128 the lowest (bottom-k sketch, Cohen and Kaplan 2007)."""
+    return array("I", sorted(crc32(_bytes(stem)) for stem in tongue.stems(tongue.words(text)))[:STEMS_KEPT])
+
+
+def _overlap(one: array[int], other: array[int]) -> float:
+    """Share of the stems in common, of the side that has fewer; only hashes that neither sketch has cut off are compared."""
+    reach = min((side[-1] for side in (one, other) if len(side) == STEMS_KEPT), default=1 << 32)
+    left, right = ({stem for stem in side if stem <= reach} for side in (one, other))
+    return len(left & right) / (min(len(left), len(right)) or 1)
 
 
 def _normal(text: str) -> str:
@@ -100,7 +117,7 @@ def _sentences(content: str) -> Iterator[tuple[int, int, str]]:
 class Corpus:
     """Two passes over the same records: `count` each one, then ask for the `findings` of each one, and `rest` at the end.
 
-    About 100 MiB at most: two sketches, and the first answer to each of up to 200,000 questions that come more than once.
+    About 230 MiB at most: two sketches, and the first answer to each of up to 200,000 questions that come more than once.
     """
 
     def __init__(self) -> None:
@@ -150,7 +167,7 @@ class Corpus:
         asked = _question_key(messages)
         if asked is None or self._asked.of(asked) < 2:
             return
-        mine = frozenset(map(_key, tongue.stems(tongue.words(quality.said_by(messages, "assistant")))))
+        mine = _sketch(quality.said_by(messages, "assistant"))
         first = self._first.get(asked)
         if first is None:
             if len(self._first) < GROUPS:
@@ -158,7 +175,7 @@ class Corpus:
             return
         if not mine or not first.stems:
             return
-        overlap = len(mine & first.stems) / min(len(mine), len(first.stems))
+        overlap = _overlap(mine, first.stems)
         score = 1 - overlap / AGREEING
         if score >= quality.SHOWN_FROM:
             times, highest, other = self._disputed.get(first.record_id, (0, 0.0, record_id))
@@ -240,7 +257,7 @@ def _vectors(texts: list[frozenset[str]]) -> Matrix:
 
     found = np.zeros((len(texts), BUCKETS), dtype=np.float32)
     for row, text in enumerate(texts):
-        found[row, [crc32(stem.encode("utf-8", "surrogatepass")) % BUCKETS for stem in text]] = 1
+        found[row, [crc32(_bytes(stem)) % BUCKETS for stem in text]] = 1
     found *= np.log((1 + len(texts)) / (1 + found.sum(axis=0))) + 1
     return found / np.linalg.norm(found, axis=1, keepdims=True)  # type: ignore[no-any-return]
 
