@@ -18,7 +18,7 @@ from typing import TextIO
 
 from studio.charsets import error_handling, head_text
 from studio.errors import StudioError
-from studio.sources import DELIMITERS, Line, Source, unfit, unique_names
+from studio.sources import DELIMITERS, Line, Source, unfit, unique_names, wrong_width
 
 LONGEST_CELL = 64 * 1024 * 1024
 csv.field_size_limit(LONGEST_CELL)
@@ -89,6 +89,8 @@ def open_delimited(path: Path, head: bytes, encoding: str, delimiter: str = "", 
     header_line, text, stated = _preamble(text)
     marks = [delimiter or stated] if delimiter or stated else list(DELIMITERS)
     found = detect(text, whole, marks, quote)
+    if found is None and re.split("[\r\n]", text, maxsplit=1)[0].count('"') % 2:
+        raise _broken_header(path.name, header_line)
     if found is None:
         raise StudioError(f"{path.name} is not a table: no comma, semicolon, tab or bar separates its columns.", _NOT_A_TABLE)
     columns, header_line = _columns(path, encoding, found, header_line)
@@ -121,7 +123,7 @@ def delimited_lines(source: Source) -> Iterator[Line | None]:
 
 def _problem(line: Line, source: Source, broken: int) -> str:
     if len(line.cells) != len(source.columns):
-        return f"{len(line.cells)} cells where the header has {len(source.columns)}"
+        return wrong_width(len(line.cells), len(source.columns))
     if broken and source.quote and any(source.quote in cell for cell in line.cells):
         return f"may be the rest of the broken row at line {broken}"
     return unfit(line.cells, "holds bytes that are not UTF-8")
@@ -165,6 +167,11 @@ def _cut(name: str, line: int) -> StudioError:
                        f"Export the file again, or close the quote near line {line}, and import it once more.")
 
 
+def _broken_header(name: str, line: int) -> StudioError:
+    return StudioError(f"{name} has a broken header: a quote in line {line} is never closed.",
+                       "Mend the first line of the file and import it again.")
+
+
 def _columns(path: Path, encoding: str, dialect: Dialect, header_line: int) -> tuple[tuple[str, ...], int]:
     with path.open("r", encoding=encoding, errors=error_handling(encoding), newline="") as file:
         try:
@@ -174,8 +181,7 @@ def _columns(path: Path, encoding: str, dialect: Dialect, header_line: int) -> t
                 if any(cell.strip() for cell in line.cells):
                     return unique_names(line.cells), line.line
         except _OpenQuote as error:
-            raise StudioError(f"{path.name} has a broken header: a quote in line {error.args[0]} is never closed.",
-                              "Mend the first line of the file and import it again.") from None
+            raise _broken_header(path.name, error.args[0]) from None
     return (), header_line
 
 
@@ -197,8 +203,9 @@ def detect(text: str, whole: bool, marks: list[str], quote: str = "") -> Dialect
         usual = _rate(text, whole, Dialect(mark, quotes[0]))
         for dialect in (Dialect(mark, sign, escape) for sign in quotes for escape in escapes):
             rating = _rate(text, whole, dialect)
-            better = rating.score - best_score > (-1e-9 if dialect.quote == "'" and _is_wrapped(usual) else 1e-9)
-            if better and (dialect.quote == quotes[0] or _speaks_for(dialect.quote, rating, usual)):
+            as_good = dialect.quote == "'" and not dialect.escape and _is_wrapped(usual)
+            better = rating.score - best_score > (-1e-9 if as_good else 1e-9)
+            if better and (dialect.quote == quotes[0] or _speaks_for(dialect, rating, usual)):
                 best, best_score = dialect, rating.score
     return best or (Dialect(marks[0], quotes[0]) if len(marks) == 1 else None)
 
@@ -243,15 +250,18 @@ def _score(widths: list[int]) -> float:
     same = sum(width == widths[0] for width in widths[1:])
     if not same and len(widths) > 4:
         return 0.0
-    return max(0.01, same / max(1, len(widths) - 1)) * (1 - 1 / widths[0])
+    return max(0.01, same / (len(widths) - 1) if len(widths) > 1 else 1.0) * (1 - 1 / widths[0])
 
 
 def _is_wrapped(usual: _Rating) -> bool:
     return usual.single * 2 >= usual.cells
 
 
-def _speaks_for(sign: str, rating: _Rating, usual: _Rating) -> bool:
-    """Whether the sample speaks for another quote than the usual one: cells stand in it, or the usual one only breaks."""
-    if sign == "'":
-        return not rating.broken and usual.single > 1
-    return usual.broken > max(1, rating.double)
+def _speaks_for(dialect: Dialect, rating: _Rating, usual: _Rating) -> bool:
+    """Whether the sample speaks for another quote than the usual one: cells stand in it, or the usual one only breaks.
+
+    Commas and semicolons come with quotes, so that there a few broken ones are broken; tabs and bars often come without.
+    """
+    if dialect.quote == "'":
+        return not rating.broken and usual.single > max(1, rating.double)
+    return usual.broken > max(9 if dialect.delimiter in ",;" else 1, rating.double)
