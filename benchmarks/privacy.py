@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -156,7 +157,7 @@ def main() -> None:
     record.keep(figures(counts))
     files = ", ".join(f"{path.name} (sha256 {sha256(path.read_bytes()).hexdigest()[:16]})" for path in paths)
     lines = [
-        f"presidio-research {files}: {len(labelled(paths)):,} sentences, no column names, no model. A hit and a label match "
+        f"presidio-analyzer {version('presidio-analyzer')} on presidio-research {files}: {len(labelled(paths)):,} sentences, no column names, no model. A hit and a label match "
         "when they share a character.",
         "",
         *rows(counts),

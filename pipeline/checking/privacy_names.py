@@ -36,31 +36,23 @@ OWNERS = (
     "real",
 )
 CALLED = re.compile(
-    rf"[Nn]ame(?:{'|'.join(f'(?<={owner} [Nn]ame)' for owner in OWNERS)})(?:['’]s)?(?: is|:)?[ \t]+(?=\w)|"
-    r"[Nn]ame(?:(?<![A-Za-z] [Nn]ame)|(?<=[Cc]ustomer [Nn]ame)|(?<=[Cc]ontact [Nn]ame)):[ \t]+(?=\w)|"
-    r"[Nn]ame on (?:the|my|this) (?:account|card|order) (?:is|should be) (?=\w)|"
-    r"name of(?:(?<=in the name of)|(?<=under the name of)) (?=\w)"
+    rf"ame(?:{'|'.join(f'(?<={owner} [Nn]ame)' for owner in OWNERS)})(?:['’]s)?(?: is|:)?[ \t]+(?=\w)|"
+    r"ame(?<=\b[Nn]ame)(?:(?<![A-Za-z] [Nn]ame)|(?<=[Cc]ustomer [Nn]ame)|(?<=[Cc]ontact [Nn]ame)):[ \t]+(?=\w)|"
+    r"ame on (?:the|my|this) (?:account|card|order) (?:is|should be) (?=\w)|"
+    r"ame of(?:(?<=in the name of)|(?<=under the name of)) (?=\w)"
 )
 SAID = re.compile(r"(?:[Aa]ccount holder(?: is|:)?|[Ss]igned:?|[Ss]peaking (?:to|with)|calls? me)[ \t]+(?=\w)")
 INTRODUCED = re.compile(r"(?:[Tt]his is|I am|I'm|I’m)[ ](?=\w)")
 INTRODUCTION = re.compile(r"[ ](?:from|calling|here|speaking|with|and I(?:'ll| will| am|'m))\b|, (?:your|and I|from)\b")
 # A line's end is looked for first and the words before it afterwards: words like "best" and "thanks" are everywhere.
 CLOSINGS = (
-    "egards",
-    "EGARDS",
-    "incerely",
-    "hanks",
-    "HANKS",
-    "hank you",
-    "s again",
-    "in advance",
-    "heers",
-    "est",
-    "est wishes",
-    "ours truly",
-    "ours faithfully",
-    "incerely yours",
-)
+    "egards", "EGARDS", "incerely", "hanks", "HANKS", "hank you", "s again", "in advance", "heers", "est", "est wishes",
+    "ours truly", "ours faithfully", "incerely yours",
+)  # fmt: skip
+CLOSED = (
+    "egards", "EGARDS", "incerely", "hanks", "HANKS", "hank you,", "hank you\n", "hank you\r", "hank you.", "hank you!",
+    "in advance", "heers", "Best", "est wishes", "ours truly", "ours faithfully",
+)  # fmt: skip
 SIGN_OFF = re.compile(r"\n\s*(?=\w)")
 REGARDS = re.compile(r"[Rr]egards,[ ](?=\w)")
 SIGNED = re.compile(r"[ \t]*[,.]?(?:[ \t\r]*\n|\s*\Z)")
@@ -81,10 +73,10 @@ class Cue(NamedTuple):
 CUES = (
     Cue(GREETING, GREETED, "a name after a greeting"),
     Cue(TITLE, ANYTHING, "a name after a title"),
-    Cue(CALLED, ANYTHING, "what the text calls a name"),
+    Cue(CALLED, ANYTHING, "what the text calls a name", ("ame",)),
     Cue(SAID, ANYTHING, "what the text calls a name", ("ccount holder", "igned", "peaking", "call me", "calls me")),
     Cue(INTRODUCED, INTRODUCTION, "a name somebody gives for themselves", ("his is ", "I am ", "I'm ", "I’m ")),
-    Cue(SIGN_OFF, SIGNED, "a name under a message", behind=CLOSINGS),
+    Cue(SIGN_OFF, SIGNED, "a name under a message", CLOSED, CLOSINGS),
     Cue(REGARDS, SIGNED, "a name under a message"),
 )
 LOOK_BACK = 24
@@ -159,11 +151,11 @@ def _of_known(text: str, known: Iterable[Known], why: str) -> Iterator[Hit]:
 
 def _called(text: str) -> Iterator[Hit]:
     for cue in CUES:
-        if cue.needles and not any(needle in text for needle in cue.needles):
+        if cue.needles and not any(map(text.__contains__, cue.needles)):
             continue
         for match in cue.before.finditer(text):
             at = match.start()
-            if at and match[0][0].isalnum() and text[at - 1].isalnum():
+            if at and match[0][0].isalnum() and text[at - 1].isalnum() and cue.before is not CALLED:
                 continue
             if cue.behind and not text[max(0, at - LOOK_BACK) : at].rstrip(" \t\r,.!-").endswith(cue.behind):
                 continue

@@ -20,6 +20,7 @@ RUN = re.compile(
     rf"(?:{NORTH_AMERICA.pattern}|(?:\+|\(|\d)[ (]{{0,2}}\d(?:(?:[ ./-]|\) ?| \()?\d){{4,16}}+){TAIL}",
     re.IGNORECASE,
 )
+ABROAD = re.compile(r"(?:\+|00 ?|011 ?)[1-9]")
 BEGIN = re.compile(r"[+(\d]")
 PAIRS = re.compile(r"\d\d([ .-])\d\d\1\d\d")
 EXTENSION = re.compile(r"[ ,]*(?:x|ext\.?|extension) ?\d+$", re.IGNORECASE)
@@ -94,8 +95,8 @@ def _likely(number: str) -> float:
     country would take, 0 for any digits."""
     main = EXTENSION.sub("", number)
     bare = main.lstrip("(")
-    if bare.startswith(("+", "00", "011")):
-        return 0.9 if _is_possible(bare) else 0.0
+    if ABROAD.match(bare):
+        return _abroad(bare)
     if NORTH_AMERICA.fullmatch(main):
         return 0.9 if _is_valid(main, "US") else 0.7
     if bare.startswith("0") and not main.isdigit() and sum(letter.isdigit() for letter in main) >= 8:
@@ -111,14 +112,15 @@ def _weighed(number: str, likely: float, context: int) -> float:
     return 0.6 if context > 0 and (digits >= 7 or PAIRS.fullmatch(number)) else 0.0
 
 
-def _is_possible(number: str) -> bool:
+def _abroad(number: str) -> float:
+    """0.9 for a number some country gives out, 0.7 for one of a length it could have, 0 for neither."""
     import phonenumbers
 
-    plus = re.sub(r"^\(?(?:\+|011|00)", "+", number)
     try:
-        return bool(phonenumbers.is_possible_number(phonenumbers.parse(plus)))
+        parsed = phonenumbers.parse(re.sub(r"^(?:\+|011|00)", "+", number))
     except phonenumbers.NumberParseException:
-        return False
+        return 0.0
+    return 0.9 if phonenumbers.is_valid_number(parsed) else 0.7 if phonenumbers.is_possible_number(parsed) else 0.0
 
 
 def _is_valid(number: str, region: str) -> bool:

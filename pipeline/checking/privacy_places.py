@@ -75,7 +75,7 @@ def addresses_in(text: str) -> list[Hit]:
     spans: list[tuple[int, int, float]] = []
     if NUMBER_FIRST.search(text):
         streets = [*STREET.finditer(text), *FRENCH.finditer(text)]
-        if any(word in text for word in SMALL_WORDS):
+        if any(map(text.__contains__, SMALL_WORDS)):
             streets += SMALL_STREET.finditer(text)
         spans += [(match.start(), match.end(), 0.8) for match in streets]
     if NUMBER_AFTER.search(text):
@@ -83,7 +83,7 @@ def addresses_in(text: str) -> list[Hit]:
         spans += [(match.start(), match.end(), 0.7) for pattern in (BOX, POSTAL) for match in pattern.finditer(text)]
         spans += [(match.start(), match.end(), 0.5) for match in UNIT.finditer(text)]
     for pattern, some in ((NAMED_CODE, NAMED_CODE_WORDS), (ANNOUNCED, ANNOUNCED_WORDS)):
-        if any(word in text for word in some):
+        if any(map(text.__contains__, some)):
             spans += [(*match.span(1), 0.6) for match in pattern.finditer(text)]
     return list(_joined(text, sorted(spans)))
 

@@ -24,7 +24,6 @@ LABELS = {
     "link_token": "LINK", "name": "NAME", "address": "ADDRESS",
 }  # fmt: skip
 PLACED = re.compile(rf"\[({'|'.join(LABELS.values())})_(\d+)\]")
-NUMBERS = {"phone", "card", "iban", "ssn", "id_number"}
 
 
 def normal(value: str) -> str:
@@ -35,6 +34,12 @@ def normal(value: str) -> str:
     if sum(letter.isdigit() for letter in text) >= 5:
         return re.sub(r"[^0-9a-z]", "", text) if not re.search(r"[^\W\d_]{3}", text) else " ".join(re.findall(r"\w+", text))
     return " ".join(re.findall(r"[\w.:]+", text))
+
+
+def phone_key(value: str) -> str:
+    """What two spellings of one number share: +44 20 7946 0958 and 020 7946 0958, with or without the extension."""
+    digits = re.sub(r"\D", "", re.split(r"[xe]", flat(value).lower())[0])
+    return digits[-10:] if len(digits) > 10 else digits.lstrip("0")
 
 
 class Placeholders:
@@ -54,7 +59,7 @@ class Placeholders:
         """The placeholder of this value, a new one where it was not met before."""
         if kind == "name":
             return self._of_person(frozenset(normal(value).replace(".", " ").split()))
-        key = (kind, normal(value))
+        key = (kind, phone_key(value) if kind == "phone" else normal(value))
         if key not in self._given:
             self._given[key] = self._next(LABELS[kind])
         return self._given[key]
@@ -131,7 +136,7 @@ BRANDS = {"3": "378282", "5": "555555", "6": "601111", "2": "222300"}
 def _surrogate(kind: str, value: str, person: str, seed: str) -> str:
     if kind == "name":
         return _person(value, person, seed)
-    dice = _dice(seed, kind, normal(value))
+    dice = _dice(seed, kind, phone_key(value) if kind == "phone" else normal(value))
     smooth = flat(value)
     match kind:
         case "email":
