@@ -10,14 +10,14 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from pipeline import rundir, specs
 from pipeline.errors import PipelineError, Stopped, is_out_of_memory
 from pipeline.rundir import Child
-from pipeline.specs import EvaluateSpec, TrainSpec
+from pipeline.specs import AnySpec, CheckSpec, TrainSpec
 
 NICE = 10
 LOOK_AGAIN_SECONDS = 0.5
@@ -42,7 +42,7 @@ def _work(child: Child, workspace: Path) -> int:
     try:
         spec = specs.read(child.folder)
         _stay_offline(spec)
-        with _device(child, workspace):
+        with nullcontext() if isinstance(spec, CheckSpec) else _device(child, workspace):
             data = _engine(child, spec, workspace)
         child.finish("done", _done_words(spec, data), data=data)
         return 0
@@ -63,7 +63,11 @@ def _work(child: Child, workspace: Path) -> int:
     return 1
 
 
-def _engine(child: Child, spec: TrainSpec | EvaluateSpec, workspace: Path) -> dict[str, Any]:
+def _engine(child: Child, spec: AnySpec, workspace: Path) -> dict[str, Any]:
+    if isinstance(spec, CheckSpec):
+        from pipeline.checking import engine
+
+        return engine.run(child, spec, workspace)
     if isinstance(spec, TrainSpec):
         from pipeline.training import qlora
 
@@ -91,16 +95,21 @@ def _device(child: Child, workspace: Path) -> Iterator[None]:
         yield
 
 
-def _stay_offline(spec: TrainSpec | EvaluateSpec) -> None:
+def _stay_offline(spec: AnySpec) -> None:
     """Nothing goes to a hub unless a person named a hub id; must come before transformers is imported."""
-    bases = [spec.base] if isinstance(spec, TrainSpec) else [candidate.base for candidate in spec.candidates]
+    bases = ([] if isinstance(spec, CheckSpec) else [spec.base] if isinstance(spec, TrainSpec)
+             else [candidate.base for candidate in spec.candidates])
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "1"
     os.environ["TQDM_DISABLE"] = "1"  # bars redrawn into a log file are noise
     if all(base.kind != "hub" for base in bases):
         os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
 
 
-def _done_words(spec: TrainSpec | EvaluateSpec, data: dict[str, Any]) -> str:
+def _done_words(spec: AnySpec, data: dict[str, Any]) -> str:
+    if isinstance(spec, CheckSpec):
+        from pipeline.checking import engine
+
+        return engine.done_words(data)
     if isinstance(spec, TrainSpec):
         return (f"Trained: validation loss {data['first_validation_loss']:.3f} → {data['best_validation_loss']:.3f} "
                 f"in {data['steps']} steps, {data['tokens_s']:.0f} tokens/s.")

@@ -75,11 +75,29 @@ class EvaluateSpec(Frozen):
     decoding: Decoding = Decoding()
 
 
-Spec = Annotated[TrainSpec | EvaluateSpec, Field(discriminator="kind")]
-_adapter: TypeAdapter[TrainSpec | EvaluateSpec] = TypeAdapter(Spec)
+class CheckSpec(Frozen):
+    """Personal data, what to clean and quality, looked for in the records of the run folder's records.jsonl.
+
+    `to_check` of the `records` lines are looked at by themselves; all are compared with each other. `own` are values that are
+    nobody's secret (`pipeline.checking.privacy`).
+    """
+
+    kind: Literal["check"] = "check"
+    run_id: str
+    records: int = Field(ge=0)
+    to_check: int = Field(ge=0)
+    context_tokens: int | None = Field(default=None, ge=16, description="what the model reads at once; none: not asked")
+    language: str | None = Field(default=None, description="the data's main language, ISO 639-1; none: found from a sample")
+    own: tuple[str, ...] = ()
+    workers: int = Field(default=2, ge=1, le=64)
 
 
-def loads(text: str) -> TrainSpec | EvaluateSpec:
+AnySpec = TrainSpec | EvaluateSpec | CheckSpec
+Spec = Annotated[AnySpec, Field(discriminator="kind")]
+_adapter: TypeAdapter[AnySpec] = TypeAdapter(Spec)
+
+
+def loads(text: str) -> AnySpec:
     try:
         return _adapter.validate_python(json.loads(text), strict=False)
     except ValidationError as error:
@@ -89,9 +107,9 @@ def loads(text: str) -> TrainSpec | EvaluateSpec:
         raise SpecError(f"spec.json is not JSON (line {error.lineno})") from None
 
 
-def read(run_dir: Path) -> TrainSpec | EvaluateSpec:
+def read(run_dir: Path) -> AnySpec:
     return loads((run_dir / "spec.json").read_text(encoding="utf-8"))
 
 
-def dumps(spec: TrainSpec | EvaluateSpec) -> str:
+def dumps(spec: AnySpec) -> str:
     return json.dumps(spec.model_dump(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"

@@ -100,6 +100,29 @@ create table mappings (
     saved_at timestamp not null);
 """
 
+# What a check found is derived and is replaced when a record is checked again; what people say of it is insert-only.
+FINDINGS = """
+create table check_items (run_id varchar not null, record_id varchar not null, version integer not null, look boolean not null);
+create table checked_now (record_id varchar not null, version integer not null, run_id varchar not null);
+create table findings (
+    record_id varchar not null, version integer not null, kind varchar not null, turn integer not null,
+    start integer not null, end_ integer not null, score double not null, evidence varchar not null, replacement varchar,
+    run_id varchar not null);
+create table finding_thresholds (
+    threshold_id varchar primary key, seq bigint not null, kind varchar not null, threshold double not null,
+    who varchar not null, said_at timestamp not null);
+create table finding_dismissals (
+    dismissal_id varchar primary key, seq bigint not null, record_id varchar not null, kind varchar not null,
+    turn integer not null, start integer not null, end_ integer not null, dismissed boolean not null, who varchar not null,
+    said_at timestamp not null);
+create view dismissed_now as
+    select record_id, kind, turn, start, end_ from finding_dismissals
+    group by record_id, kind, turn, start, end_ having arg_max(dismissed, seq);
+create table accepted_findings (
+    accepted_id varchar primary key, seq bigint not null, snapshot_id varchar not null, open_records bigint not null,
+    unchecked_records bigint not null, who varchar not null, said_at timestamp not null);
+"""
+
 REBUILD_NOW = """
 delete from record_now;
 insert into record_now
@@ -113,4 +136,5 @@ insert into record_now
 STEPS: tuple[tuple[int, str, str], ...] = (
     (1, "first tables", FIRST_TABLES),
     (2, "imports of any size", IMPORTS_OF_ANY_SIZE + REBUILD_NOW),
+    (3, "findings", FINDINGS),
 )

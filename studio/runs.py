@@ -6,6 +6,7 @@ Order of a start: the row, then the spec, then the process. A run is found again
 from __future__ import annotations
 
 import json
+import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,17 +14,21 @@ from typing import Any, Literal
 
 from pipeline import launch, rundir
 from pipeline.rundir import Result, State, Status
-from pipeline.specs import BaseSource, Candidate, Decoding, EvaluateSpec, TrainSpec, dumps
-from studio import models, scores, snapshots
+from pipeline.specs import AnySpec, BaseSource, Candidate, CheckSpec, Decoding, EvaluateSpec, TrainSpec, dumps
+from studio import findings, models, scores, snapshots
 from studio.errors import StudioError
 from studio.models import Model
 from studio.snapshots import Snapshot
 from studio.workspace import Row, Transaction, Workspace
 
-Kind = Literal["train", "evaluate"]
+Kind = Literal["train", "evaluate", "check"]
 MOVING: tuple[State, ...] = ("starting", "running")
 _COLLECTED = "select 1 from run_results where run_id = ? and attempt = ?"
 RESUMABLE: tuple[State, ...] = ("lost", "failed", "stopped")
+RECORDS, FINDINGS = "records.jsonl", "findings.jsonl"
+_one_check_starts = threading.Lock()
+CONTEXT_TOKENS = 8_192
+"""What the starter model, and most small models, read at once (`max_position_embeddings` of SmolLM2-135M-Instruct)."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,10 @@ class Dials:
 
 @dataclass(frozen=True)
 class Run:
-    """One run as it stands now. `status` is the child's last word; `result` the end of its newest attempt."""
+    """One run as it stands now. `status` is the child's last word; `result` the end of its newest attempt.
+
+    A check has no snapshot: its `snapshot_id` is empty.
+    """
 
     run_id: str
     kind: Kind
@@ -87,6 +95,44 @@ def start_evaluation(ws: Workspace, snapshot: Snapshot, candidates: list[Model],
     return _start(ws, spec, f"{candidates[-1].name} against its base", snapshot.snapshot_id)
 
 
+def start_check(ws: Workspace, only_new: bool = True, context_tokens: int = CONTEXT_TOKENS) -> str:
+    """Look for findings in the records that nobody dropped: in the new and changed ones, or in all; returns the run's id."""
+    with _one_check_starts:
+        return _start_check(ws, only_new, context_tokens)
+
+
+def _start_check(ws: Workspace, only_new: bool, context_tokens: int) -> str:
+    collect(ws)
+    earlier = every(ws, "check")
+    if any(run.moving for run in earlier):
+        raise StudioError("A check is running already.", "Wait for its end, or stop it first.")
+    newest = latest_check(ws)
+    language = newest.result.data["language"] if only_new and newest and newest.result else None
+    run_id = ws.new_id()
+    with ws.transaction() as transaction:
+        transaction.execute("delete from check_items")
+        total, look = findings.choose(transaction, run_id, only_new)
+        if not look:
+            raise StudioError("There is nothing to check: every record was checked as it is.",
+                              "Import tickets, or check all again.")
+        spec = CheckSpec(run_id=run_id, records=total, to_check=look, context_tokens=context_tokens, language=language)
+        _add_row(ws, transaction, spec, f"Check of {look:,} records", "")
+    for run in earlier:
+        _forget_copies(ws, run)
+    folder = ws.path(f"runs/{run_id}")
+    rundir.prepare(folder, dumps(spec))
+    findings.write_out(ws, run_id, folder / RECORDS)
+    launch.start(folder, ws.root)
+    return run_id
+
+
+def latest_check(ws: Workspace) -> Run | None:
+    """The newest check that is done and collected."""
+    row = ws.row("""select r.* from runs r join run_results e using (run_id)
+                    where r.kind = 'check' and e.outcome = 'done' order by r.started_at desc limit 1""")
+    return _run(ws, row) if row else None
+
+
 def every(ws: Workspace, kind: Kind | None = None) -> list[Run]:
     """Newest first, as they stand now."""
     found = ws.rows("select * from runs where ? is null or kind = ? order by started_at desc", [kind, kind])
@@ -112,7 +158,10 @@ def resume(ws: Workspace, run_id: str) -> None:
     run = get(ws, run_id)
     if not run.resumable:
         raise StudioError(f"This run is {run.state}: there is nothing to resume.")
-    snapshots.verify(ws, snapshots.get(ws, run.snapshot_id))
+    if run.kind != "check":
+        snapshots.verify(ws, snapshots.get(ws, run.snapshot_id))
+    elif not (ws.path(run.folder) / RECORDS).is_file():
+        raise StudioError("This check cannot go on: its copy of the records is gone.", "Start a new check on the Clean page.")
     launch.start(ws.path(run.folder), ws.root)
 
 
@@ -125,6 +174,8 @@ def collect(ws: Workspace) -> list[Run]:
                 if transaction.rows(_COLLECTED, [run.run_id, run.attempt]):  # another browser's page was quicker
                     continue
                 _collect(ws, transaction, run, run.result)
+            if run.kind == "check" and run.result.outcome == "done":
+                _forget_copies(ws, run)
             collected.append(run)
     return collected
 
@@ -171,15 +222,24 @@ def proven(ws: Workspace) -> list[Run]:
     return [_run(ws, row) for row in found]
 
 
-def _start(ws: Workspace, spec: TrainSpec | EvaluateSpec, title: str, snapshot_id: str) -> str:
-    folder = f"runs/{spec.run_id}"
-    text = dumps(spec)
+def _start(ws: Workspace, spec: AnySpec, title: str, snapshot_id: str) -> str:
     with ws.transaction() as transaction:
-        transaction.insert("runs", [{"run_id": spec.run_id, "kind": spec.kind, "title": title, "snapshot_id": snapshot_id,
-                                     "spec": text, "folder": folder, "started_at": ws.now()}])
-    rundir.prepare(ws.path(folder), text)
-    launch.start(ws.path(folder), ws.root)
+        _add_row(ws, transaction, spec, title, snapshot_id)
+    folder = ws.path(f"runs/{spec.run_id}")
+    rundir.prepare(folder, dumps(spec))
+    launch.start(folder, ws.root)
     return spec.run_id
+
+
+def _add_row(ws: Workspace, transaction: Transaction, spec: AnySpec, title: str, snapshot_id: str) -> None:
+    transaction.insert("runs", [{"run_id": spec.run_id, "kind": spec.kind, "title": title, "snapshot_id": snapshot_id,
+                                 "spec": dumps(spec), "folder": f"runs/{spec.run_id}", "started_at": ws.now()}])
+
+
+def _forget_copies(ws: Workspace, run: Run) -> None:
+    """A check's copies of texts hold personal data: they stay only while the check can go on."""
+    for name in (RECORDS, FINDINGS):
+        (ws.path(run.folder) / name).unlink(missing_ok=True)
 
 
 def _run(ws: Workspace, row: Row) -> Run:
@@ -196,6 +256,8 @@ def _collect(ws: Workspace, transaction: Transaction, run: Run, ended: Result) -
         folder = ws.path(run.folder)
         scores.add(transaction, run.run_id, rundir.read_lines(folder / "outputs.jsonl"),
                    rundir.read_lines(folder / "scores.jsonl"))
+    if ended.outcome == "done" and run.kind == "check":
+        findings.collect(transaction, run.run_id, ws.path(run.folder) / FINDINGS)
     transaction.insert("run_results", [{
         "run_id": run.run_id, "attempt": ended.attempt, "outcome": ended.outcome, "message": ended.message,
         "hint": ended.hint, "data": json.dumps(ended.data),

@@ -24,7 +24,13 @@ LIGHT_PIPELINE = (
     "base_models",
     "evaluation",
     "__main__",
+    "checking/finding",
+    "checking/kinds",
+    "checking/cleaning",
+    "checking/engine",
 )
+ENGINES = {"presidio_analyzer", "spacy", "ftfy", "py3langid", "phonenumbers"}
+CHECKING_FOR_THE_APP = {"pipeline.checking.cleaning", "pipeline.checking.finding", "pipeline.checking.kinds"}
 
 
 def sources(*folders: str) -> list[Path]:
@@ -84,8 +90,13 @@ def test_only_workspace_imports_duckdb() -> None:
     assert [path.name for path in sources("studio", "pages", "pipeline") if "duckdb" in tops(path)] == ["workspace.py"]
 
 
-def test_runs_is_the_only_door_to_the_pipeline() -> None:
-    assert [path.name for path in sources("studio", "pages") if "pipeline" in tops(path)] == ["runs.py"]
+def test_runs_is_the_only_door_to_the_pipeline_and_findings_know_its_words() -> None:
+    assert [path.name for path in sources("studio", "pages") if "pipeline" in tops(path)] == ["findings.py", "runs.py"]
+
+
+def test_findings_import_only_the_light_words_of_the_checks() -> None:
+    modules = {name for name in imported(ROOT / "studio" / "findings.py") if name.startswith("pipeline")}
+    assert {".".join(name.split(".")[:3]) for name in modules} <= CHECKING_FOR_THE_APP | {"pipeline.checking"}
 
 
 @pytest.mark.parametrize("path", sources("pipeline"), ids=lambda path: str(path.relative_to(ROOT)))
@@ -118,7 +129,7 @@ def test_nobody_unpickles_or_trusts_remote_code(path: Path) -> None:
 def test_the_app_and_its_nouns_load_without_torch_and_in_silence() -> None:
     code = (
         "import sys, studio.cli, studio.loop, studio.reviews, studio.ui.layout, studio.components.desk, studio.ui.charts;"
-        f"print(sorted(set(sys.modules) & {HEAVY!r}))"
+        f"print(sorted(set(sys.modules) & {HEAVY | ENGINES!r}))"
     )
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")

@@ -1,0 +1,326 @@
+"""Findings: what the checks saw in the records as they stand now, and what people said of it.
+
+A finding is open while its record still has the wording that was checked and is not dropped, its score reaches the threshold
+of its kind, and nobody called it no problem. What is found is derived: checking a record again replaces its findings. What
+people say (thresholds, "not a problem", fixes, drops) is kept, and the newest word counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.checking import cleaning
+from pipeline.checking.finding import Finding, Group, Kind
+from pipeline.checking.kinds import BY_KEY, GROUPS, KINDS, OF_ALL_RECORDS
+from studio import records
+from studio.errors import StudioError
+from studio.records import Record, Turns, Undone
+from studio.workspace import Row, Transaction, Workspace
+
+__all__ = ["GROUPS", "KINDS", "Applied", "Gate", "Group", "Kind", "KindCount", "Open"]
+
+_MARK = ("record_id", "kind", "turn", "start", "end_")
+_COLUMNS = """{record_id: 'varchar', kind: 'varchar', turn: 'integer', start: 'integer', end_: 'integer', score: 'double',
+               evidence: 'varchar', replacement: 'varchar'}"""
+_SEEN = """
+from findings f
+join record_now n on n.record_id = f.record_id and n.version = f.version
+join (select unnest(?::varchar[]) as kind, unnest(?::double[]) as threshold) t on t.kind = f.kind
+left join dismissed_now d on d.record_id = f.record_id and d.kind = f.kind and d.turn = f.turn and d.start = f.start
+    and d.end_ = f.end_
+where n.decision <> 'drop' and d.record_id is null
+"""
+_OPEN = f"{_SEEN} and f.score >= t.threshold"
+
+
+@dataclass(frozen=True)
+class KindCount:
+    """One kind, its threshold as it stands, and how many findings (in how many records) are open above it.
+
+    `seen` counts all that could be open if the threshold were 0.
+    """
+
+    kind: Kind
+    threshold: float
+    open: int
+    records: int
+    seen: int
+
+    @property
+    def fixable(self) -> bool:
+        """Whether something is open that can be mended by itself."""
+        return self.kind.fixable and self.open > 0
+
+
+@dataclass(frozen=True)
+class Open:
+    """One open finding with its record. `turn` is -1 for the whole record; `start` and `end` are code points of the turn."""
+
+    kind: str
+    turn: int
+    start: int
+    end: int
+    score: float
+    evidence: str
+    replacement: str | None
+    record: Record
+
+    @property
+    def as_found(self) -> Finding:
+        return Finding(self.kind, self.turn, self.start, self.end, self.score, self.evidence, self.replacement)
+
+    @property
+    def text(self) -> str:
+        """The turn it is in; of a whole record its last answer."""
+        return self.record.messages[self.turn]["content"]
+
+
+@dataclass(frozen=True)
+class Applied:
+    """`changed` records got a new wording; `left` ones stay, as the fix would leave no conversation to learn from."""
+
+    changed: int
+    left: int
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What stands between the records and the outside: open privacy findings, and records that nobody checked as they are."""
+
+    open_records: int
+    unchecked_records: int
+    ever_checked: bool
+
+    @property
+    def clear(self) -> bool:
+        return not self.open_records and not self.unchecked_records
+
+
+def kinds(ws: Workspace) -> list[KindCount]:
+    """Every kind with its counts, in the order people see them."""
+    levels = thresholds(ws)
+    found = ws.rows(f"""select f.kind, count(*) filter (f.score >= t.threshold) as open,
+                        count(distinct n.position) filter (f.score >= t.threshold) as records, count(*) as seen
+                        {_SEEN} group by f.kind""", _levels(ws))
+    by_kind = {row["kind"]: row for row in found}
+    nothing = {"open": 0, "records": 0, "seen": 0}
+    return [KindCount(kind, levels[kind.key], *(by_kind.get(kind.key, nothing)[part] for part in nothing)) for kind in KINDS]
+
+
+def page(ws: Workspace, kind: str, limit: int, skip: int = 0, least_sure_first: bool = False) -> list[Open]:
+    """Open findings of one kind, the surest first, in the order of their records where they score the same."""
+    order = "asc" if least_sure_first else "desc"
+    found = ws.rows(
+        f"""select f.* {_OPEN} order by f.score {order}, n.position, f.turn, f.start limit ? offset ?""",
+        [*_levels(ws, [kind]), limit, skip])
+    return _with_records(ws, found)
+
+
+def of_record(ws: Workspace, record_id: str) -> list[Open]:
+    """The open findings of one record, in reading order."""
+    found = ws.rows(f"select f.* {_OPEN} and f.record_id = ? order by f.turn, f.start", [*_levels(ws), record_id])
+    return _with_records(ws, found)
+
+
+def records_of(ws: Workspace, kind: str) -> list[str]:
+    """The records that hold open findings of a kind, in the order they came in."""
+    found = ws.rows(f"select f.record_id {_OPEN} group by f.record_id order by min(n.position)", _levels(ws, [kind]))
+    return [row["record_id"] for row in found]
+
+
+def unchecked(ws: Workspace) -> int:
+    """Records that nobody dropped and that were not checked in the wording they have now."""
+    return int(ws.value("""select count(*) from record_now n left join checked_now c
+                           on c.record_id = n.record_id and c.version = n.version
+                           where n.decision <> 'drop' and c.record_id is null"""))
+
+
+def privacy_gate(ws: Workspace, only_kept: bool = False) -> Gate:
+    """Whether what would be frozen was checked for personal data, and holds some that nobody settled."""
+    decided = "n.decision = 'keep'" if only_kept else "n.decision <> 'drop'"
+    held = ws.value(f"select count(distinct n.position) {_OPEN} and {decided}",
+                    _levels(ws, [kind.key for kind in KINDS if kind.group == "privacy"]))
+    new = ws.value(f"""select count(*) from record_now n left join checked_now c
+                       on c.record_id = n.record_id and c.version = n.version where {decided} and c.record_id is null""")
+    return Gate(int(held), int(new), bool(ws.value("select exists (from checked_now)")))
+
+
+def thresholds(ws: Workspace) -> dict[str, float]:
+    """The threshold of every kind: the newest word said of it, or its own."""
+    said = ws.rows("select kind, arg_max(threshold, seq) as threshold from finding_thresholds group by kind")
+    return {kind.key: kind.threshold for kind in KINDS} | {row["kind"]: row["threshold"] for row in said
+                                                            if row["kind"] in BY_KEY}
+
+
+def set_threshold(ws: Workspace, kind: str, threshold: float, who: str) -> None:
+    """From now on findings of this kind count from this score on; nothing is checked again. Said twice, it is stored once."""
+    if not 0 <= threshold <= 1:
+        raise StudioError("A threshold lies between 0 and 1.")
+    if thresholds(ws)[_kind(kind).key] == threshold:
+        return
+    with ws.transaction() as transaction:
+        transaction.decided("finding_thresholds", [{"threshold_id": ws.new_id(), "seq": 0, "kind": kind, "threshold": threshold,
+                                                    "who": who, "said_at": ws.now()}])
+
+
+def dismiss(ws: Workspace, found: Open, who: str) -> None:
+    """Not a problem: this place in this record is not asked about again, whatever else changes in the record."""
+    mark = {"record_id": found.record.record_id, "kind": found.kind, "turn": found.turn, "start": found.start,
+            "end_": found.end}
+    with ws.transaction() as transaction:
+        _dismissed(ws, transaction, mark, True, who)
+
+
+def apply(ws: Workspace, kinds: Sequence[str], who: str, record_ids: Sequence[str] | None = None) -> Applied:
+    """Make the fixes of these kinds' open findings, in these records or in all: one act that can be undone.
+
+    Changed records have a new wording, so they are unchecked until the next check.
+    """
+    found = ws.rows(f"""select f.* {_OPEN} and f.replacement is not null
+                        and (? is null or list_contains(?::varchar[], f.record_id)) order by n.position, f.turn, f.start""",
+                    [*_levels(ws, kinds), None if record_ids is None else True, list(record_ids or [])])
+    by_record: dict[str, list[Row]] = {}
+    for row in found:
+        by_record.setdefault(row["record_id"], []).append(row)
+    worded, left = [], 0
+    for record in records.every(ws, list(by_record)):
+        messages = cleaning.apply(record.messages, [_finding(row) for row in by_record[record.record_id]])
+        if _usable(messages):
+            worded.append((record.record_id, record.version, messages))
+        else:
+            left += 1
+    changed = records.rewrite(ws, worded, who, _act(kinds, len(worded)))
+    return Applied(changed, left)
+
+
+def drop(ws: Workspace, kind: str, who: str) -> int:
+    """Drop every record that holds an open finding of this kind, as one act that can be undone; returns how many."""
+    ids = records_of(ws, kind)
+    records.decide(ws, ids, "drop", who)
+    return len(ids)
+
+
+def undo(ws: Workspace, who: str) -> Undone | None:
+    """Take back this person's newest act that still stands: a fix, a drop, an edit or a "not a problem"."""
+    last = ws.row(f"""select {", ".join(_MARK)}, arg_max(dismissed, seq) as standing, max(seq) as newest
+                      from finding_dismissals where who = ? group by {", ".join(_MARK)} having standing
+                      order by newest desc limit 1""", [who])
+    act = ws.value("""select max(seq) from curation_batches b where who = ? and undoes is null
+                      and not exists (from curation_batches u where u.undoes = b.batch_id)""", [who])
+    if last is None or (act is not None and act > last["newest"]):
+        return records.undo(ws, who)
+    mark = {name: last[name] for name in _MARK}
+    with ws.transaction() as transaction:
+        _dismissed(ws, transaction, mark, False, who)
+    return Undone(f"Undone: not a problem ({BY_KEY[last['kind']].title})", last["record_id"])
+
+
+def preview(found: Open) -> tuple[str, str]:
+    """The turn as it is, and as it would be once this one finding is applied."""
+    messages = cleaning.apply(found.record.messages, [found.as_found])
+    return found.text, messages[found.turn]["content"]
+
+
+def accept(ws: Workspace, transaction: Transaction, snapshot_id: str, gate: Gate, who: str) -> None:
+    """Somebody freezes all the same: noted beside the snapshot, whose bytes do not depend on it."""
+    transaction.decided("accepted_findings", [
+        {"accepted_id": ws.new_id(), "seq": 0, "snapshot_id": snapshot_id, "open_records": gate.open_records,
+         "unchecked_records": gate.unchecked_records, "who": who, "said_at": ws.now()}])
+
+
+def accepted(ws: Workspace, snapshot_id: str) -> str:
+    """Who froze this snapshot in spite of what, in a sentence; empty where nothing was open."""
+    row = ws.row("select * from accepted_findings where snapshot_id = ? order by seq limit 1", [snapshot_id])
+    if row is None:
+        return ""
+    parts = [f"{row[key]:,} records {words}" for key, words in (("open_records", "with open privacy findings"),
+             ("unchecked_records", "not checked for personal data")) if row[key]]
+    return f"{row['who']} froze it with {' and '.join(parts)}."
+
+
+# What a check run needs -------------------------------------------------------------------------------------------------
+
+def choose(transaction: Transaction, run_id: str, only_new: bool) -> tuple[int, int]:
+    """Note which wordings a check looks at: (all that are not dropped, those it looks at by themselves)."""
+    transaction.execute("""insert into check_items select ?, n.record_id, n.version, not ? or c.record_id is null
+                           from record_now n left join checked_now c on c.record_id = n.record_id and c.version = n.version
+                           where n.decision <> 'drop'""", [run_id, only_new])
+    row = transaction.rows("select count(*) as n, count(*) filter (look) as look from check_items where run_id = ?",
+                           [run_id])[0]
+    return row["n"], row["look"]
+
+
+def write_out(ws: Workspace, run_id: str, path: Path) -> None:
+    """The wordings a check looks at, one JSON line each, written beside and renamed in. Holds personal data."""
+    beside = path.with_name(f".{path.name}.tmp")
+    name = str(beside).replace("'", "''")
+    ws.rows(f"""copy (
+        select i.record_id as id, i.look, p.people, v.messages::json as messages
+        from check_items i
+        join record_versions v on v.record_id = i.record_id and v.version = i.version
+        join record_now n on n.record_id = i.record_id
+        left join (select record_id,
+                       list_filter([any_value(name), any_value(email)], lambda said: coalesce(said, '') <> '') as people
+                   from record_people group by record_id) p on p.record_id = i.record_id
+        where i.run_id = ? order by n.position) to '{name}' (format json)""", [run_id])
+    beside.rename(path)
+
+
+def collect(transaction: Transaction, run_id: str, path: Path) -> None:
+    """What a check found, in place of what earlier checks had found in the same records. One statement reads the file."""
+    looked = "(select record_id from check_items where run_id = ? and look)"
+    transaction.execute(f"delete from findings where record_id in {looked} or list_contains(?::varchar[], kind)",
+                        [run_id, list(OF_ALL_RECORDS)])
+    if path.exists() and path.stat().st_size:
+        transaction.execute(
+            f"""insert into findings select f.record_id, i.version, f.kind, f.turn, f.start, f.end_, f.score, f.evidence,
+                f.replacement, i.run_id from read_json(?, format = 'newline_delimited', columns = {_COLUMNS}) f
+                join check_items i on i.run_id = ? and i.record_id = f.record_id""", [str(path), run_id])
+    transaction.execute(f"delete from checked_now where record_id in {looked}", [run_id])
+    transaction.execute("insert into checked_now select record_id, version, run_id from check_items where run_id = ? and look",
+                        [run_id])
+    transaction.execute("delete from check_items where run_id = ?", [run_id])
+
+
+def _levels(ws: Workspace, only: Sequence[str] = ()) -> list[Any]:
+    levels = thresholds(ws)
+    chosen = [_kind(key).key for key in only] or list(levels)
+    return [chosen, [levels[key] for key in chosen]]
+
+
+def _kind(key: str) -> Kind:
+    if key not in BY_KEY:
+        raise StudioError(f"There is no kind of finding called {key}.", "Choose one on the Clean page.")
+    return BY_KEY[key]
+
+
+def _with_records(ws: Workspace, found: list[Row]) -> list[Open]:
+    by_id = {record.record_id: record for record in records.every(ws, list({row["record_id"] for row in found}))}
+    return [Open(row["kind"], row["turn"], row["start"], row["end_"], row["score"], row["evidence"], row["replacement"],
+                 by_id[row["record_id"]]) for row in found if by_id[row["record_id"]].version == row["version"]]
+
+
+def _finding(row: Row) -> Finding:
+    return Finding(row["kind"], row["turn"], row["start"], row["end_"], row["score"], row["evidence"], row["replacement"])
+
+
+def _usable(messages: Turns) -> bool:
+    try:
+        records.check_messages(messages)
+    except StudioError:
+        return False
+    return True
+
+
+def _act(kinds: Sequence[str], number: int) -> str:
+    titles = ", ".join(_kind(key).title for key in kinds)
+    private = all(BY_KEY[key].group == "privacy" for key in kinds)
+    return f"{'replace personal data in' if private else 'clean'} {number:,} records ({titles})"
+
+
+def _dismissed(ws: Workspace, transaction: Transaction, mark: Row, dismissed: bool, who: str) -> None:
+    transaction.decided("finding_dismissals", [
+        {"dismissal_id": ws.new_id(), "seq": 0} | mark | {"dismissed": dismissed, "who": who, "said_at": ws.now()}])
