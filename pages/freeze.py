@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from studio import records, snapshots
+from studio import findings, records, snapshots
 from studio.snapshots import SPLITS, Recipe, Snapshot
-from studio.ui import layout, session
+from studio.ui import finding_view, layout, session
 from studio.ui.formats import ago, count, excerpt
 
 PAGE = 50
@@ -35,8 +35,10 @@ def freeze_new() -> None:
     parts = ", ".join(f"**{len(planned.splits[split]):,} {split}**" for split in SPLITS)
     st.markdown(f"{count(planned.eligible, 'record')} → {parts}. {count(planned.identical, 'word-for-word repeat')} left out. "
                 "Records that ask the same question stay in one part.")
-    if st.button("Freeze snapshot", type="primary", icon=":material/ac_unit:"):
-        st.query_params["snapshot"] = snapshots.freeze(ws, name, recipe).snapshot_id
+    gate = findings.privacy_gate(ws, recipe.only_kept)
+    if st.button("Freeze snapshot" if gate.clear else "Freeze anyway", type="primary", icon=":material/ac_unit:",
+                 disabled=not finding_view.passed(gate)):
+        st.query_params["snapshot"] = snapshots.freeze(ws, name, recipe, gate, session.person()).snapshot_id
         st.rerun()
 
 
@@ -45,6 +47,8 @@ def show(snapshot: Snapshot) -> None:
     st.caption(f"{snapshot.train:,} train · {snapshot.validation:,} validation · {snapshot.test:,} test · "
                f"{snapshot.snapshot_id} · frozen {ago(snapshot.frozen_at, ws.now())} · "
                f"seed {snapshot.manifest['recipe']['seed']}")
+    if accepted := findings.accepted(ws, snapshot.snapshot_id):
+        st.caption(f":material/privacy_tip: {layout.plain(accepted)}")
     with st.container(horizontal=True):
         layout.go("Train on it", "pages/launch.py", {"snapshot": snapshot.snapshot_id}, primary=True)
         for name in (*(f"{split}.jsonl" for split in SPLITS), "manifest.json"):

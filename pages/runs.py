@@ -8,10 +8,11 @@ from studio.ui import charts, layout, session
 from studio.ui.formats import ago, count, duration
 
 ws = session.workspace()
-layout.header(ws, "Runs", "Training and evaluation go on when the browser closes or the studio restarts.", "trained")
+layout.header(ws, "Runs", "Training, evaluation and checks go on when the browser closes or the studio restarts.", "trained")
 every = runs.every(ws)
 if not every:
-    layout.empty("A run is one training or one evaluation. None was started yet.", "Launch a training run", "pages/launch.py")
+    layout.empty("A run is one training, one evaluation or one check. None was started yet.", "Launch a training run",
+                 "pages/launch.py")
     st.stop()
 
 ids = [run.run_id for run in every]
@@ -62,6 +63,8 @@ def finished(run: Run) -> None:
                     f"{count(data['learned_tokens'], 'token')} of answers learned from; "
                     f"{count(data['left_out'], 'example')} left out as too long.")
         layout.go("Evaluate this model", "pages/evaluate.py", {"model": run.run_id}, primary=True)
+    elif run.kind == "check":
+        layout.go("Open the findings", "pages/clean.py", primary=True)
     else:
         layout.go("Open the verdict", "pages/evaluate.py", {"run": run.run_id}, primary=True)
 
@@ -70,7 +73,8 @@ layout.live_run(ws, chosen.run_id, draw)
 if chosen.state == "done":
     finished(chosen)
 with st.expander("What it was asked to do", icon=":material/tune:"):
-    snapshot = snapshots.get(ws, chosen.snapshot_id)
-    layout.link(f"Snapshot: {layout.plain(snapshot.name)}", "pages/freeze.py", {"snapshot": snapshot.snapshot_id})
+    if chosen.snapshot_id:
+        snapshot = snapshots.get(ws, chosen.snapshot_id)
+        layout.link(f"Snapshot: {layout.plain(snapshot.name)}", "pages/freeze.py", {"snapshot": snapshot.snapshot_id})
     st.json(chosen.spec)
     st.caption(f"Run folder: {layout.plain(str(ws.path(chosen.folder)))}")

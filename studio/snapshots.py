@@ -17,8 +17,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from studio import records
+from studio import findings, records
 from studio.errors import StudioError
+from studio.findings import Gate
 from studio.records import Record, Turns
 from studio.workspace import Row, Workspace
 
@@ -104,8 +105,12 @@ def plan(ws: Workspace, recipe: Recipe) -> Plan:
     return Plan(splits, len(eligible), identical, len(lines) - taken)
 
 
-def freeze(ws: Workspace, name: str, recipe: Recipe) -> Snapshot:
-    """Write the snapshot: files beside, renamed in whole, then its rows. Freezing the same again finds the same one."""
+def freeze(ws: Workspace, name: str, recipe: Recipe, accepted: Gate | None = None, who: str = "") -> Snapshot:
+    """Write the snapshot: files beside, renamed in whole, then its rows. Freezing the same again finds the same one.
+
+    `accepted` is what `who` was shown of open and unchecked personal data before saying "freeze all the same"; it is noted
+    beside the snapshot, whose bytes do not depend on it.
+    """
     planned = plan(ws, recipe)
     manifest = _manifest(planned, recipe)
     text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
@@ -122,6 +127,8 @@ def freeze(ws: Workspace, name: str, recipe: Recipe) -> Snapshot:
         transaction.insert("snapshots", [{"snapshot_id": snapshot_id, "name": name.strip() or snapshot_id, "manifest": text,
                                           "folder": folder, "frozen_at": ws.now()} | counts])
         transaction.insert("snapshot_items", items)
+        if accepted and not accepted.clear:
+            findings.accept(ws, transaction, snapshot_id, accepted, who)
     return get(ws, snapshot_id)
 
 

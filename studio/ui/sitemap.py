@@ -26,6 +26,7 @@ class Place:
 PLACES = (
     Place("pages/overview.py", "Overview", ":material/explore:", "", ""),
     Place("pages/import_tickets.py", "Import", ":material/upload_file:", "import", "Data"),
+    Place("pages/clean.py", "Clean", ":material/cleaning_services:", "clean", "Data"),
     Place("pages/curate.py", "Curate", ":material/rule:", "curate", "Data"),
     Place("pages/freeze.py", "Freeze", ":material/ac_unit:", "freeze", "Snapshots"),
     Place("pages/launch.py", "Launch", ":material/play_arrow:", "launch", "Train"),
