@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from studio import arrivals, exports, intake
+from studio import arrivals, intake, portrait
 from studio.arrivals import Arrival
 from studio.ui import import_form, layout, session
 from studio.ui.formats import count
@@ -92,17 +92,13 @@ def arrived(arrival: Arrival) -> None:
 
 
 def outcome(report: intake.Report) -> None:
-    refused = intake.refused_rows(ws, report.import_id)
     with st.container(border=True):
         st.subheader(f"Imported {layout.plain(report.source_name)}", anchor=False)
         import_form.report(report, intake.filtered_reasons(ws, report.import_id))
-        if refused:
-            rows = [{"line": row.line, "reason": row.reason, "begins with": row.excerpt, "file": row.source_name}
-                    for row in refused]
-            with st.expander(f"{count(len(refused), 'refused row')}, with line number and reason", expanded=True):
-                st.dataframe(rows[:1000], hide_index=True, alt="Refused rows")
-                st.download_button("Download all of them", exports.csv_text(rows), "refused-rows.csv", "text/csv")
+        import_form.refused(intake.refused_rows(ws, report.import_id))
         layout.go("Read the records", "pages/curate.py", primary=True)
+    if seen := portrait.of_import(ws, report.import_id):
+        import_form.portrait(seen)
     if st.button("Import other files"):
         st.query_params.clear()
         st.rerun()

@@ -98,7 +98,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
                "score", "stars", "feedback", "satisfaction"),
     "ticket": ("ticket_id", "ticketid", "ticket", "conversation_id", "thread_id", "case_id", "case_number", "issue_id",
                "dialogue_id", "convo_id", "id"),
-    "tags": ("tags", "tag", "intent", "topic", "category", "ticket_type", "type", "labels"),
+    "tags": ("intent", "tags", "tag", "topic", "category", "ticket_type", "type", "labels"),
     "subject": ("ticket_subject", "subject", "title", "summary", "issue"),
     "status": ("ticket_status", "status", "state"),
     "time": ("created_at", "timestamp", "created", "sent_at", "date_created", "created_time", "opened_at",

@@ -139,7 +139,7 @@ def import_staged(ws: Workspace, staging: Staging, choices: Choices, source_name
     name = source_name or " + ".join(file.name for file in staging.files)[:200]
     say(0.1, "Putting conversations together")
     found = outlook(ws, staging, choices)
-    _check_enough(name, found, choices)
+    _check_enough(name, found, records.counts(ws).total)
     say(0.3, "Keeping the raw files")
     _keep_raw_files(ws, staging)
     report = Report(ws.new_id(), name, **{key: value for key, value in asdict(found).items()
@@ -244,14 +244,17 @@ def _count(staging: Staging) -> Outlook:
                    conversations["passing"], conversations["read"], dict(sorted(reasons.items(), key=lambda item: -item[1])))
 
 
-def _check_enough(name: str, found: Outlook, choices: Choices) -> None:
-    if found.conversations_read < MIN_CONVERSATIONS:
+def _check_enough(name: str, found: Outlook, here: int) -> None:
+    """A workspace begins with enough to be split; once it has that, an export may bring one ticket, or none that is new."""
+    least = 1 if here >= MIN_CONVERSATIONS else MIN_CONVERSATIONS
+    if found.conversations_read < least:
         why = "".join(f"; {count:,} rows: {reason}" for reason, count in list(found.reasons.items())[:2])
-        raise StudioError(f"{name} has {found.rows_in:,} rows, of which {found.conversations_read} make a conversation: too "
-                          f"few to learn from and to test on (at least {MIN_CONVERSATIONS}){why}.", "Choose a larger export.")
-    if found.conversations_passing < MIN_CONVERSATIONS:
+        few = f"too few to learn from and to test on (at least {least})" if least > 1 else "nothing to import"
+        raise StudioError(f"{name} has {found.rows_in:,} rows, of which {found.conversations_read} make a conversation: "
+                          f"{few}{why}.", "Choose a larger export.")
+    if found.conversations_passing < least:
         raise StudioError(f"Only {found.conversations_passing} of {found.conversations_read:,} conversations pass what was "
-                          f"chosen (at least {MIN_CONVERSATIONS} are needed).",
+                          f"chosen (at least {least} are needed).",
                           "Lower the rating threshold, keep unrated conversations too, or widen the other choices.")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.errors import StudioError
-from studio.sources import Line, Source, as_text, clean_name, unfit
+from studio.sources import BROKEN, Line, Source, as_text, clean_name, unfit
 from studio.turns import COLUMN, NotUsable, Survey, conversation
 
 _BATCH_ROWS = 256
@@ -46,7 +46,7 @@ def _line(number: int, row: tuple[Any, ...], at: int) -> Line | None:
     except (NotUsable, RecursionError) as error:
         excerpt = tuple([str(value)[:80] for value in row[:5] if isinstance(value, str | int)])
         return Line(number, excerpt, str(error) if isinstance(error, NotUsable) else "nested too deeply")
-    return Line(number, cells, unfit(cells, "holds half of a character")) if any(cell.strip() for cell in cells) else None
+    return Line(number, cells, unfit(cells, BROKEN)) if any(cell.strip() for cell in cells) else None
 
 
 def _text(value: Any) -> str:

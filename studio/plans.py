@@ -15,7 +15,7 @@ from studio.errors import StudioError
 from studio.moments import formats_of
 from studio.ratings import Scale, read_scale
 from studio.staging import Staging, is_blank, trimmed
-from studio.wordings import text
+from studio.wordings import ORDER, text
 
 _DIFFERENT_RATINGS = 20_000
 
@@ -115,7 +115,7 @@ def _rows_read(staging: Staging, choices: Choices) -> str:
     columns = ", ".join(f"nullif({sql}, '') as {name}" for name, sql in named.items())
     refused = _refused(choices, blank, cell(chosen.message))
     return f"""select p.r, p.file, p.line, case {refused} end as refused, null::varchar as left_out, {role} as role,
-        {met} as met, x.rating, {time} as happened_at, {columns}, p.r as conversation
+        {met} as met, x.rating, {time} as happened_at, {columns}, p.r as conversation, 0 as depth
         from side.cells c join side.places p on p.r = c.r
         left join side.ratings x on x.value = {cell(chosen.rating)}"""
 
@@ -128,7 +128,8 @@ def _refused(choices: Choices, blank: dict[str, str], message: str) -> str:
         return f"when {blank['message']} then 'no text' when {blank['sender']} then 'no sender'"
     return f"""when {message} not like '[%' then 'no turns' when not json_valid({message}) then 'turns that are not JSON'
         when json_extract_string({message}, '$[#-1].role') is distinct from 'assistant' then 'the last turn is not the agent''s'
-        when not contains({message}, '"user"') then 'no customer message'"""
+        when regexp_matches({message}, '"role":\\s*"tool"') then 'a tool speaks in it'
+        when not regexp_matches({message}, '"role":\\s*"user"') then 'no customer message'"""
 
 
 def _forms(staging: Staging, column: str) -> tuple[str, ...]:
@@ -177,29 +178,32 @@ def _leave_out_repeats(staging: Staging, choices: Choices) -> None:
 
 
 def _follow_replies(staging: Staging) -> None:
-    """The first message of a chain of replies names the conversation; the way up is halved at each step.
+    """The first message of a chain of replies names the conversation; each step doubles how far up a message looks.
 
-    A chain that bites its tail is cut at its smallest row.
+    Messages of a chain that bites its own tail have no first one: each stands alone.
     """
     side = staging.side
     side.execute("""create or replace table side.links as
-        select m.r, coalesce(min(p.r), m.r) as up from side.rows_read m left join side.rows_read p
+        select m.r, coalesce(min(p.r), m.r) as up, (count(p.r) > 0)::integer as depth
+        from side.rows_read m left join side.rows_read p
         on p.message_id = m.reply_to and p.refused is null and p.r <> m.r where m.refused is null group by m.r""")
-    for _ in range(64):
-        side.execute("""create or replace table side.links2 as select a.r, least(b.up, a.up) as up
+    for _ in range(24):
+        side.execute("""create or replace table side.links2 as select a.r, b.up, a.depth + b.depth as depth
                         from side.links a join side.links b on b.r = a.up""")
         moved = side.rows("select count(*) as n from side.links a join side.links2 b using (r) where a.up <> b.up")[0]["n"]
         side.execute("create or replace table side.links as select * from side.links2")
         if not moved:
             break
-    side.execute("""update side.rows_read set conversation = l.up from side.links l where l.r = rows_read.r""")
+    side.execute("""update side.rows_read set conversation = l.up, depth = l.depth
+                    from side.links l join side.links top on top.r = l.up and top.up = top.r where l.r = rows_read.r""")
 
 
 def _leave_out_loose_ends(staging: Staging) -> None:
     """A conversation begins with the customer and ends with the agent: what stands before and after is left out, and said."""
     side = staging.side
-    side.execute("""create or replace table side.ordered as
-        select r, conversation, role, row_number() over (partition by conversation order by happened_at nulls last, r) as place
+    side.execute(f"""create or replace table side.ordered as
+        select r, conversation, role,
+            row_number() over (partition by conversation order by {ORDER}) as place
         from side.rows_read where refused is null""")
     side.execute("""create or replace table side.ends as
         select conversation, min(place) filter (role = 'user') as first,

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-_NUMBER = re.compile(r"\s*([+-]?\d+(?:[.,]\d+)?)\s*(?:/\s*(\d+)|(%))?")
+# A number alone, or one with what it is out of, its unit or its word behind it: "4/5", "80 %", "5 stars", "4 - good".
+_NUMBER = re.compile(r"\s*([+-]?\d{1,4}(?:[.,]\d+)?)\s*(?:/\s*\d+|%|(?:out )?of \d+)?\s*[-–:(]?\s*[^\W\d]*[^\d]{0,30}")
 _STAR, _HALF = "★⭐🌟", "½"
 
 # From 1, the worst, to 5, the best. Sources: the answer scales of CSAT surveys as Zendesk, Freshdesk and Intercom export them.
@@ -50,11 +51,11 @@ class Scale:
 
 
 def parse_number(cell: str) -> float | None:
-    """The number that a cell begins with: "4", "4,5", "4/5", "80 %", "5 stars", "★★★☆☆"; None where there is none."""
+    """The rating in a cell: "4", "4,5", "4/5", "80 %", "5 stars", "★★★☆☆"; None where it holds something else, a date say."""
     stars = sum(cell.count(mark) for mark in _STAR)
     if stars:
         return stars + 0.5 * cell.count(_HALF)
-    found = _NUMBER.match(cell)
+    found = _NUMBER.fullmatch(cell)
     return float(found[1].replace(",", ".")) if found else None
 
 

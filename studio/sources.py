@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +27,7 @@ ENCODING_NAMES = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8", "utf-16": "UTF-16", "u
                   "cp1253": "Windows-1253", "cp1254": "Windows-1254", "cp1255": "Windows-1255", "cp1256": "Windows-1256",
                   "cp1257": "Windows-1257", "koi8_r": "KOI8-R", "cp932": "Shift JIS", "euc_jp": "EUC-JP",
                   "gb18030": "GB 18030", "big5": "Big5", "cp949": "Korean (949)", "latin-1": "Latin-1"}
+BROKEN = "holds a broken character"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -96,7 +97,7 @@ class Lines(Iterator[Line]):
                 self.blank += 1
         except UnicodeDecodeError:
             raise StudioError(f"{self._path.name} changed while it was read.", "Import it again.") from None
-        return line
+        return replace(line, cells=tuple([_SURROGATE.sub("\ufffd", cell) for cell in line.cells])) if line.problem else line
 
 
 def encoding_name(codec: str) -> str:
@@ -118,6 +119,11 @@ def unique_names(cells: Sequence[str]) -> tuple[str, ...]:
 def clean_name(cell: str) -> str:
     """A header cell without what no name may hold."""
     return _SURROGATE.sub("?", cell.replace("\0", "")).strip()
+
+
+def wrong_width(cells: int, width: int) -> str:
+    """The reason of a row that is not as wide as the header."""
+    return f"{cells} cell{'s' * (cells != 1)} where the header has {width}"
 
 
 def unfit(cells: Sequence[str], broken: str) -> str:

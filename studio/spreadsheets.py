@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.errors import StudioError
-from studio.sources import Line, Source, as_text, unfit, unique_names
+from studio.sources import BROKEN, Line, Source, as_text, unfit, unique_names, wrong_width
 
 _MOST_BYTES = 2 * 1024**3
 _MOST_STRINGS = 512 * 1024**2
@@ -73,8 +73,8 @@ def _line(line: int, row: Cells, width: int, problem: str = "") -> Line | None:
         wide -= 1
     cells = (*texts[:wide], *[""] * (width - wide))
     if wide > width:
-        return Line(line, cells, f"{wide} cells where the header has {width}")
-    return Line(line, cells, problem or unfit(cells, "holds half of a character"))
+        return Line(line, cells, wrong_width(wide, width))
+    return Line(line, cells, problem or unfit(cells, BROKEN))
 
 
 def _without_value(row: Cells, formulas: Cells) -> str:

@@ -28,9 +28,10 @@ FILE_SHIFT = 40
 _CHUNK_ROWS = 5_000
 _READ_BYTES = 1 << 20
 
-_BLANK_CODES = (9, 10, 11, 12, 13, 32, 133, 160, 8203, 65279)
+# What Python's str.strip takes for blank: both ways of reading must agree.
+_BLANK_CODES = (*range(9, 14), *range(28, 33), 133, 160, 5760, *range(8192, 8203), 8232, 8233, 8239, 8287, 12288)
 _BLANKS = " || ".join(f"chr({code})" for code in _BLANK_CODES)
-_BLANK_AT_END = r"[\s\x{85}\x{a0}\x{200b}\x{feff}]$"
+_BLANK_AT_END = "[" + "".join(f"\\x{{{code:x}}}" for code in _BLANK_CODES) + "]$"
 
 Say = Callable[[float, str], None]
 """Progress of a long piece of work: the share done, and a sentence."""
@@ -188,7 +189,8 @@ def _copy(side: Side, path: Path, kept: Path) -> _Facts:
 def _read_fast(side: Side, place: int, source: Source) -> bool:
     """Read with DuckDB where its reading can be checked; False where it cannot, or where DuckDB refuses the file."""
     plain = source.encoding.lower().replace("_", "-") in ("utf-8", "utf-8-sig", "ascii", "us-ascii")
-    if source.kind != "delimited" or not plain or source.quote == "'" or len(source.columns) < 2:
+    usual = source.quote in ('"', "") and not source.escape and source.header_line == 1
+    if source.kind != "delimited" or not plain or not usual or len(source.columns) < 2:
         return False
     types = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(len(source.columns)))
     everything = ", ".join(f"c{number}" for number in range(len(source.columns)))

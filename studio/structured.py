@@ -14,13 +14,12 @@ from typing import Any, TextIO
 
 from studio.charsets import error_handling
 from studio.errors import StudioError
-from studio.sources import Line, Source, unfit
+from studio.sources import BROKEN, Line, Source, unfit
 from studio.turns import NotUsable, Survey, cells_of, is_conversation
 
 _READ_CHARACTERS = 1 << 20
 _LONGEST = 256 * 1024 * 1024
 _EXCERPT = 300
-_HALF = "holds half of a character"
 _WANTED = "One object a ticket is needed: a list of them in a .json file, or one on each line of a .jsonl file."
 
 
@@ -120,7 +119,7 @@ def _line(source: Source, line: int, row: dict[str, Any]) -> Line | None:
         cells = cells_of(row, source.columns, source.turns_at)
     except (NotUsable, RecursionError, ValueError) as error:
         return Line(line, (_excerpt(row),), _why(error))
-    return Line(line, cells, unfit(cells, _HALF)) if any(cell.strip() for cell in cells) else None
+    return Line(line, cells, unfit(cells, BROKEN)) if any(cell.strip() for cell in cells) else None
 
 
 def _excerpt(row: dict[str, Any]) -> str:
@@ -233,7 +232,8 @@ class _Walk:
                 cut = error.msg.startswith("Unterminated") or error.pos > len(self._text) - 16
                 if self._ended or not cut:
                     self._place = error.pos
-                    raise self._wrong(error.msg[:1].lower() + error.msg[1:]) from None
+                    never = error.msg.startswith("Unterminated")
+                    raise self._wrong("the text that begins here never ends" if never else error.msg.lower()) from None
             except (ValueError, RecursionError) as error:
                 raise self._wrong(f"what begins here {'is ' * isinstance(error, RecursionError)}{_why(error)}") from None
             else:

@@ -9,6 +9,10 @@ from studio.staging import Staging, trimmed
 _SYSTEM_TURN = r'^\[\s*\{"role":\s*"system",\s*"content":\s*"(?:[^"\\]|\\.)*"\},?\s*'
 
 
+ORDER = "happened_at nulls last, depth, r"
+"""How messages of a thread follow each other: by time, else by who replies to whom, else as they stand in the file."""
+
+
 def text(value: str) -> str:
     """A string as an SQL literal."""
     return "'" + value.replace("'", "''") + "'"
@@ -84,7 +88,8 @@ def _threads(staging: Staging, choices: Choices) -> str:
         select conversation, any_value(role) as role, min(place) as place,
                string_agg(content, chr(10) || chr(10) order by place) as content
         from (select *, place - row_number() over (partition by conversation, role order by place) as island from (
-            select p.conversation, p.role, {said} as content,
-                   row_number() over (partition by p.conversation order by p.happened_at nulls last, p.r) as place
-            from side.rows_read p join side.cells c on c.r = p.r where p.refused is null and p.left_out is null))
+            select p.conversation, p.role, p.happened_at, p.depth, p.r, {said} as content,
+                   row_number() over (partition by p.conversation order by {ORDER}) as place
+            from side.rows_read p join (select * rename (r as place_in_files) from side.cells) c
+                on c.place_in_files = p.r where p.refused is null and p.left_out is null))
         group by conversation, role, island) group by conversation"""

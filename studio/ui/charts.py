@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import altair as alt
@@ -59,19 +61,58 @@ def intervals(rows: Sequence[dict[str, Any]]) -> None:
                     height=130 + 34 * len(rows), alt="Differences of every metric with their intervals")
 
 
-def ratings(counted: dict[float, int], lowest: float) -> None:
+def ratings(counted: Mapping[float, int], lowest: float = -math.inf) -> None:
     """How are the tickets rated? One bar a rating; those that come in wear the accent, the others are grey."""
     rows = [{"rating": number, "rows": rows, "who": "comes in" if number >= lowest else "stays out"}
             for number, rows in counted.items()]
     few = len(rows) <= 12
-    x = alt.X("rating:O", title="rating") if few else alt.X("rating:Q", bin=alt.Bin(maxbins=20), title="rating")
+    upright = alt.Axis(labelAngle=0)
+    x = alt.X("rating:O", title="rating", axis=upright) if few else alt.X("rating:Q", bin=alt.Bin(maxbins=20), title="rating")
     chart = alt.Chart(pd.DataFrame(rows)).mark_bar().encode(
         x=x, y=alt.Y("sum(rows):Q", title="rows"),
-        color=alt.Color("who:N", title=None, legend=alt.Legend(orient="top"),
+        color=alt.Color("who:N", title=None, legend=None if lowest == -math.inf else alt.Legend(orient="top"),
                         scale=alt.Scale(domain=["comes in", "stays out"], range=[TUNED, BASE])),
         tooltip=["rating:Q", alt.Tooltip("sum(rows):Q", format=",", title="rows"), "who:N"])
-    st.altair_chart(chart.properties(title="How are the tickets rated?"), width="stretch", height=190,
+    st.altair_chart(chart.properties(title="How are the tickets rated?"), width="stretch", height=HEIGHT,
                     alt="Rows by rating, split at the lowest rating to import")
+
+
+def lengths(steps: Sequence[int], questions: Sequence[int], answers: Sequence[int]) -> None:
+    """How long are messages and answers? Conversations by words, both sides beside each other."""
+    ends = [f"–{high - 1}" for high in steps[1:]] + [" or more"]
+    names = [f"{low}{end}" for low, end in zip(steps, ends, strict=True)]
+    rows = [{"words": name, "conversations": count, "of": who} for who, counts in (("customer", questions), ("agent", answers))
+            for name, count in zip(names, counts, strict=True)]
+    chart = alt.Chart(pd.DataFrame(rows)).mark_bar().encode(
+        x=alt.X("words:N", sort=names, title="words",
+                axis=alt.Axis(labelAngle=-35, labelOverlap=False)),
+        xOffset=alt.XOffset("of:N", sort=["customer", "agent"]), y=alt.Y("conversations:Q", title="conversations"),
+        color=alt.Color("of:N", title=None, legend=alt.Legend(orient="top"),
+                        scale=alt.Scale(domain=["customer", "agent"], range=[BASE, TUNED])),
+        tooltip=["of:N", "words:N", alt.Tooltip("conversations:Q", format=",")])
+    st.altair_chart(chart.properties(title="How long are messages and answers?"), width="stretch", height=HEIGHT,
+                    alt="Conversations by the number of words in the first message and in the last answer")
+
+
+def topics(counted: Mapping[str, int]) -> None:
+    """What are the tickets about? The most frequent tags."""
+    rows = [{"tag": tag, "conversations": count} for tag, count in counted.items()]
+    chart = alt.Chart(pd.DataFrame(rows)).mark_bar(color=TUNED).encode(
+        y=alt.Y("tag:N", sort="-x", title=None, axis=alt.Axis(labelOverlap=False)),
+        x=alt.X("conversations:Q", title="conversations"),
+        tooltip=["tag:N", alt.Tooltip("conversations:Q", format=",")])
+    st.altair_chart(chart.properties(title="What are the tickets about?"), width="stretch", height=80 + 26 * len(rows),
+                    alt="Conversations by tag, the most frequent first")
+
+
+def months(counted: Mapping[date, int]) -> None:
+    """When were the tickets written? Conversations a month."""
+    rows = [{"month": pd.Timestamp(month), "conversations": count} for month, count in counted.items()]
+    chart = alt.Chart(pd.DataFrame(rows)).mark_bar(color=TUNED).encode(
+        x=alt.X("yearmonth(month):T", title="month"), y=alt.Y("conversations:Q", title="conversations"),
+        tooltip=[alt.Tooltip("yearmonth(month):T", title="month"), alt.Tooltip("conversations:Q", format=",")])
+    st.altair_chart(chart.properties(title="When were the tickets written?"), width="stretch", height=HEIGHT,
+                    alt="Conversations by month")
 
 
 def _winner(value: float) -> str:

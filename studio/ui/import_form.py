@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import streamlit as st
 
-from studio import arrivals, columns, intake
+from studio import arrivals, columns, exports, intake
 from studio.arrivals import Arrival
 from studio.columns import Choices, Columns, Condition, Layout
-from studio.intake import Outlook, Preview, Report
+from studio.intake import Outlook, Preview, Refused, Report
+from studio.portrait import LENGTH_STEPS, Portrait
 from studio.staging import Overrides, Staging
 from studio.ui import charts, layout
-from studio.ui.formats import count, excerpt
+from studio.ui.formats import count, excerpt, share
 from studio.workspace import Workspace
 
 LAYOUTS: dict[Layout, str] = {
@@ -30,7 +31,7 @@ MORE: dict[Layout, tuple[str, ...]] = {
     "conversation": ("status", "time", "name", "email")}
 ENCODINGS = ("", "utf-8", "utf-16", "cp1252", "latin-1", "cp1250", "cp1251", "shift_jis", "gb18030")
 DELIMITERS = {"": "as detected", ",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", ":": "colon"}
-SHOWN_VALUES = 200
+SHOWN_VALUES, SHOWN_ROWS = 200, 1_000
 
 
 def written_as(ws: Workspace, arrival: Arrival, staging: Staging) -> None:
@@ -91,6 +92,39 @@ def report(done: Report, reasons: Mapping[str, int]) -> None:
         st.caption(layout.plain("Filtered: " + ", ".join(f"{number:,} {reason}" for reason, number in reasons.items()) + "."))
 
 
+def refused(rows: Sequence[Refused]) -> None:
+    """Rows that were not imported: where they are, why, how they begin; all of them as a file."""
+    if not rows:
+        return
+    listed = [{"line": row.line, "reason": row.reason, "begins with": row.excerpt, "file": row.source_name} for row in rows]
+    with st.expander(f"{count(len(rows), 'refused row')}, with line number and reason", expanded=len(rows) <= 20):
+        st.dataframe(listed[:SHOWN_ROWS], hide_index=True, alt="Refused rows")
+        st.download_button("Download all of them", exports.csv_text(listed), "refused-rows.csv", "text/csv")
+
+
+def portrait(seen: Portrait) -> None:
+    """What came in, in sentences and charts."""
+    st.subheader("What the data looks like", anchor=False)
+    lines = [f"A customer's first message has {seen.question.median:,} words in the middle (90 % have {seen.question.low:,} to "
+             f"{seen.question.high:,}), an answer {seen.answer.median:,} ({seen.answer.low:,} to {seen.answer.high:,})."]
+    if seen.threads:
+        lines.append(f"{count(seen.threads, 'conversation')} have more than one answer.")
+    if seen.repeated_answers:
+        lines.append(f"{share(seen.repeated_answers, seen.conversations)} answers stand word for word in another conversation "
+                     "too.")
+    st.markdown(layout.plain(" ".join(lines)))
+    left, right = st.columns(2, gap="large")
+    with left:
+        charts.lengths(LENGTH_STEPS, seen.question_steps, seen.answer_steps)
+        if len(seen.months) > 1:
+            charts.months(seen.months)
+    with right:
+        if seen.tags:
+            charts.topics(seen.tags)
+        if seen.ratings:
+            charts.ratings(seen.ratings)
+
+
 def table(done: Sequence[Report]) -> list[dict[str, str | int]]:
     """Past imports, one a row."""
     return [{"file": one.source_name, "rows": one.rows_in, "imported": one.rows_imported, "updated": one.rows_updated,
@@ -124,13 +158,14 @@ def _column(staging: Staging, found: Preview, start: Choices, kind: Layout, role
     wanted = getattr(start.columns, role)
     sure = found.guess.confidence.get(role)
     why = f"Guessed with {sure:.0%} confidence: {found.guess.why[role]}." if sure is not None else None
-    with st.container(width=225, gap="xxsmall"):
+    with st.container(width=205, gap="xxsmall"):
         column: str | None = st.selectbox(label, staging.columns, index=layout.place(staging.columns, wanted),
                                           placeholder="choose one" if needed else "none", help=why,
                                           key=f"column-{role}-{kind}-{token}-{wanted}")
         example = next((row[column] for row in found.head if row[column].strip()), "") if column else ""
-        sign = "" if sure is None or column != getattr(found.guess.columns, role) else "sure: " if sure > 0.8 else "a guess: "
-        st.caption(layout.plain(sign + excerpt(example, 60)) if column else "not used")
+        unsure = sure is not None and sure <= 0.8 and column == getattr(found.guess.columns, role)
+        mark = ":material/help: a guess: " if unsure else ""
+        st.caption(mark + layout.plain(excerpt(example, 60)) if column else "not used")
     return column
 
 
