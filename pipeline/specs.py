@@ -90,6 +90,8 @@ class CheckSpec(Frozen):
     language: str | None = Field(default=None, description="the data's main language, ISO 639-1; none: found from a sample")
     own: tuple[str, ...] = ()
     workers: int = Field(default=2, ge=1, le=64)
+    chunk_bytes: int = Field(default=1 << 17, ge=1_024, description="about 150 records, a fifth of a second: what a stop waits "
+                             "for and a crash loses")
 
 
 AnySpec = TrainSpec | EvaluateSpec | CheckSpec

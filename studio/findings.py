@@ -236,8 +236,8 @@ def accepted(ws: Workspace, snapshot_id: str) -> str:
     row = ws.row("select * from accepted_findings where snapshot_id = ? order by seq limit 1", [snapshot_id])
     if row is None:
         return ""
-    parts = [f"{row[key]:,} records {words}" for key, words in (("open_records", "with open privacy findings"),
-             ("unchecked_records", "not checked for personal data")) if row[key]]
+    parts = [f"{row[key]:,} record{'' if row[key] == 1 else 's'} {words}" for key, words in (
+        ("open_records", "with open privacy findings"), ("unchecked_records", "not checked for personal data")) if row[key]]
     return f"{row['who']} froze it with {' and '.join(parts)}."
 
 

@@ -35,9 +35,6 @@ from pipeline.rundir import Child, mend_last_line, read_lines
 from pipeline.specs import CheckSpec
 
 RECORDS, FINDINGS, CHUNKS = "records.jsonl", "findings.jsonl", "chunks.jsonl"
-CHUNK_BYTES = 1 << 17
-"""About 150 records, a fifth of a second of work: a stop is acted on, and a crash loses, no more than that."""
-
 LOOK_SECONDS = 0.3
 SAMPLE = 3_000
 LANGUAGE_SAMPLE = 400
@@ -110,13 +107,13 @@ def _each(child: Child, spec: CheckSpec, work: _Work, last: Chunk) -> Chunk:
     size = work.path.stat().st_size
     waiting: deque[tuple[int, Future[tuple[str, int, dict[str, int]]]]] = deque()
     # Spawned, not forked: a forked worker would keep the run's lock after the death of this process.
-    pool = ProcessPoolExecutor(min(spec.workers, -(-size // CHUNK_BYTES) or 1), multiprocessing.get_context("spawn"),
+    pool = ProcessPoolExecutor(min(spec.workers, -(-size // spec.chunk_bytes) or 1), multiprocessing.get_context("spawn"),
                                initializer=_begin, initargs=(work,))
     try:
         begin = last.read
         while begin < size or waiting:
             while begin < size and len(waiting) < 2 * spec.workers + 2:
-                end = min(size, begin + CHUNK_BYTES)
+                end = min(size, begin + spec.chunk_bytes)
                 waiting.append((end, pool.submit(_check_chunk, begin, end)))
                 begin = end
             end, future = waiting.popleft()
