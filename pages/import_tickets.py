@@ -62,6 +62,7 @@ def give_up(label: str, arrival: Arrival) -> None:
 
 
 def ready(arrival: Arrival) -> None:
+    st.subheader("Check the columns", anchor=False)
     import_form.written_as(ws, arrival, arrival.staging)
     if arrival.error:
         layout.error(arrival.error)

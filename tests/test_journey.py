@@ -51,7 +51,7 @@ def bring_in(page: Page, studio: Studio, csv: Path) -> None:
     settled(page)
     shoot(page, "02-import-preview")
     fill(page, "Lowest rating to import", "1")
-    button(page, "Import 42 rows")
+    button(page, "Import 40 conversations")
     expect(page.get_by_text("2 refused rows")).to_be_visible(timeout=30_000)
     settled(page)
     shoot(page, "03-import-done")
