@@ -157,8 +157,8 @@ def main() -> None:
     record.keep(figures(counts))
     files = ", ".join(f"{path.name} (sha256 {sha256(path.read_bytes()).hexdigest()[:16]})" for path in paths)
     lines = [
-        f"presidio-analyzer {version('presidio-analyzer')} on presidio-research {files}: {len(labelled(paths)):,} sentences, no column names, no model. A hit and a label match "
-        "when they share a character.",
+        f"presidio-analyzer {version('presidio-analyzer')} on presidio-research {files}: {len(labelled(paths)):,} sentences, "
+        "no column names, no model. A hit and a label match when they share a character.",
         "",
         *rows(counts),
     ]

@@ -271,6 +271,13 @@ def test_spans_lie_inside_their_turn_and_never_overlap(turns: list[list[tuple[st
     assert inside and apart
 
 
+@pytest.mark.parametrize("between", [" ", "\n", "/", "; ", " - "])
+@pytest.mark.parametrize("value", VALUES)
+def test_two_numbers_side_by_side_are_both_found(value: str, between: str) -> None:
+    texts = {other: cleaned(f"{value}{between}{other} end")[0] for other in VALUES}
+    assert not [other for other, text in texts.items() if value in text or other in text]
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.text(alphabet="abc XYZé😀ש\n", max_size=20), st.sampled_from(VALUES)), max_size=6))
 def test_no_structured_value_is_left_once_every_replacement_stands(parts: list[tuple[str, str]]) -> None:

@@ -9,10 +9,11 @@ is ever downloaded. Structured kinds live in `privacy_numbers` and `privacy_phon
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Sequence
 
 from pipeline.checking.finding import Finding, Kind, Messages
-from pipeline.checking.privacy_hits import Hit
+from pipeline.checking.privacy_hits import VEIL, Hit
 from pipeline.checking.privacy_names import NameFinder, known_people, names_in
 from pipeline.checking.privacy_numbers import structured_in
 from pipeline.checking.privacy_places import addresses_in
@@ -61,7 +62,6 @@ RANK = {kind: float(place) for place, kind in enumerate(PRECEDENCE)}
 
 # What stands for something already: templates' {{Order Number}} and {product}, and our own placeholders.
 TAKEN = re.compile(r"\{\{[^{}\n]{1,80}\}\}|\{[^{}\n]{1,60}\}|\[[A-Z]{2,7}_\d+\]")
-VEIL = "\ufffc"
 
 
 def privacy_findings(
@@ -109,11 +109,14 @@ def veiled(text: str) -> str:
 
 def resolved(found: list[tuple[int, Hit]]) -> list[tuple[int, Hit]]:
     """Hits without overlaps, in reading order. The stronger kind wins; of one kind the longer, then the surer."""
-    kept: list[tuple[int, Hit]] = []
+    kept: dict[int, list[tuple[int, int, Hit]]] = {}
     for turn, hit in sorted(found, key=lambda one: (_rank(one[1]), one[1].start - one[1].end, -one[1].score)):
-        if all(turn != other or hit.end <= taken.start or taken.end <= hit.start for other, taken in kept):
-            kept.append((turn, hit))
-    return sorted(kept, key=lambda one: (one[0], one[1].start))
+        taken = kept.setdefault(turn, [])
+        place = bisect(taken, (hit.start, hit.end, hit))
+        free_before = not place or taken[place - 1][1] <= hit.start
+        if free_before and (place == len(taken) or hit.end <= taken[place][0]):
+            taken.insert(place, (hit.start, hit.end, hit))
+    return [(turn, hit) for turn in sorted(kept) for _, _, hit in kept[turn]]
 
 
 def _rank(hit: Hit) -> float:

@@ -16,6 +16,9 @@ class Hit(NamedTuple):
     evidence: str
 
 
+# Stands for every character of what must not be searched; no pattern takes it.
+VEIL = "\ufffc"
+
 # Help desks paste from phones and PDFs: spaces that do not break, dashes of all lengths, digits of other scripts.
 # One character becomes one character, so places stay what they were.
 FLAT = str.maketrans(

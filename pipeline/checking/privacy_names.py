@@ -80,6 +80,8 @@ CUES = (
     Cue(REGARDS, SIGNED, "a name under a message"),
 )
 LOOK_BACK = 24
+# A text that greets more people is a list; each name costs a search of every turn.
+MOST_LEARNED = 50
 
 
 class NameFinder(Protocol):
@@ -132,7 +134,7 @@ def names_in(texts: Sequence[tuple[int, str]], people: Sequence[str]) -> list[tu
     """Names of every turn: `(turn, text)` in, `(turn, hit)` out. What one turn calls a name is looked for in all."""
     called = [(turn, hit, text[hit.start : hit.end]) for turn, text in texts for hit in _called(text)]
     own = _known(people, texts)
-    also = _known(sorted({name for _, _, name in called}), texts)
+    also = _known(list(dict.fromkeys(name for _, _, name in called))[:MOST_LEARNED], texts)
     found = [(turn, hit) for turn, hit, _ in called]
     for turn, text in texts if own or also else ():
         found += [(turn, hit) for hit in _of_known(text, own, "the name of the row's own customer")]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from pipeline.checking.privacy_engines import engines
-from pipeline.checking.privacy_hits import Hit, flat, words
+from pipeline.checking.privacy_hits import VEIL, Hit, flat, words
 from pipeline.checking.privacy_official import official_in, social_security_in
 from pipeline.checking.privacy_phones import SPOKEN, phones_in
 
@@ -33,14 +33,18 @@ def structured_in(text: str, known_addresses: frozenset[str] = frozenset()) -> l
         hits += _ips(smooth)
     if digits:
         spoken = frozenset(SPOKEN.findall(smooth.lower()))
-        hits += [
-            *_cards(smooth),
-            *_ibans(smooth),
-            *social_security_in(smooth, spoken),
-            *official_in(smooth, spoken),
-            *phones_in(smooth),
-        ]
+        hits += [*_cards(smooth), *_ibans(smooth), *social_security_in(smooth, spoken)]
+        # Two numbers side by side must not be read as one: what its form tells is taken out before phones are looked for.
+        rest = _without(smooth, hits) if hits else smooth
+        hits += [*official_in(rest, spoken), *phones_in(rest)]
     return hits
+
+
+def _without(text: str, hits: list[Hit]) -> str:
+    letters = list(text)
+    for hit in hits:
+        letters[hit.start : hit.end] = VEIL * (hit.end - hit.start)
+    return "".join(letters)
 
 
 # E-mail ---------------------------------------------------------------------------------------------------------------
@@ -84,7 +88,10 @@ def _known(text: str, addresses: frozenset[str]) -> Iterator[Hit]:
 
 # Cards and IBAN -------------------------------------------------------------------------------------------------------
 
-CARD_RUN = re.compile(r"\d(?<!\d\d)(?:[ -]?\d){11,22}(?!\d)")
+CARD_RUN = re.compile(r"\d(?<!\d\d)(?:[ -]?\d){11,}+")
+GROUP = re.compile(r"\d+")
+# As printed on cards: in one piece, 4-4-4-4 with up to three more, 4-6-5 and 4-6-4.
+PRINTED = re.compile(r"\d{12,19}|\d{4}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{1,3})?|\d{4}([ -])\d{6}\2\d{4,5}")
 # Issuers by first digits and length (ISO/IEC 7812); one number in ten passes the check digit, so other prefixes need the word.
 ISSUED = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}|"
@@ -107,16 +114,25 @@ CARD_WORDS = words(
 
 
 def _cards(text: str) -> Iterator[Hit]:
-    """The whole run of digits first, then Presidio's groups inside it. Presidio's pattern alone misses Maestro of 12 digits,
-    Visa of 19, Mastercard's 2-series and American Express as printed (4-6-5)."""
-    check = engines().card
+    """Presidio's check digit on whole runs of digits and on what is printed like a card inside them. Its own pattern misses
+    Maestro of 12 digits, Visa of 19, Mastercard's 2-series, American Express in 4-6-5, and a card beside another number."""
     for run in CARD_RUN.finditer(text):
-        whole = [(0, len(run[0]))] if check.validate_result(run[0]) else []
-        for start, end in whole or [(found.start, found.end) for found in check.analyze(run[0], [])]:
-            digits = re.sub(r"\D", "", run[0][start:end])
-            near = text[max(0, run.start() + start - 40) : run.start() + start]
-            if len(digits) <= 19 and len(set(digits)) > 1 and (ISSUED.fullmatch(digits) or CARD_WORDS.search(near)):
-                yield Hit("card", run.start() + start, run.start() + end, 1.0, "a card number with a valid check digit")
+        groups = [match.span() for match in GROUP.finditer(text, *run.span())]
+        place = run.start()
+        for number, (start, _) in enumerate(groups):
+            ends = [end for _, end in groups[number : number + 5] if start >= place and PRINTED.fullmatch(text, start, end)]
+            if start == run.start() and len(run[0]) <= 38:
+                ends.append(run.end())
+            if end := next((end for end in reversed(ends) if _is_card(text, start, end)), 0):
+                yield Hit("card", start, end, 1.0, "a card number with a valid check digit")
+                place = end
+
+
+def _is_card(text: str, start: int, end: int) -> bool:
+    digits = re.sub(r"\D", "", text[start:end])
+    if not 12 <= len(digits) <= 19 or len(set(digits)) == 1 or not engines().card.validate_result(digits):
+        return False
+    return bool(ISSUED.fullmatch(digits) or CARD_WORDS.search(text, max(0, start - 40), start))
 
 
 IBAN_START = re.compile(r"\d(?<=[A-Za-z]{2}\d)(?<![A-Za-z0-9][A-Za-z]{2}\d)\d(?=[ -]?[A-Za-z0-9]{4})")
@@ -150,7 +166,8 @@ IP_WORDS = words("ip", "ipv4", "ipv6", "address", "server", "host", "ping", "fro
 VERSION_WORDS = re.compile(
     r"\b(?:v|ver|version|versions|firmware|build|release|section|update|upgrade[d]?|to|patch)[.: ]*\(?$", re.IGNORECASE
 )
-NOBODY = re.compile(r"(?:127\.|0\.0\.0\.0|255\.).*|::1?")
+# Loopback, "this network" and masks (RFC 6890) are addresses of nobody.
+NOBODY = re.compile(r"(?:127|0|255)\..*|::1?")
 
 
 def _ips(text: str) -> Iterator[Hit]:
@@ -162,13 +179,13 @@ def _ips(text: str) -> Iterator[Hit]:
 
 
 def _is_address(text: str, form: re.Match[str]) -> bool:
-    """1.2.3.4 after "version" is none; four single digits are rather a version or a section unless a word says otherwise."""
+    """1.2.3.4 after "version" is none; four small numbers are rather a version or a section unless a word says otherwise."""
     before = text[max(0, form.start() - 30) : form.start()]
     if ":" in form[0]:
         return sum(bool(group) for group in form[0].split(":")) >= 3 or any(letter.isdigit() for letter in form[0])
     if VERSION_WORDS.search(before):
         return bool(words("ip", "ipv4").search(before))
-    return bool(re.search(r"\d\d", form[0])) or bool(IP_WORDS.search(before))
+    return max(map(int, re.findall(r"\d+", form[0])[:4])) >= 32 or bool(IP_WORDS.search(before))
 
 
 # Links ----------------------------------------------------------------------------------------------------------------
@@ -193,5 +210,7 @@ RANDOM_STEP = re.compile(
 def _links(text: str) -> Iterator[Hit]:
     for link in LINK.finditer(text):
         url = link[0].rstrip(".,;:!?)]}'\"")
-        if any(secret.search(url) for secret in (LOGIN, SECRET_FIELD, SECRET_STEP, RANDOM_STEP)):
+        if any(secret.search(url) for secret in (LOGIN, SECRET_FIELD, SECRET_STEP)):
             yield Hit("link_token", link.start(), link.start() + len(url), 0.9, "a link that carries a token or a password")
+        elif RANDOM_STEP.search(url):
+            yield Hit("link_token", link.start(), link.start() + len(url), 0.6, "a link with a part nobody could guess")

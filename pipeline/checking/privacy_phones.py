@@ -15,9 +15,9 @@ from pipeline.checking.privacy_words import OTHER_NUMBERS, PHONE_WORDS, WHOSE
 
 # North America writes 3-3-4; the form tells by itself.
 NORTH_AMERICA = re.compile(r"(?:\+?1[ .-]?)?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}(?!\d)")
-TAIL = r"(?:[ ,]{0,2}(?:x|ext\.?|extension) ?\d{1,6})?(?!\d|[A-Za-z@%_]|[.,]\d)"
+TAIL = r"(?:(?: ?x|,? ?ext\.?|,? ?extension) ?\d{1,6}(?![ -]?\d))?(?!\d|[A-Za-z@%_]|[.,]\d)"
 RUN = re.compile(
-    rf"(?:{NORTH_AMERICA.pattern}|(?:\+|\(|\d)[ (]{{0,2}}\d(?:(?:[ ./-]|\) ?| \()?\d){{4,16}}+){TAIL}",
+    rf"(?:{NORTH_AMERICA.pattern}|(?:\+|\(|\d)[ (]{{0,2}}\d(?:(?:[ ./-]|\) ?| \()?\d){{4,40}}+){TAIL}",
     re.IGNORECASE,
 )
 ABROAD = re.compile(r"(?:\+|00 ?|011 ?)[1-9]")
@@ -29,6 +29,7 @@ DATE = re.compile(
     r"(?:0?[1-9]|[12]\d|3[01])([-./ ])(?:0?[1-9]|[12]\d|3[01])\2(?:19|20)?\d\d)(?![-./]?\d|[-./ ]\d\d[-./ ])|"
     r"(?:19|20)\d\d ?- ?(?:19|20)\d\d$"
 )
+SLASHES = re.compile(r"\d/\d\d?/\d\d")
 # Countries with a trunk zero, among Presidio's and the largest others: 020 7946 0958, (02) 5550 1234.
 TRUNK = ("GB", "DE", "FR", "IN", "AU", "NL", "IT", "IL", "ZA", "NZ", "SE", "AT", "CH", "BE", "BR")
 SAYS_PHONE_AFTER = re.compile(r"[ \t]*[-(,:]?[ \t]*(?:office|fax|mobile|home|cell|work|desk|direct|phone)\b", re.IGNORECASE)
@@ -37,40 +38,34 @@ LOOK_BACK = 45
 
 
 def phones_in(text: str) -> Iterator[Hit]:
-    """Hits of one flat text."""
-    for run in _runs(text):
-        start = run.start()
-        if (start and not _starts_clean(text, start)) or DATE.match(run[0]):
-            continue
-        length, likely = max(((len(form), _likely(form)) for form in _forms(run[0])), key=lambda one: (one[1], one[0]))
-        score = _weighed(run[0][:length], likely, _context(text, start, start + length))
-        if score:
-            yield Hit("phone", start, start + length, score, "a number written or called a phone number")
-
-
-def _runs(text: str) -> Iterator[re.Match[str]]:
-    """`RUN.finditer`, tried only where a number can begin, which Python's engine does not see by itself."""
+    """Hits of one flat text. A number can begin only at a plus, a bracket or a digit: the search goes from one to the next."""
     place = 0
     while begin := BEGIN.search(text, place):
-        run = RUN.match(text, begin.start())
+        start, run = begin.start(), RUN.match(text, begin.start())
         place = run.end() if run else begin.end()
-        if run:
-            yield run
+        if run and _starts_clean(text, start) and not DATE.match(run[0]) and not SLASHES.search(run[0]):
+            length, likely = max(((len(form), _likely(form)) for form in _forms(run[0])), key=lambda one: (one[1], one[0]))
+            score = _weighed(run[0][:length], likely, _context(text, start, start + length))
+            if score:
+                yield Hit("phone", start, start + length, score, "a number written or called a phone number")
+                place = start + length
 
 
 def _forms(run: str) -> Iterator[str]:
     """The run, and what is left without its last groups: "+44 20 7946 0958 24/7" holds a number and opening hours."""
     yield run
-    for _ in range(3):
-        run = re.sub(r"[ ./(]+\d+\)?$", "", run)
+    for _ in range(5):
+        run = re.sub(r"[ ./(-]+\d+\)?$", "", run)
         if len(run) > 6:
             yield run
 
 
 def _starts_clean(text: str, start: int) -> bool:
     """Whether what stands before lets a number begin: a space, a bracket, `Tel:`, `Ph.`; no digit, no sign."""
+    if not start:
+        return True
     last, two = text[start - 1], text[max(0, start - 2) : start]
-    if last.isalnum() or last in "$€£¥/_+\ufffc":
+    if last.isalnum() or last in "$€£¥_+" or (last == "/" and two[0].isalpha()):
         return False
     return not (last in ".:,-" and (two[0].isdigit() or (last == "-" and two[0].isalnum())))
 
@@ -99,7 +94,7 @@ def _likely(number: str) -> float:
         return _abroad(bare)
     if NORTH_AMERICA.fullmatch(main):
         return 0.9 if _is_valid(main, "US") else 0.7
-    if bare.startswith("0") and not main.isdigit() and sum(letter.isdigit() for letter in main) >= 8:
+    if re.match(r"0\d", bare) and not main.isdigit() and sum(letter.isdigit() for letter in main) >= 8:
         return 0.6 if any(_is_valid(main, region) for region in TRUNK) else 0.0
     return 0.0
 

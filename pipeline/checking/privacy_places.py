@@ -59,7 +59,7 @@ NAMED_CODE_WORDS = ("zip", "ZIP", "Zip", "ost", "OST", "PLZ", "plz")
 # After words that announce an address, a number and a capitalised word, or a capitalised word and a number, begin one.
 ANNOUNCED = re.compile(
     r"(?:ddress(?: is| to|:)|ives? at|iving at|hip(?:ped)? to|eliver(?:ed)? (?:it )?to|ent to|oved to|ocated at)[:\s]+"
-    rf"(\d{{1,5}}[A-Za-z]?,? {CAPITAL}(?: (?:{CAPITAL}|\d{{1,5}}))*|{CAPITAL}(?: {CAPITAL}){{0,3}} \d{{1,4}}\b)"
+    rf"(\d{{1,5}}[A-Za-z]?,? [A-ZÀ-ÖØ-ÞĀ-Ž]\w[\w.'’-]*(?: (?:{CAPITAL}|\d{{1,5}}))*|{CAPITAL}(?: {CAPITAL}){{0,3}} \d{{1,4}}\b)"
 )
 ANNOUNCED_WORDS = ("ddress", "ive at", "ives at", "iving at", "hip", "eliver", "ent to", "oved to", "ocated at")
 SMALL_WORDS = (" street", " avenue", " boulevard", " road", " lane")

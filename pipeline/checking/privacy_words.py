@@ -22,7 +22,7 @@ ok okay so but for from with to in on at of as if thanks thank regards best kind
 morning afternoon evening manager department company representative sirs member valued student colleague concern whom may much
 very many sent be being been by order account number name email phone address date subject re fwd ticket case i'm i've i'll
 it's what's let sorry great welcome monday tuesday wednesday thursday friday saturday sunday assistant office unknown na none
-null test spelled spelt wrong under only
+null test spelled spelt product item wrong under only
 """
 # Words that stand where names stand (after a greeting, a title, "name:") and name nobody.
 NOBODY = frozenset(_NOBODY.split())
