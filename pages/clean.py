@@ -73,4 +73,5 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     pages = max(1, -(-picked.open // SHOWN))
     page = st.number_input("Page", 1, pages, 1, width=120, key=f"page-{picked.kind.key}-{pages}") if pages > 1 else 1
 for place, found in enumerate(findings.page(ws, picked.kind.key, SHOWN, (int(page) - 1) * SHOWN, order != "Surest first")):
-    show(place, found)
+    with st.container(gap="xsmall"):
+        show(place, found)

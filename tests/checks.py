@@ -15,8 +15,8 @@ from studio.records import Filter
 from studio.workspace import Workspace
 from tests.tickets import COLUMNS, write_csv
 
-WORTH = ["The answers depend on their questions (p = 0.002), as answers worth training on do.", 0.002]
-NOT_WORTH = ["These answers are not worth training on: they fit their own questions no better than any other question.", 0.4]
+WORTH = ("The answers depend on their questions (p = 0.002), as answers worth training on do.", 0.002)
+NOT_WORTH = ("These answers are not worth training on: they fit their own questions no better than any other question.", 0.4)
 
 
 def import_twelve(ws: Workspace) -> list[str]:
@@ -49,7 +49,13 @@ def signature(ws: Workspace, record_id: str, **fields: Any) -> dict[str, Any]:
     return found(record_id, "signature", **(place | fields))
 
 
-def recorded_check(ws: Workspace, lines: list[dict[str, Any]], only_new: bool = False, worth: list[Any] = WORTH) -> str:
+def recorded_check(
+    ws: Workspace,
+    lines: list[dict[str, Any]],
+    only_new: bool = False,
+    worth: tuple[tuple[str, float], ...] = (WORTH,),
+    is_worth: bool = True,
+) -> str:
     """A check of the records as they stand, done and collected; `lines` is what it found."""
     run_id = ws.new_id()
     folder = ws.path(f"runs/{run_id}")
@@ -63,7 +69,7 @@ def recorded_check(ws: Workspace, lines: list[dict[str, Any]], only_new: bool = 
     write_lines(folder / "findings.jsonl", lines)
     rundir.note_launch(folder, ws.now().timestamp())
     message = f"Checked {look} records: {len(lines)} findings of {len({line['kind'] for line in lines})} kinds."
-    data = {"checked": look, "language": "en", "answer_worth": [worth], "worth_training": worth is WORTH}
+    data = {"checked": look, "language": "en", "answer_worth": worth, "worth_training": is_worth}
     Child(folder).finish("done", message, data=data)
     runs.collect(ws)
     return run_id

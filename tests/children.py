@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline import launch, rundir
 from pipeline.rundir import Result
-from pipeline.specs import EvaluateSpec, TrainSpec, dumps
+from pipeline.specs import AnySpec, dumps
 from tests.conftest import ROOT
 
 PATIENCE_SECONDS = 420.0
@@ -26,7 +26,7 @@ def write_examples(path: Path, examples: list[tuple[str, str, str]]) -> None:
     path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
 
 
-def prepared(workspace: Path, spec: TrainSpec | EvaluateSpec) -> Path:
+def prepared(workspace: Path, spec: AnySpec) -> Path:
     folder = workspace / "runs" / spec.run_id
     rundir.prepare(folder, dumps(spec))
     return folder

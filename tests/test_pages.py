@@ -7,15 +7,19 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from studio import reviews, runs
+from studio import findings, records, reviews, runs
 from studio import workspace as folders
+from studio.ui import finding_view
+from studio.workspace import Workspace
+from tests.checks import NOT_WORTH, email, found, import_twelve, recorded_check, signature
 from tests.conftest import ROOT
 from tests.tickets import filled
 
-PAGES = ("overview", "import_tickets", "curate", "freeze", "launch", "runs", "models", "evaluate", "review")
+PAGES = ("overview", "import_tickets", "clean", "curate", "freeze", "launch", "runs", "models", "evaluate", "review")
 EMPTY_WORDS = {
     "overview": "Your own tickets",
     "import_tickets": "Nothing is changed until you press Import",
+    "clean": "checked for what a model should never learn. There are none yet",
     "curate": "There are none yet",
     "freeze": "A snapshot needs records",
     "launch": "Training needs a frozen snapshot",
@@ -100,6 +104,125 @@ def test_a_share_that_leaves_nothing_is_said_on_the_page_and_nothing_is_frozen(h
     assert ("nothing is left to learn from" in words(page), len(ws.rows("select * from snapshots"))) == (True, 1)
 
 
+def checked(home: Path) -> tuple[Workspace, list[str]]:
+    """Twelve tickets: two open addresses, one open signature, one greeting below its threshold."""
+    ws = folders.open_workspace(home)
+    ids = import_twelve(ws)
+    lines = [email(ws, ids[0]), email(ws, ids[1]), signature(ws, ids[2]), found(ids[3], "greeting", end_=5, score=0.3)]
+    recorded_check(ws, lines)
+    return ws, ids
+
+
+def shown(page: AppTest) -> str:
+    return "\n".join(part.proto.body for part in page.get("html"))
+
+
+def press(page: AppTest, label: str) -> AppTest:
+    next(button for button in page.button if button.label == label).click()
+    return page.run()
+
+
+def labels(page: AppTest) -> list[str]:
+    return [button.label for button in page.button]
+
+
+def test_before_the_first_check_the_clean_page_offers_one_thing(home: Path) -> None:
+    import_twelve(folders.open_workspace(home))
+    assert labels(draw("clean")) == ["Check all records"]
+
+
+def test_kinds_stand_with_their_counts_and_the_place_is_marked_with_what_it_becomes(home: Path) -> None:
+    checked(home)
+    page = draw("clean")
+    counted = [label for label in labels(page) if " · " in label]
+    place = '<mark>ana0@mail.example</mark> <span class="tw-becomes">→ [EMAIL_1]</span>'
+    assert (counted, place in shown(page)) == (["E-mail address · 2", "Signature · 1", "Greeting line · 0"], True)
+
+
+def test_the_address_names_the_kind(home: Path) -> None:
+    checked(home)
+    assert "→ removed" in shown(draw("clean", kind="signature"))
+
+
+def test_text_from_the_data_is_escaped_around_and_inside_the_mark(home: Path) -> None:
+    ws, ids = checked(home)
+    record = records.get(ws, ids[5])
+    evil = [*record.messages[:-1], {"role": "assistant", "content": "<b>bold</b><script>alert(1)</script>"}]
+    records.edit(ws, ids[5], evil, "ann")
+    recorded_check(ws, [found(ids[5], "html", turn=2, start=3, end_=11, replacement="<i>")], only_new=True)
+    page = draw("clean", kind="html")
+    assert "&lt;b&gt;<mark>bold&lt;/b&gt;</mark>" in shown(page) and "<script>" not in shown(page) + words(page)
+
+
+def test_applying_a_fix_changes_the_records_and_offers_to_check_them_again(home: Path) -> None:
+    ws, ids = checked(home)
+    page = press(draw("clean", kind="email"), "Apply to these 2 records")
+    assert (records.get(ws, ids[0]).version, "Check 2 new or changed records" in labels(page)) == (2, True)
+
+
+def test_the_clean_page_undoes_what_it_did(home: Path) -> None:
+    ws, _ = checked(home)
+    page = press(draw("clean", kind="email"), "Drop these 2 records")
+    dropped = records.counts(ws).drop
+    press(page, "Undo my last act")
+    assert (dropped, records.counts(ws).drop) == (2, 0)
+
+
+def test_moving_the_threshold_changes_the_counts_at_once(home: Path) -> None:
+    ws, _ = checked(home)
+    page = draw("clean", kind="greeting")
+    page.slider[0].set_value(0.25).run()
+    assert (findings.thresholds(ws)["greeting"], "Greeting line · 1" in labels(page)) == (0.25, True)
+
+
+def test_not_a_problem_takes_one_finding_off_the_list(home: Path) -> None:
+    checked(home)
+    page = press(draw("clean", kind="email"), "Not a problem")
+    assert ("E-mail address · 1" in labels(page), "ana0@mail.example" in shown(page)) == (True, False)
+
+
+def test_answers_not_worth_training_on_are_said_aloud(home: Path) -> None:
+    ws = folders.open_workspace(home)
+    import_twelve(ws)
+    recorded_check(ws, [], worth=(NOT_WORTH, ("0 % of the answers fit.", 0.0)), is_worth=False)
+    said = draw("clean").warning[0].value
+    assert ("not worth training on" in said, "of the answers fit" in said) == (True, True)
+
+
+def test_the_runs_page_leads_from_a_check_to_its_findings(home: Path) -> None:
+    checked(home)
+    assert "Open the findings" in labels(draw("runs"))
+
+
+def test_freezing_what_was_never_checked_asks_first(home: Path) -> None:
+    ws = folders.open_workspace(home)
+    import_twelve(ws)
+    page = draw("freeze")
+    button = next(button for button in page.button if button.label == "Freeze anyway")
+    assert ("These records were not checked for personal data." in words(page), button.disabled) == (True, True)
+
+
+def test_freezing_with_open_privacy_findings_takes_a_tick_and_is_noted(home: Path) -> None:
+    checked(home)
+    page = draw("freeze")
+    asked = "2 records hold open privacy findings." in words(page)
+    page.checkbox(key="accept-open").check().run()
+    page = press(page, "Freeze anyway")
+    assert (asked, "froze it with 2 records with open privacy findings" in words(page)) == (True, True)
+
+
+def test_freezing_what_is_settled_asks_nothing(home: Path) -> None:
+    ws = folders.open_workspace(home)
+    import_twelve(ws)
+    recorded_check(ws, [])
+    assert labels(draw("freeze")) == ["Freeze snapshot"]
+
+
+def test_differences_are_marked_by_word_and_escaped() -> None:
+    marked = finding_view.differences("Dear <b>Ana</b>, it is late.", "Dear [NAME_1], it is late.")
+    assert marked == ("Dear<del> &lt;b&gt;Ana&lt;/b&gt;</del>, it is late.", "Dear<ins> [NAME_1]</ins>, it is late.")
+
+
 def test_evaluate_says_when_answers_were_cut_off(home: Path) -> None:
     filled(folders.open_workspace(home))
     assert "token limit: base 1, tuned 0" in words(draw("evaluate"))
@@ -128,7 +251,15 @@ def test_a_lost_run_is_said_to_be_lost_and_can_be_resumed(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "key"), [("runs", "run"), ("freeze", "snapshot"), ("evaluate", "run"), ("review", "session"), ("launch", "base")]
+    ("name", "key"),
+    [
+        ("runs", "run"),
+        ("clean", "kind"),
+        ("freeze", "snapshot"),
+        ("evaluate", "run"),
+        ("review", "session"),
+        ("launch", "base"),
+    ],
 )
 def test_an_address_that_names_what_is_gone_still_draws(home: Path, name: str, key: str) -> None:
     filled(folders.open_workspace(home))

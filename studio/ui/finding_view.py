@@ -26,8 +26,8 @@ AROUND = 160
 LONG = 6_000
 """A marked place longer than this is shown by its two ends."""
 
-_PIECES = re.compile(r"\s+|\w+|[^\w\s]")
-_MANY_PIECES = 4_000
+_PIECES = re.compile(r"\s*(?:</?\w[^<>]*>|&#?\w+;|\w+|[^\w\s])|\s+")
+_MANY_PIECES = 3_000
 
 
 def newest_check(ws: Workspace) -> None:
@@ -72,10 +72,13 @@ def answer_worth(run: Run | None) -> None:
     said = run.result.data.get("answer_worth") if run and run.result else None
     if not said or run is None or run.result is None:
         return
+    if len(said) == 1:
+        st.caption(f":material/info: {layout.plain(said[0][0])}")
+        return
     evidence = "\n".join(f"- {layout.plain(sentence)}" for sentence, _ in said[1:])
     if run.result.data.get("worth_training", True):
         with st.expander(layout.plain(said[0][0]), icon=":material/verified:"):
-            st.markdown(evidence or "More records would tell more.")
+            st.markdown(evidence)
     else:
         st.warning(f"**{layout.plain(said[0][0])}**\n\n{evidence}", icon=":material/warning:")
 
@@ -85,14 +88,15 @@ def choose_kind(counts: Sequence[KindCount], chosen: str | None) -> KindCount | 
     there = [one for one in counts if one.seen]
     picked = next((one for one in there if one.kind.key == chosen), next((one for one in there if one.open), None))
     for column, group in zip(st.columns(3, gap="medium"), GROUPS, strict=True):
-        with column, st.container(gap="xxsmall"):
+        with column, st.container(gap="xsmall"):
             st.markdown(f"**{GROUP_NAMES[group]}**")
             of_group = [one for one in counts if one.kind.group == group]
-            for one in of_group:
-                if one.seen and st.button(f"{one.kind.title} · {one.open:,}", key=f"kind-{one.kind.key}", width="stretch",
-                                          type="primary" if one == picked else "secondary"):
-                    st.query_params["kind"] = one.kind.key
-                    st.rerun()
+            with st.container(horizontal=True, gap="xsmall"):
+                for one in of_group:
+                    if one.seen and st.button(f"{one.kind.title} · {one.open:,}", key=f"kind-{one.kind.key}",
+                                              type="primary" if one == picked else "secondary"):
+                        st.query_params["kind"] = one.kind.key
+                        st.rerun()
             absent = [_inside(one.kind.title) for one in of_group if not one.seen]
             if absent:
                 st.caption(f"Not found: {', '.join(absent)}.")
@@ -106,7 +110,7 @@ def threshold(ws: Workspace, one: KindCount) -> None:
     def moved() -> None:
         findings.set_threshold(ws, one.kind.key, round(float(st.session_state[key]), 2), session.person())
 
-    st.slider("Count findings from this score on", 0.0, 1.0, one.threshold, 0.05, key=key, on_change=moved,
+    st.slider("Count findings from this score on", 0.0, 1.0, one.threshold, 0.05, key=key, on_change=moved, width=460,
               help=f"How sure the check is, 0 to 1. It begins at {one.kind.threshold}.")
     st.caption(f"{one.open:,} of {count(one.seen, 'finding')} count, in {count(one.records, 'record')}.")
 
@@ -185,7 +189,8 @@ def differences(before: str, after: str) -> tuple[str, str]:
 
 def _inside(title: str) -> str:
     """A title inside a sentence: `Phone number` → `phone number`, but `IP address` stays."""
-    return title if title[:2].isupper() else title[0].lower() + title[1:]
+    first = title.split()[0]
+    return title if len(first) > 1 and first.isupper() else title[0].lower() + title[1:]
 
 
 def _short(text: str, head: int, tail: int) -> str:
