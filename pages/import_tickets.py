@@ -98,6 +98,7 @@ def outcome(report: intake.Report) -> None:
         import_form.report(report, intake.filtered_reasons(ws, report.import_id))
         import_form.refused(intake.refused_rows(ws, report.import_id))
         layout.go("Read the records", "pages/curate.py", primary=True)
+    import_form.checks(ws)
     if seen := portrait.of_import(ws, report.import_id):
         import_form.portrait(seen)
     if st.button("Import other files"):

@@ -56,6 +56,9 @@ def next_step(ws: Workspace) -> NextStep:
     if empty in ("imported", "kept"):
         return NextStep("Bring in a CSV file of tickets, or open the sample to look around.", "Import tickets",
                         "pages/import_tickets.py")
+    if empty == "frozen" and runs.latest_check(ws) is None:
+        return NextStep(f"{records.counts(ws).total:,} records are in. Check them for personal data, mail remains and weak "
+                        "answers before a model learns from them.", "Check the records", "pages/clean.py")
     if empty == "frozen":
         counted = records.counts(ws)
         return NextStep(f"{counted.usable:,} records are in and nobody dropped them. Read some on Curate, then freeze them "

@@ -57,6 +57,14 @@ def bring_in(page: Page, studio: Studio, csv: Path) -> None:
     shoot(page, "03-import-done")
 
 
+def check(page: Page) -> None:
+    open_page(page, "Clean")
+    button(page, "Check all records")
+    expect(page.get_by_text(re.compile(r"Checked 40 records"))).to_be_visible(timeout=120_000)
+    settled(page)
+    shoot(page, "04b-clean")
+
+
 def curate(page: Page) -> None:
     open_page(page, "Curate")
     expect(page.get_by_test_id("desk-card")).to_contain_text("Customer", timeout=30_000)
@@ -159,6 +167,7 @@ def test_from_an_upload_to_the_last_verdict(with_starter: Path, chromium_here: s
             page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: frames.append(str(frame))))
             bring_in(page, studio, csv)
             curate(page)
+            check(page)
             freeze_and_launch(page)
             watch_training_through_a_death_of_the_studio(page, studio)
             evaluate(page)

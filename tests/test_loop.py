@@ -15,9 +15,9 @@ def test_an_empty_workspace_is_told_to_import(ws: Workspace) -> None:
     assert (counts(ws), loop.next_step(ws).page_path) == ([0, 0, 0, 0, 0], "pages/import_tickets.py")
 
 
-def test_records_lead_to_a_snapshot(ws: Workspace) -> None:
+def test_records_that_nobody_checked_lead_to_a_check(ws: Workspace) -> None:
     import_forty(ws)
-    assert (counts(ws), loop.next_step(ws).page_path) == ([40, 40, 0, 0, 0], "pages/freeze.py")
+    assert (counts(ws), loop.next_step(ws).page_path) == ([40, 40, 0, 0, 0], "pages/clean.py")
 
 
 def test_a_snapshot_leads_to_training(ws: Workspace) -> None:

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import streamlit as st
 
-from studio import arrivals, columns, exports, intake
+from studio import arrivals, columns, exports, findings, intake, runs
 from studio.arrivals import Arrival
 from studio.columns import Choices, Columns, Condition, Layout
 from studio.intake import Outlook, Preview, Refused, Report
 from studio.portrait import LENGTH_STEPS, Portrait
 from studio.staging import Overrides, Staging
-from studio.ui import charts, layout
+from studio.ui import charts, finding_view, layout
 from studio.ui.formats import count, excerpt, share
 from studio.workspace import Workspace
 
@@ -123,6 +123,20 @@ def portrait(seen: Portrait) -> None:
             charts.topics(seen.tags)
         if seen.ratings:
             charts.ratings(seen.ratings)
+
+
+def checks(ws: Workspace) -> None:
+    """Whether what came in was checked, what was found, and whether it is worth training on."""
+    st.subheader("What the checks say", anchor=False)
+    finding_view.newest_check(ws)
+    newest = runs.latest_check(ws)
+    if newest is None:
+        return
+    finding_view.answer_worth(newest)
+    by_group = {group: sum(one.open for one in findings.kinds(ws) if one.kind.group == group) for group in findings.GROUPS}
+    st.markdown("Open in the whole workspace: " + ", ".join(f"{number:,} {group}" for group, number in by_group.items())
+                + (" findings." if sum(by_group.values()) else " findings: nothing is left to settle."))
+    layout.go("Settle them on Clean", "pages/clean.py")
 
 
 def table(done: Sequence[Report]) -> list[dict[str, str | int]]:
