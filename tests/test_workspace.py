@@ -118,6 +118,28 @@ def test_each_migration_is_recorded(ws: Workspace) -> None:
     ]
 
 
+def test_a_workspace_of_the_first_schema_keeps_its_records_and_decisions(tmp_path: Path) -> None:
+    (tmp_path / "ws").mkdir()
+    database = duckdb.connect(str(tmp_path / "ws" / "studio.duckdb"))
+    database.execute("create table migrations (number integer primary key, name varchar, applied_at timestamp)")
+    database.execute("create table journaled (n bigint primary key)")
+    database.execute(STEPS[0][2])
+    database.execute("insert into migrations values (1, 'first tables', now()::timestamp)")
+    database.execute("insert into records values ('r1', 'i1', 2, 'T1', 4, 'late', 1), ('r2', 'i1', 3, 'T2', null, null, 2)")
+    turns = json.dumps([{"role": "user", "content": "Where is it?"}, {"role": "assistant", "content": "On its way."}])
+    for record_id, version in (("r1", 1), ("r1", 2), ("r2", 1)):
+        row = [record_id, version, turns]
+        database.execute("insert into record_versions values (?, ?, ?, 'ann', null, now()::timestamp)", row)
+    for seq, decision in ((1, "drop"), (2, "keep")):
+        row = [f"d{seq}", seq, decision]
+        database.execute("insert into decisions values (?, ?, 'r1', ?, 'ann', 'b', now()::timestamp)", row)
+    database.close()
+    ws = Workspace(tmp_path / "ws")
+    found = [(record.record_id, record.version, record.decision, record.rating) for record in records.page(ws, Filter(), 5)]
+    ws.close()
+    assert found == [("r1", 2, "keep", 4.0), ("r2", 1, "undecided", None)]
+
+
 def test_a_workspace_of_a_newer_version_is_refused_in_words(tmp_path: Path) -> None:
     Workspace(tmp_path / "ws").close()
     database = duckdb.connect(str(tmp_path / "ws" / "studio.duckdb"))
