@@ -45,7 +45,7 @@ def moving(arrival: Arrival) -> None:
     def part() -> None:
         if not arrival.moving:
             st.rerun()
-        st.progress(min(1.0, arrival.share), text=layout.plain(f"{arrival.names}: {arrival.sentence}"))
+        st.progress(min(1.0, arrival.progress), text=layout.plain(f"{arrival.names}: {arrival.sentence}"))
 
     layout.refresh_while(True, part)
     if st.button("Cancel"):

@@ -56,6 +56,11 @@ class Arrival:
         first = [path.name for path in self.paths[:3]]
         return ", ".join(first) + (f" and {len(self.paths) - 3} more" if len(self.paths) > 3 else "")
 
+    @property
+    def progress(self) -> float:
+        """The share done, 0 to 1; while a file is read, as far as the database has come in it."""
+        return max(self.share, self.side.progress()) if self.state == "reading" and self.side else self.share
+
     def say(self, share: float, sentence: str) -> None:
         self.share, self.sentence = share, sentence
 

@@ -109,7 +109,8 @@ def delimited_lines(source: Source) -> Iterator[Line | None]:
         feed = _feed(source.path.name, file, dialect, source.header_line)
         records = _records(feed, dialect)
         try:
-            next(records, None)
+            if source.headed:
+                next(records, None)
             for line in records:
                 if not line.problem and not any(cell.strip() for cell in line.cells):
                     yield None

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 
 from studio import columns, files, mappings, plans, records, sample, wordings
 from studio.columns import Choices, Guess
 from studio.errors import StudioError
+from studio.files import Source
 from studio.mappings import Mapping
 from studio.ratings import Scale
 from studio.staging import Overrides, Say, Staging, check_rows, stage
@@ -92,7 +93,7 @@ def read(ws: Workspace, paths: Sequence[Path], say: Say = lambda share, sentence
 
     Raises StudioError when one of them cannot be used. Discard the staging when it is not needed any more.
     """
-    sources = [files.open_source(path, **asdict(written or Overrides())) for path in files.expand(paths)]
+    sources = [_open(path, written or Overrides()) for path in files.expand(paths)]
     staging = stage(ws, sources, say, opened, folder)
     try:
         check_rows(staging)
@@ -100,6 +101,14 @@ def read(ws: Workspace, paths: Sequence[Path], say: Say = lambda share, sentence
         staging.discard()
         raise
     return staging
+
+
+def _open(path: Path, written: Overrides) -> Source:
+    source = files.open_source(path, encoding=written.encoding, delimiter=written.delimiter, sheet=written.sheet)
+    if written.headless and source.kind == "delimited":
+        names = tuple(f"column {place}" for place in range(1, len(source.columns) + 1))
+        return replace(source, columns=names, headed=False)
+    return source
 
 
 def look(ws: Workspace, staging: Staging, head: int = 8) -> Preview:

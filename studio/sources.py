@@ -50,7 +50,7 @@ class Source:
 
     In the forms "messages" and "sharegpt" the column `messages` holds JSON [{"role", "content"}, …]. `encoding` is Python's
     name of the codec. `escape` is a backslash where one stands before quotes inside cells, `header_line` the physical line
-    on which the header begins; both for delimited files only.
+    on which the header begins (where it is `headed` at all); for delimited files only.
     """
 
     path: Path
@@ -64,6 +64,7 @@ class Source:
     sheets: tuple[str, ...] = ()
     escape: str = ""
     header_line: int = 1
+    headed: bool = True
     rows_at: str = ""
     turns_at: str = ""
 

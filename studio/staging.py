@@ -53,11 +53,15 @@ def _begins_blank(sql: str) -> str:
 
 @dataclass(frozen=True)
 class Overrides:
-    """How a person says that files are written, where the detection is wrong; empty: as detected."""
+    """How a person says that files are written, where the detection is wrong; empty: as detected.
+
+    `headless` text has no line of column names: its first row is a ticket.
+    """
 
     encoding: str = ""
     delimiter: str = ""
     sheet: str = ""
+    headless: bool = False
 
 
 @dataclass(frozen=True)
@@ -198,7 +202,7 @@ def _read_fast(side: Side, place: int, source: Source) -> bool:
         side.execute("set force_compression = 'uncompressed'")
         side.execute(f"""create table side.part{place} as select {everything},
             length(whole) - length(replace(whole, chr(10), '')) as breaks, {is_blank('whole')} as blank
-            from (select *, concat({everything}) as whole from read_csv(?, columns = {{{types}}}, header = true,
+            from (select *, concat({everything}) as whole from read_csv(?, columns = {{{types}}}, header = {source.headed},
                   auto_detect = false, delim = ?, quote = ?, escape = ?, strict_mode = true))""",
                      [str(source.path), source.delimiter, source.quote, source.quote])
     except Refused:
@@ -212,7 +216,7 @@ def _adds_up(side: Side, place: int, source: Source, facts: _Facts) -> bool:
     """Whether the rows that DuckDB saw are the lines that the file has, with nothing in it that could be read in two ways."""
     if facts.quotes % 2 or facts.stray_returns or facts.nuls:
         return False
-    header = 1 + "".join(source.columns).count("\n")
+    header = 1 + "".join(source.columns).count("\n") if source.headed else 0
     side.execute(f"""create table side.lines{place} as select rowid as row, blank, {header} + 1 + coalesce(sum(1 + breaks) over
         (order by rowid rows between unbounded preceding and 1 preceding), 0) as line from side.part{place}""")
     seen = side.rows(f"select {header} + coalesce(sum(1 + breaks), 0) as lines from side.part{place}")[0]["lines"]

@@ -114,7 +114,7 @@ class Side:
 
     def progress(self) -> float:
         """The share of the running statement that is done, 0 to 1; 0 where it is not known."""
-        return max(0.0, self._cursor.query_progress()) / 100
+        return 0.0 if self._closed else max(0.0, self._cursor.query_progress()) / 100
 
     def close(self) -> None:
         """Let go of the file; it can be deleted then."""

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from studio import files, staging
+from studio import files, intake, staging
 from studio.errors import StudioError
-from studio.staging import Staging, stage
+from studio.staging import Overrides, Staging, stage
 from studio.workspace import Cancelled, Side, Workspace
 
 WILD = some.text(some.sampled_from("ab ,;\"'\n\r\t|é\u00a0\u200b=ا😀\\#"), max_size=12)
@@ -78,6 +78,13 @@ def test_cancelling_leaves_nothing_behind(ws: Workspace, tmp_path: Path) -> None
 def test_a_large_plain_file_takes_the_fast_way(ws: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(staging, "_read_exactly")
     assert staged(ws, written(tmp_path / "a.csv", 'q,a\n"one, two","say ""hi"""\n')).rows == 1
+
+
+@pytest.mark.parametrize("end", ["\n", "\r"])
+def test_a_file_without_column_names_keeps_its_first_row(ws: Workspace, tmp_path: Path, end: str) -> None:
+    path = written(tmp_path / "a.csv", f"one,two{end}three,four{end}")
+    found = intake.read(ws, [path], written=Overrides(headless=True))
+    assert (found.columns, rows(found)) == (("column 1", "column 2"), [(1, ("one", "two")), (2, ("three", "four"))])
 
 
 def test_the_copy_is_the_file(ws: Workspace, tmp_path: Path) -> None:

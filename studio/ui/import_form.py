@@ -51,8 +51,10 @@ def written_as(ws: Workspace, arrival: Arrival, staging: Staging) -> None:
         sheet = st.selectbox("Sheet", sheets, index=layout.place(sheets, now.sheet) or 0, width=170,
                              format_func=lambda name: name or "the first with a table",
                              key=f"sheet-{arrival.token}") if first.source.sheets else ""
-    if Overrides(encoding, delimiter, sheet) != now:
-        arrivals.wait(arrivals.read_again(ws, arrival, Overrides(encoding, delimiter, sheet)), 2.0)
+        headless = st.checkbox("The first row is a ticket, not the names of columns", value=now.headless,
+                               key=f"headless-{arrival.token}")
+    if Overrides(encoding, delimiter, sheet, headless) != now:
+        arrivals.wait(arrivals.read_again(ws, arrival, Overrides(encoding, delimiter, sheet, headless)), 2.0)
         st.rerun()
 
 
