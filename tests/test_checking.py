@@ -21,7 +21,7 @@ from pipeline.specs import CheckSpec
 from tests import children
 from tests.checks import write_lines
 
-COUNT = 240
+COUNT, LOOKED = 6_000, 5_000
 WORK = engine._Work(Path(), None, "en", ())
 
 
@@ -35,7 +35,7 @@ def record(n: int, look: bool = True) -> dict[str, Any]:
     return {"id": f"r{n}", "look": look, "people": None, "messages": messages}
 
 
-def prepared(home: Path, name: str, rows: list[dict[str, Any]], chunk_bytes: int = 2_048) -> Path:
+def prepared(home: Path, name: str, rows: list[dict[str, Any]], chunk_bytes: int = 16_384) -> Path:
     spec = CheckSpec(run_id=name, records=len(rows), to_check=sum(row["look"] for row in rows), chunk_bytes=chunk_bytes)
     folder = children.prepared(home, spec)
     write_lines(folder / "records.jsonl", rows)
@@ -68,8 +68,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def undisturbed(home: Path) -> tuple[Path, Result]:
-    """A check of 240 records, the last 40 only compared, while another run holds the device."""
-    folder = prepared(home, "undisturbed", [record(n, look=n < 200) for n in range(COUNT)])
+    """A check of 6,000 records, the last 1,000 only compared, while another run holds the device."""
+    folder = prepared(home, "undisturbed", [record(n, look=n < LOOKED) for n in range(COUNT)])
     with (home / "runs" / "device.lock").open("a") as device:
         fcntl.flock(device, fcntl.LOCK_EX)
         return folder, children.finished(folder, home)
@@ -79,7 +79,7 @@ def undisturbed(home: Path) -> tuple[Path, Result]:
 def disturbed(home: Path) -> tuple[Path, list[int], int]:
     """The same records: killed after some chunks, stopped after some more, then to the end. The workers that the kill left,
     and how many chunks were there when the last attempt began."""
-    folder = prepared(home, "disturbed", [record(n, look=n < 200) for n in range(COUNT)])
+    folder = prepared(home, "disturbed", [record(n, look=n < LOOKED) for n in range(COUNT)])
     child = children.begin_to_kill(folder, home)
     children.wait_until(lambda: chunks(folder) >= 6, folder)
     left = workers(child.pid)
@@ -121,12 +121,12 @@ def test_the_result_says_how_much_was_found(undisturbed: tuple[Path, Result]) ->
     folder, ended = undisturbed
     shown = [row for row in map(json.loads, lines(folder)) if row["score"] >= BY_KEY[row["kind"]].threshold]
     kinds = {row["kind"] for row in shown}
-    assert ended.message == f"Checked 200 records: {len(shown)} findings of {len(kinds)} kinds."
+    assert ended.message == f"Checked 5,000 records: {len(shown):,} findings of {len(kinds)} kinds."
 
 
 def test_the_result_holds_language_counts_and_the_worth_of_the_answers(undisturbed: tuple[Path, Result]) -> None:
     data = undisturbed[1].data
-    assert (data["language"], data["kinds"]["email"], data["worth_training"]) == ("en", 67, True)
+    assert (data["language"], data["kinds"]["email"], data["worth_training"]) == ("en", 1_667, True)
 
 
 def test_a_check_does_not_wait_for_the_device(undisturbed: tuple[Path, Result]) -> None:
@@ -135,7 +135,7 @@ def test_a_check_does_not_wait_for_the_device(undisturbed: tuple[Path, Result]) 
 
 def test_records_only_compared_are_not_looked_at_by_themselves(undisturbed: tuple[Path, Result]) -> None:
     found = [json.loads(line) for line in lines(undisturbed[0])]
-    assert {row["kind"] for row in found if int(row["record_id"][1:]) >= 200} == {"macro"}
+    assert {row["kind"] for row in found if int(row["record_id"][1:]) >= LOOKED} == {"macro"}
 
 
 def test_findings_hold_no_personal_data(undisturbed: tuple[Path, Result]) -> None:
