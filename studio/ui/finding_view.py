@@ -140,11 +140,17 @@ def passed(gate: Gate) -> bool:
 
 
 def example(found: Open) -> None:
-    """One finding: where it is, how sure the check is and why, the place marked in its text, and what it becomes."""
+    """One finding: where it is, how sure the check is and why, the place marked in its text, and what it becomes.
+
+    Where a whole answer is meant, the customer's question stands above it.
+    """
     where = (f"{layout.ROLE_NAMES[found.record.messages[found.turn]['role']]}, turn {found.turn + 1}" if found.turn >= 0
              else "Whole record, last answer")
+    about_answer = found.start >= found.end and found.text == found.record.answer
+    asked = (f'<div class="tw-said tw-asked">{html.escape(_short(found.record.question, 2 * AROUND, 0))}</div>'
+             if about_answer else "")
     st.html(f'<div class="tw-turn tw-finding"><div class="tw-who">{html.escape(where)} · score {found.score:.2f} · '
-            f'{html.escape(found.evidence)}</div><div class="tw-said">{marked(found)}</div></div>')
+            f'{html.escape(found.evidence)}</div>{asked}<div class="tw-said">{marked(found)}</div></div>')
 
 
 def marked(found: Open) -> str:
