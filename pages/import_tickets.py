@@ -69,7 +69,8 @@ def ready(arrival: Arrival) -> None:
     choices = import_form.choose(arrival.staging, arrival.preview, arrival.token)
     st.dataframe(arrival.preview.head, hide_index=True, row_height=44, alt="The first rows of the file")
     with layout.guarded():
-        found = intake.outlook(ws, arrival.staging, choices)
+        with st.spinner("Counting what would come in…"):
+            found = intake.outlook(ws, arrival.staging, choices)
         import_form.outlook(found)
         if st.button(f"Import {count(found.conversations_passing, 'conversation')}", type="primary"):
             arrivals.begin_import(ws, arrival, choices)
@@ -106,12 +107,15 @@ def outcome(report: intake.Report) -> None:
         st.rerun()
 
 
-if token:
-    arrived(arrivals.get(ws, token))
+arrival = arrivals.find(ws, token) if token else None
+if arrival:
+    arrived(arrival)
 elif import_id:
     outcome(intake.get(ws, import_id))
 else:
+    if token:
+        st.warning("Those files are not waiting any more: the studio was restarted, or they were discarded. Choose them again.")
     choose_files()
-if earlier and not token:
+if earlier and not arrival:
     st.subheader("Imports so far", anchor=False)
     st.dataframe(import_form.table(earlier), hide_index=True, alt="Imports so far")

@@ -98,13 +98,9 @@ def read_again(ws: Workspace, arrival: Arrival, overrides: Overrides) -> Arrival
     return _begin(ws, arrival.token, arrival.paths, overrides)
 
 
-def get(ws: Workspace, token: str) -> Arrival:
-    """Raises StudioError when the files are not here any more."""
-    found = _arrivals.get(ws.root, {}).get(token)
-    if found is None:
-        raise StudioError("These files are not waiting any more: the studio was restarted, or they were discarded.",
-                          "Choose them again.")
-    return found
+def find(ws: Workspace, token: str) -> Arrival | None:
+    """None when the files are not here any more: the studio was restarted, or they were discarded."""
+    return _arrivals.get(ws.root, {}).get(token)
 
 
 def begin_import(ws: Workspace, arrival: Arrival, choices: Choices) -> None:

@@ -11,9 +11,10 @@ from studio import findings, records, reviews, runs
 from studio import workspace as folders
 from studio.ui import finding_view
 from studio.workspace import Workspace
+from tests.bad_files import write
 from tests.checks import NOT_WORTH, email, found, import_twelve, recorded_check, signature
 from tests.conftest import ROOT
-from tests.tickets import filled
+from tests.tickets import filled, forty
 
 PAGES = ("overview", "import_tickets", "clean", "curate", "freeze", "launch", "runs", "models", "evaluate", "review")
 EMPTY_WORDS = {
@@ -69,14 +70,36 @@ def test_overview_shows_the_latest_verdict_with_its_interval(home: Path) -> None
 def test_the_sample_opens_with_one_press(home: Path) -> None:
     page = draw("import_tickets")
     next(button for button in page.button if button.label == "Import the sample").click()
-    assert "**468 conversations** came in. 682 rows = 522 imported + 148 filtered + 12 refused + 0 already here" in words(page.run())
+    said = "**468 conversations** came in. 682 rows = 522 imported + 148 filtered + 12 refused + 0 already here"
+    assert said in words(page.run())
+
+
+def test_a_file_is_counted_before_it_is_imported(home: Path, tmp_path: Path) -> None:
+    page = draw("import_tickets", path=str(forty(tmp_path / "forty.csv")))
+    assert "**16 new conversations.** 40 rows = 16 imported + 24 filtered + 0 refused + 0 already here" in words(page)
+
+
+def test_a_counted_file_is_imported_with_one_press(home: Path, tmp_path: Path) -> None:
+    page = draw("import_tickets", path=str(forty(tmp_path / "forty.csv")))
+    next(button for button in page.button if button.label == "Import 16 conversations").click()
+    assert "**16 conversations** came in. 40 rows = 16 imported + 24 filtered" in words(page.run())
+
+
+def test_a_file_that_cannot_be_used_is_said_to_be_so_on_the_page(home: Path, tmp_path: Path) -> None:
+    page = draw("import_tickets", path=str(write(tmp_path, "cut.csv")))
+    assert ("ends inside a quoted cell" in words(page), list(page.exception)) == (True, [])
+
+
+def test_files_that_are_gone_are_asked_for_again(home: Path) -> None:
+    assert "not waiting any more" in words(draw("import_tickets", arrival="0123456789ab"))
 
 
 def test_refused_rows_are_shown_with_line_and_reason(home: Path) -> None:
     page = draw("import_tickets")
     next(button for button in page.button if button.label == "Import the sample").click()
     table = page.run().dataframe[0].value
-    assert (len(table), list(table.columns), table.iloc[0]["reason"]) == (12, ["line", "reason", "begins with", "file"], "no answer")
+    columns = ["line", "reason", "begins with", "file"]
+    assert (len(table), list(table.columns), table.iloc[0]["reason"]) == (12, columns, "no answer")
 
 
 def test_a_bulk_drop_and_its_undo(home: Path) -> None:
@@ -142,6 +165,12 @@ def test_kinds_stand_with_their_counts_and_the_place_is_marked_with_what_it_beco
 def test_the_address_names_the_kind(home: Path) -> None:
     checked(home)
     assert "→ removed" in shown(draw("clean", kind="signature"))
+
+
+def test_above_an_answer_that_is_doubted_as_a_whole_stands_its_question(home: Path) -> None:
+    ws, ids = checked(home)
+    recorded_check(ws, [found(ids[4], "off_topic", turn=2)])
+    assert '<div class="tw-said tw-asked">Where is my parcel 4?' in shown(draw("clean", kind="off_topic"))
 
 
 def test_text_from_the_data_is_escaped_around_and_inside_the_mark(home: Path) -> None:
