@@ -102,9 +102,7 @@ def outcome(report: intake.Report) -> None:
     import_form.checks(ws)
     if seen := portrait.of_import(ws, report.import_id):
         import_form.portrait(seen)
-    if st.button("Import other files"):
-        st.query_params.clear()
-        st.rerun()
+    layout.link("Import other files", "pages/import_tickets.py")
 
 
 arrival = arrivals.find(ws, token) if token else None
