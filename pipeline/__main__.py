@@ -17,10 +17,11 @@ from typing import Any
 from pipeline import rundir, specs
 from pipeline.errors import PipelineError, Stopped, is_out_of_memory
 from pipeline.rundir import Child
-from pipeline.specs import AnySpec, CheckSpec, TrainSpec
+from pipeline.specs import AnySpec, CheckSpec, TrainSpec, ValidateSpec
 
 NICE = 10
 LOOK_AGAIN_SECONDS = 0.5
+NEEDS_NO_DEVICE = (CheckSpec, ValidateSpec)
 
 
 def main() -> int:
@@ -42,7 +43,7 @@ def _work(child: Child, workspace: Path) -> int:
     try:
         spec = specs.read(child.folder)
         _stay_offline(spec)
-        with nullcontext() if isinstance(spec, CheckSpec) else _device(child, workspace):
+        with nullcontext() if isinstance(spec, NEEDS_NO_DEVICE) else _device(child, workspace):
             data = _engine(child, spec, workspace)
         child.finish("done", _done_words(spec, data), data=data)
         return 0
@@ -68,6 +69,10 @@ def _engine(child: Child, spec: AnySpec, workspace: Path) -> dict[str, Any]:
         from pipeline.checking import engine
 
         return engine.run(child, spec, workspace)
+    if isinstance(spec, ValidateSpec):
+        from pipeline import validation
+
+        return validation.run(child, spec, workspace)
     if isinstance(spec, TrainSpec):
         from pipeline.training import qlora
 
@@ -97,7 +102,7 @@ def _device(child: Child, workspace: Path) -> Iterator[None]:
 
 def _stay_offline(spec: AnySpec) -> None:
     """Nothing goes to a hub unless a person named a hub id; must come before transformers is imported."""
-    bases = ([] if isinstance(spec, CheckSpec) else [spec.base] if isinstance(spec, TrainSpec)
+    bases = ([] if isinstance(spec, NEEDS_NO_DEVICE) else [spec.base] if isinstance(spec, TrainSpec)
              else [candidate.base for candidate in spec.candidates])
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "1"
     os.environ["TQDM_DISABLE"] = "1"  # bars redrawn into a log file are noise
@@ -110,6 +115,10 @@ def _done_words(spec: AnySpec, data: dict[str, Any]) -> str:
         from pipeline.checking import engine
 
         return engine.done_words(data)
+    if isinstance(spec, ValidateSpec):
+        from pipeline import validation
+
+        return validation.done_words(data)
     if isinstance(spec, TrainSpec):
         return (f"Trained: validation loss {data['first_validation_loss']:.3f} → {data['best_validation_loss']:.3f} "
                 f"in {data['steps']} steps, {data['tokens_s']:.0f} tokens/s.")

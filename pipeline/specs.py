@@ -94,7 +94,16 @@ class CheckSpec(Frozen):
                              "for and a crash loses")
 
 
-AnySpec = TrainSpec | EvaluateSpec | CheckSpec
+class ValidateSpec(Frozen):
+    """The form of a JSONL file of conversations, line by line. `file` is relative to the workspace, or an absolute path."""
+
+    kind: Literal["validate"] = "validate"
+    run_id: str
+    file: str
+    max_tokens: int = Field(default=8_192, ge=16, description="an example estimated to be longer is an error")
+
+
+AnySpec = TrainSpec | EvaluateSpec | CheckSpec | ValidateSpec
 Spec = Annotated[AnySpec, Field(discriminator="kind")]
 _adapter: TypeAdapter[AnySpec] = TypeAdapter(Spec)
 

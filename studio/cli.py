@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from studio import intake, models, runs, scores, snapshots, workspace
+from studio import intake, models, runs, scores, snapshots, validation, workspace
 from studio.errors import StudioError
 from studio.intake import Report
 from studio.snapshots import Recipe, Snapshot
@@ -20,11 +21,6 @@ from studio.workspace import Workspace
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="From support tickets to a model you can prove is better.")
 
 
-@app.callback()
-def _commands() -> None:
-    """Keeps `demo` a named command while it is the only one."""
-
-
 @app.command()
 def demo(
     folder: Annotated[Path, typer.Option("--workspace", help="Folder of the workspace; made when it is not there.")],
@@ -32,7 +28,7 @@ def demo(
     message: Annotated[str | None, typer.Option(help="Its column of customer messages.")] = None,
     answer: Annotated[str | None, typer.Option(help="Its column of answers.")] = None,
     train: Annotated[int, typer.Option(help="Examples to train on.")] = 200,
-    validation: Annotated[int, typer.Option(help="Examples to validate on.")] = 20,
+    validation_size: Annotated[int, typer.Option("--validation", help="Examples to validate on.")] = 20,
     test: Annotated[int, typer.Option(help="Examples to test on.")] = 40,
     epochs: Annotated[int, typer.Option()] = 2,
     learning_rate: Annotated[float, typer.Option()] = 3e-4,
@@ -43,7 +39,7 @@ def demo(
     try:
         ws = workspace.open_workspace(folder)
         _say_import(_bring_in(ws, csv, message, answer))
-        snapshot = snapshots.freeze(ws, "Demo", Recipe(sizes=(train, validation, test)))
+        snapshot = snapshots.freeze(ws, "Demo", Recipe(sizes=(train, validation_size, test)))
         _say(f"Frozen: {snapshot.train} train, {snapshot.validation} validation, {snapshot.test} test "
              f"in {ws.path(snapshot.folder)}")
         base = models.get(ws, models.STARTER_ID)
@@ -61,6 +57,30 @@ def demo(
         raise typer.Exit(130) from None
     finally:
         workspace.close_all()
+
+
+@app.command()
+def validate(
+    file: Annotated[Path, typer.Argument(help="A JSONL file of conversations.")],
+    tokens: Annotated[int, typer.Option(help="Longest example that is allowed, in tokens.")] = runs.CONTEXT_TOKENS,
+) -> None:
+    """Check the form of a training file; print every problem by line. Exit status 1 when it is not ready."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            ws = workspace.open_workspace(Path(folder))
+            run = runs.get(ws, _follow(ws, validation.start(ws, str(file.resolve()), tokens)))
+            for problem in validation.problems(ws, run):
+                place = f"line {problem.line}" if problem.line else "whole file"
+                turn = f", turn {problem.turn}" if problem.turn else ""
+                _say(f"{problem.severity}: {place}{turn}: {problem.sentence}")
+            workspace.close_all()
+    except StudioError as error:
+        typer.echo(f"{error.message}\n{error.hint}".strip(), err=True)
+        raise typer.Exit(1) from None
+    finally:
+        workspace.close_all()
+    if run.result is None or run.result.data["errors"]:
+        raise typer.Exit(1)
 
 
 def main() -> None:

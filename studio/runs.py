@@ -14,14 +14,14 @@ from typing import Any, Literal
 
 from pipeline import launch, rundir
 from pipeline.rundir import Result, State, Status
-from pipeline.specs import AnySpec, BaseSource, Candidate, CheckSpec, Decoding, EvaluateSpec, TrainSpec, dumps
+from pipeline.specs import AnySpec, BaseSource, Candidate, CheckSpec, Decoding, EvaluateSpec, TrainSpec, ValidateSpec, dumps
 from studio import findings, models, scores, snapshots
 from studio.errors import StudioError
 from studio.models import Model
 from studio.snapshots import Snapshot
 from studio.workspace import Row, Transaction, Workspace
 
-Kind = Literal["train", "evaluate", "check"]
+Kind = Literal["train", "evaluate", "check", "validate"]
 MOVING: tuple[State, ...] = ("starting", "running")
 _COLLECTED = "select 1 from run_results where run_id = ? and attempt = ?"
 RESUMABLE: tuple[State, ...] = ("lost", "failed", "stopped")
@@ -47,7 +47,7 @@ class Dials:
 class Run:
     """One run as it stands now. `status` is the child's last word; `result` the end of its newest attempt.
 
-    A check has no snapshot: its `snapshot_id` is empty.
+    A check and a validation have no snapshot: their `snapshot_id` is empty.
     """
 
     run_id: str
@@ -126,6 +126,12 @@ def _start_check(ws: Workspace, only_new: bool, context_tokens: int) -> str:
     return run_id
 
 
+def start_validation(ws: Workspace, file: str, name: str, max_tokens: int = CONTEXT_TOKENS) -> str:
+    """Check the form of a JSONL file, in the workspace or by absolute path; returns the run's id."""
+    spec = ValidateSpec(run_id=ws.new_id(), file=file, max_tokens=max_tokens)
+    return _start(ws, spec, f"Validation of {name}", "")
+
+
 def latest_check(ws: Workspace) -> Run | None:
     """The newest check that is done and collected."""
     row = ws.row("""select r.* from runs r join run_results e using (run_id)
@@ -158,9 +164,9 @@ def resume(ws: Workspace, run_id: str) -> None:
     run = get(ws, run_id)
     if not run.resumable:
         raise StudioError(f"This run is {run.state}: there is nothing to resume.")
-    if run.kind != "check":
+    if run.snapshot_id:
         snapshots.verify(ws, snapshots.get(ws, run.snapshot_id))
-    elif not (ws.path(run.folder) / RECORDS).is_file():
+    elif run.kind == "check" and not (ws.path(run.folder) / RECORDS).is_file():
         raise StudioError("This check cannot go on: its copy of the records is gone.", "Start a new check on the Clean page.")
     launch.start(ws.path(run.folder), ws.root)
 

@@ -65,6 +65,13 @@ def test_a_wrong_file_ends_the_demo_with_one_sentence(
     assert (done.returncode, words in done.stderr, "Traceback" in done.stderr) == (1, True, False)
 
 
+def test_validating_prints_every_problem_and_fails_where_there_are_errors(tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_text("broken\n" * 12)
+    command = [sys.executable, "-c", "from studio.cli import main; main()", "validate", str(tmp_path / "bad.jsonl")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.count("The line is not JSON"), "Not ready" in done.stdout) == (1, 12, True)
+
+
 def test_a_file_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
     done = demo(tmp_path / "ws", "--csv", str(tmp_path / "nothing.csv"))
     assert (done.returncode, "There is no file" in done.stderr) == (1, True)

@@ -7,22 +7,36 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from studio import findings, records, reviews, runs
+from studio import findings, records, reviews, runs, validation
 from studio import workspace as folders
 from studio.ui import finding_view
 from studio.workspace import Workspace
 from tests.bad_files import write
 from tests.checks import NOT_WORTH, email, found, import_twelve, recorded_check, signature
+from tests.children import wait_until
 from tests.conftest import ROOT
 from tests.tickets import filled, forty
 
-PAGES = ("overview", "import_tickets", "clean", "curate", "freeze", "launch", "runs", "models", "evaluate", "review")
+PAGES = (
+    "overview",
+    "import_tickets",
+    "clean",
+    "curate",
+    "freeze",
+    "validate",
+    "launch",
+    "runs",
+    "models",
+    "evaluate",
+    "review",
+)
 EMPTY_WORDS = {
     "overview": "Your own tickets",
     "import_tickets": "Nothing is changed until you press Import",
     "clean": "checked for what a model should never learn. There are none yet",
     "curate": "There are none yet",
     "freeze": "A snapshot needs records",
+    "validate": "says every problem by line",
     "launch": "Training needs a frozen snapshot",
     "runs": "None was started yet",
     "models": "No model was tuned here yet",
@@ -300,3 +314,13 @@ def test_the_router_turns_an_error_meant_for_people_into_words(home: Path) -> No
     home.write_text("a file where the folder should be")
     page.run()
     assert (list(page.exception), len(page.error)) == ([], 1)
+
+
+def test_a_file_is_validated_and_its_problems_are_listed_by_line(home: Path, tmp_path: Path) -> None:
+    ws = folders.open_workspace(home)
+    (tmp_path / "bad.jsonl").write_text('{"prompt": "a"}\n' * 12)
+    run_id = validation.start(ws, str(tmp_path / "bad.jsonl"), 8192)
+    wait_until(lambda: not runs.get(ws, run_id).moving, ws.path(f"runs/{run_id}"))
+    page = draw("validate", run=run_id)
+    table = page.dataframe[1].value
+    assert ("Not ready" in words(page), len(table), table.iloc[0]["line"]) == (True, 13, 1)

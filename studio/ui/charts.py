@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import date
+from itertools import pairwise
 from typing import Any
 
 import altair as alt
@@ -92,6 +93,19 @@ def lengths(steps: Sequence[int], questions: Sequence[int], answers: Sequence[in
         tooltip=["of:N", "words:N", alt.Tooltip("conversations:Q", format=",")])
     st.altair_chart(chart.properties(title="How long are messages and answers?"), width="stretch", height=HEIGHT,
                     alt="Conversations by the number of words in the first message and in the last answer")
+
+
+def token_lengths(counts: Sequence[int], median: int, longest: int) -> None:
+    """Do the examples fit into the model? Examples by estimated tokens."""
+    steps = [0, *(50 * 2**place for place in range(len(counts) - 1))]
+    names = [f"{low}–{high - 1}" for low, high in pairwise(steps)] + [f"{steps[-1]} or more"]
+    rows = [{"tokens": name, "examples": count} for name, count in zip(names, counts, strict=True)]
+    chart = alt.Chart(pd.DataFrame(rows)).mark_bar(color=TUNED).encode(
+        x=alt.X("tokens:N", sort=names, title=f"estimated tokens (middle {median:,}, longest {longest:,})",
+                axis=alt.Axis(labelAngle=-35, labelOverlap=False)),
+        y=alt.Y("examples:Q", title="examples"), tooltip=["tokens:N", alt.Tooltip("examples:Q", format=",")])
+    st.altair_chart(chart.properties(title="Do the examples fit into the model?"), width="stretch", height=HEIGHT,
+                    alt="Examples by their estimated number of tokens")
 
 
 def topics(counted: Mapping[str, int]) -> None:
