@@ -29,11 +29,11 @@ def act(one: KindCount) -> None:
     with st.container(horizontal=True):
         if one.fixable and st.button(f"Apply to these {count(one.records, 'record')}", type="primary",
                                      icon=":material/auto_fix_high:"):
-            st.toast(finding_view.said(findings.apply(ws, [one.kind.key], who)))
+            st.toast(finding_view.said(findings.apply(ws, [one.kind.key], who, style=style)))
             st.rerun()
         others = [other.kind.key for other in counts if other.kind.group == one.kind.group and other.fixable]
         if one.fixable and len(others) > 1 and st.button(f"Apply all {one.kind.group} fixes"):
-            st.toast(finding_view.said(findings.apply(ws, others, who)))
+            st.toast(finding_view.said(findings.apply(ws, others, who, style=style)))
             st.rerun()
         if st.button(f"Drop these {count(one.records, 'record')}", disabled=not one.records, icon=":material/delete:"):
             st.toast(f"Dropped {count(findings.drop(ws, one.kind.key, who), 'record')}. Undo takes it back.")
@@ -49,7 +49,7 @@ def show(place: int, found: Open) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if found.replacement is not None:
             if st.button("Apply here", key=f"apply-{place}"):
-                st.toast(finding_view.said(findings.apply(ws, [found.kind], who, [found.record.record_id])))
+                st.toast(finding_view.said(findings.apply(ws, [found.kind], who, [found.record.record_id], style)))
                 st.rerun()
             with st.popover("Before and after"):
                 finding_view.before_and_after(found)
@@ -67,6 +67,7 @@ if picked is None:
 st.subheader(picked.kind.title, anchor=False)
 st.caption(picked.kind.explanation)
 finding_view.threshold(ws, picked)
+style = finding_view.choose_style(picked)
 act(picked)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     order = st.segmented_control("Order", ["Surest first", "Least sure first"], default="Surest first", required=True)
@@ -74,4 +75,4 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     page = st.number_input("Page", 1, pages, 1, width=120, key=f"page-{picked.kind.key}-{pages}") if pages > 1 else 1
 for place, found in enumerate(findings.page(ws, picked.kind.key, SHOWN, (int(page) - 1) * SHOWN, order != "Surest first")):
     with st.container(gap="xsmall"):
-        show(place, found)
+        show(place, findings.styled(found, style))

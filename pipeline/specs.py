@@ -89,6 +89,8 @@ class CheckSpec(Frozen):
     context_tokens: int | None = Field(default=None, ge=16, description="what the model reads at once; none: not asked")
     language: str | None = Field(default=None, description="the data's main language, ISO 639-1; none: found from a sample")
     own: tuple[str, ...] = ()
+    names_model: str = Field(default="", description="an installed spaCy model, or its folder, that finds more names")
+    tokenizer: str = Field(default="", description="a tokenizer.json, relative to the workspace, for real lengths")
     workers: int = Field(default=2, ge=1, le=64)
     chunk_bytes: int = Field(default=1 << 17, ge=1_024, description="about 150 records, a fifth of a second: what a stop waits "
                              "for and a crash loses")

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from studio import intake, models, runs, scores, snapshots, validation, workspace
+from studio import findings, intake, models, runs, scores, snapshots, validation, workspace
 from studio.errors import StudioError
 from studio.intake import Report
 from studio.snapshots import Recipe, Snapshot
@@ -39,6 +39,8 @@ def demo(
     try:
         ws = workspace.open_workspace(folder)
         _say_import(_bring_in(ws, csv, message, answer))
+        if not findings.privacy_gate(ws).clear:
+            _say("Personal data was not looked for, or is not settled: see to that on the Clean page before a real training.")
         snapshot = snapshots.freeze(ws, "Demo", Recipe(sizes=(train, validation_size, test)))
         _say(f"Frozen: {snapshot.train} train, {snapshot.validation} validation, {snapshot.test} test "
              f"in {ws.path(snapshot.folder)}")

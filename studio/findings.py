@@ -8,19 +8,20 @@ people say (thresholds, "not a problem", fixes, drops) is kept, and the newest w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.checking import cleaning
+from pipeline.checking import cleaning, pseudonyms
 from pipeline.checking.finding import Finding, Group, Kind
 from pipeline.checking.kinds import BY_KEY, GROUPS, KINDS, OF_ALL_RECORDS
+from pipeline.checking.pseudonyms import Style
 from studio import records
 from studio.errors import StudioError
 from studio.records import Record, Turns, Undone
 from studio.workspace import Row, Transaction, Workspace
 
-__all__ = ["GROUPS", "KINDS", "Applied", "Gate", "Group", "Kind", "KindCount", "Open"]
+__all__ = ["GROUPS", "KINDS", "Applied", "Gate", "Group", "Kind", "KindCount", "Open", "Style"]
 
 _MARK = ("record_id", "kind", "turn", "start", "end_")
 _COLUMNS = """{record_id: 'varchar', kind: 'varchar', turn: 'integer', start: 'integer', end_: 'integer', score: 'double',
@@ -174,10 +175,12 @@ def dismiss(ws: Workspace, found: Open, who: str) -> None:
         _dismissed(ws, transaction, mark, True, who)
 
 
-def apply(ws: Workspace, kinds: Sequence[str], who: str, record_ids: Sequence[str] | None = None) -> Applied:
+def apply(ws: Workspace, kinds: Sequence[str], who: str, record_ids: Sequence[str] | None = None,
+          style: Style = "placeholder") -> Applied:
     """Make the fixes of these kinds' open findings, in these records or in all: one act that can be undone.
 
-    Changed records have a new wording, so they are unchecked until the next check.
+    Personal data gives way to placeholders or, in the style "surrogate", to made-up values, which later checks know. Changed
+    records have a new wording, so they are unchecked until the next check.
     """
     found = ws.rows(f"""select f.* {_OPEN} and f.replacement is not null
                         and (? is null or list_contains(?::varchar[], f.record_id)) order by n.position, f.turn, f.start""",
@@ -185,13 +188,21 @@ def apply(ws: Workspace, kinds: Sequence[str], who: str, record_ids: Sequence[st
     by_record: dict[str, list[Row]] = {}
     for row in found:
         by_record.setdefault(row["record_id"], []).append(row)
-    worded, left = [], 0
+    worded, left, made_up = [], 0, []
     for record in records.every(ws, list(by_record)):
-        messages = cleaning.apply(record.messages, [_finding(row) for row in by_record[record.record_id]])
+        fixes = pseudonyms.replace(record.messages, [_finding(row) for row in by_record[record.record_id]], style,
+                                   record.record_id)
+        messages = cleaning.apply(record.messages, fixes)
+        if style == "surrogate":
+            made_up += [{"record_id": record.record_id, "value": fix.replacement} for fix in fixes
+                        if BY_KEY[fix.kind].group == "privacy"]
         if _usable(messages):
             worded.append((record.record_id, record.version, messages))
         else:
             left += 1
+    if made_up:
+        with ws.transaction() as transaction:
+            transaction.insert("surrogates", made_up)
     changed = records.rewrite(ws, worded, who, _act(kinds, len(worded)))
     return Applied(changed, left)
 
@@ -216,6 +227,12 @@ def undo(ws: Workspace, who: str) -> Undone | None:
     with ws.transaction() as transaction:
         _dismissed(ws, transaction, mark, False, who)
     return Undone(f"Undone: not a problem ({BY_KEY[last['kind']].title})", last["record_id"])
+
+
+def styled(found: Open, style: Style) -> Open:
+    """The finding with what would stand there in this style."""
+    fix = pseudonyms.replace(found.record.messages, [found.as_found], style, found.record.record_id)[0]
+    return replace(found, replacement=fix.replacement)
 
 
 def preview(found: Open) -> tuple[str, str]:
@@ -258,13 +275,15 @@ def write_out(ws: Workspace, run_id: str, path: Path) -> None:
     beside = path.with_name(f".{path.name}.tmp")
     name = str(beside).replace("'", "''")
     ws.rows(f"""copy (
-        select i.record_id as id, i.look, p.people, v.messages::json as messages
+        select i.record_id as id, i.look, p.people, s.own, v.messages::json as messages
         from check_items i
         join record_versions v on v.record_id = i.record_id and v.version = i.version
         join record_now n on n.record_id = i.record_id
         left join (select record_id,
                        list_filter([any_value(name), any_value(email)], lambda said: coalesce(said, '') <> '') as people
                    from record_people group by record_id) p on p.record_id = i.record_id
+        left join (select record_id, list(distinct value) as own from surrogates group by record_id) s
+            on s.record_id = i.record_id
         where i.run_id = ? order by n.position) to '{name}' (format json)""", [run_id])
     beside.rename(path)
 

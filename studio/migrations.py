@@ -133,8 +133,13 @@ insert into record_now
 """
 """What is current, from everything that was ever said."""
 
+SURROGATES = """
+create table surrogates (record_id varchar not null, value varchar not null);
+"""
+
 STEPS: tuple[tuple[int, str, str], ...] = (
     (1, "first tables", FIRST_TABLES),
     (2, "imports of any size", IMPORTS_OF_ANY_SIZE + REBUILD_NOW),
     (3, "findings", FINDINGS),
+    (4, "surrogates", SURROGATES),
 )

@@ -95,13 +95,16 @@ def start_evaluation(ws: Workspace, snapshot: Snapshot, candidates: list[Model],
     return _start(ws, spec, f"{candidates[-1].name} against its base", snapshot.snapshot_id)
 
 
-def start_check(ws: Workspace, only_new: bool = True, context_tokens: int = CONTEXT_TOKENS) -> str:
-    """Look for findings in the records that nobody dropped: in the new and changed ones, or in all; returns the run's id."""
+def start_check(ws: Workspace, only_new: bool = True, context_tokens: int = CONTEXT_TOKENS, names_model: str = "") -> str:
+    """Look for findings in the records that nobody dropped: in the new and changed ones, or in all; returns the run's id.
+
+    `names_model` is an installed spaCy model, or its folder, that finds more names and places.
+    """
     with _one_check_starts:
-        return _start_check(ws, only_new, context_tokens)
+        return _start_check(ws, only_new, context_tokens, names_model.strip())
 
 
-def _start_check(ws: Workspace, only_new: bool, context_tokens: int) -> str:
+def _start_check(ws: Workspace, only_new: bool, context_tokens: int, names_model: str) -> str:
     collect(ws)
     earlier = every(ws, "check")
     if any(run.moving for run in earlier):
@@ -115,7 +118,8 @@ def _start_check(ws: Workspace, only_new: bool, context_tokens: int) -> str:
         if not look:
             raise StudioError("There is nothing to check: every record was checked as it is.",
                               "Import tickets, or check all again.")
-        spec = CheckSpec(run_id=run_id, records=total, to_check=look, context_tokens=context_tokens, language=language)
+        spec = CheckSpec(run_id=run_id, records=total, to_check=look, context_tokens=context_tokens, language=language,
+                         names_model=names_model, tokenizer=_tokenizer(ws))
         _add_row(ws, transaction, spec, f"Check of {look:,} records", "")
     for run in earlier:
         _forget_copies(ws, run)
@@ -124,6 +128,12 @@ def _start_check(ws: Workspace, only_new: bool, context_tokens: int) -> str:
     findings.write_out(ws, run_id, folder / RECORDS)
     launch.start(folder, ws.root)
     return run_id
+
+
+def _tokenizer(ws: Workspace) -> str:
+    """The tokenizer of a base model that is ready in the workspace, for real lengths; empty before the first training."""
+    found = sorted(ws.path("models").glob("*/tokenizer.json"))
+    return str(found[0].relative_to(ws.root)) if found else ""
 
 
 def start_validation(ws: Workspace, file: str, name: str, max_tokens: int = CONTEXT_TOKENS) -> str:

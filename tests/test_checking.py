@@ -22,7 +22,7 @@ from tests import children
 from tests.checks import write_lines
 
 COUNT, LOOKED = 6_000, 5_000
-WORK = engine._Work(Path(), None, "en", ())
+WORK = engine._Work(Path(), None, "en", (), "", None)
 
 
 def record(n: int, look: bool = True) -> dict[str, Any]:
@@ -206,3 +206,18 @@ def test_every_kind_has_one_key_a_group_and_words() -> None:
         return bool(kind.title and kind.explanation) and 0 <= kind.threshold <= 1 and kind.group in GROUPS
 
     assert (len(BY_KEY), [kind.key for kind in KINDS if not told(kind)]) == (len(KINDS), [])
+
+
+def test_made_up_values_of_a_record_are_no_finding_in_it() -> None:
+    messages = [{"role": "user", "content": "Write to ada.okafor12@example.com"}, {"role": "assistant", "content": "I will."}]
+    own = ("ada.okafor12@example.com",)
+    kinds = [{finding.kind for finding in engine.check_record(messages, [], WORK, known)} for known in ((), own)]
+    assert ("email" in kinds[0], "email" in kinds[1]) == (True, False)
+
+
+def test_a_length_near_the_limit_is_counted_with_the_models_own_tokenizer(starter_home: Path) -> None:
+    tokenizer = next((starter_home / "models").glob("*/tokenizer.json"))
+    messages = [{"role": "user", "content": "Where is it?"}, {"role": "assistant", "content": "word " * 120}]
+    work = engine._Work(Path(), 100, "en", (), "", tokenizer)
+    said = [one.evidence for one in engine.check_record(messages, [], work) if one.kind == "too_long"]
+    assert said == ["The conversation takes 135 tokens; the model reads 100."]

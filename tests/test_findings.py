@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -253,3 +254,20 @@ def wait_for(ws: Workspace, run_id: str) -> None:
         assert time.time() < deadline, runs.log_tail(ws, runs.get(ws, run_id))
         time.sleep(0.1)
     runs.collect(ws)
+
+
+def test_made_up_values_take_the_place_of_personal_data_and_are_known_later(ws: Workspace, ids: list[str]) -> None:
+    recorded_check(ws, [email(ws, ids[0])])
+    findings.apply(ws, ["email"], "ann", style="surrogate")
+    known = [row["value"] for row in ws.rows("select value from surrogates where record_id = ?", [ids[0]])]
+    assert (len(known), known[0].endswith("@example.com"), known[0] in customer(ws, ids[0])) == (1, True, True)
+
+
+def test_a_check_is_given_the_made_up_values_of_a_record(ws: Workspace, ids: list[str]) -> None:
+    recorded_check(ws, [email(ws, ids[0])])
+    findings.apply(ws, ["email"], "ann", style="surrogate")
+    with ws.transaction() as transaction:
+        findings.choose(transaction, "next", True)
+    findings.write_out(ws, "next", ws.root / "records.jsonl")
+    line = json.loads((ws.root / "records.jsonl").read_text().splitlines()[0])
+    assert line["own"] == [row["value"] for row in ws.rows("select value from surrogates")]

@@ -30,7 +30,12 @@ LIGHT_PIPELINE = (
     "checking/engine",
 )
 ENGINES = {"presidio_analyzer", "spacy", "ftfy", "py3langid", "phonenumbers"}
-CHECKING_FOR_THE_APP = {"pipeline.checking.cleaning", "pipeline.checking.finding", "pipeline.checking.kinds"}
+CHECKING_FOR_THE_APP = {
+    "pipeline.checking.finding",
+    "pipeline.checking.kinds",
+    "pipeline.checking.cleaning",
+    "pipeline.checking.pseudonyms",
+}
 
 
 def sources(*folders: str) -> list[Path]:

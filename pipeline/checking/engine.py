@@ -1,8 +1,9 @@
 """A check run: privacy, cleaning and quality of each record in two processes, then what only all records together show.
 
-Reads `records.jsonl` (`{"id", "people", "messages", "look"}`; where `look` is false a record only counts among all) and writes
-`findings.jsonl`, chunk by chunk. A line of `chunks.jsonl` says how far both files are, so that a run goes on after the last
-whole chunk. `records.jsonl` holds personal data: the app, which wrote it, deletes it when it collects the run.
+Reads `records.jsonl`, lines of `{"id", "people", "own", "messages", "look"}`: where `look` is false a record only counts among
+all; `own` are made-up values put into it before. Writes `findings.jsonl`, chunk by chunk. A line of `chunks.jsonl` says how far
+both files are, so that a run goes on after the last whole chunk. `records.jsonl` holds personal data: the app, which wrote it,
+deletes it when it collects the run.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ import sys
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
+from functools import cache
 from multiprocessing import connection
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,8 @@ from pipeline.checking.finding import Finding, Messages
 from pipeline.checking.kinds import BY_KEY
 from pipeline.checking.language import main_language
 from pipeline.checking.privacy import privacy_findings
-from pipeline.checking.quality import quality_findings
+from pipeline.checking.privacy_names import NameFinder, name_finder
+from pipeline.checking.quality import estimated_tokens, quality_findings
 from pipeline.errors import PipelineError, Stopped
 from pipeline.rundir import Child, mend_last_line, read_lines
 from pipeline.specs import CheckSpec
@@ -39,6 +42,9 @@ RECORDS, FINDINGS, CHUNKS = "records.jsonl", "findings.jsonl", "chunks.jsonl"
 LOOK_SECONDS = 0.3
 NOT_NEEDED = ("torch", "transformers", "stanza", "tensorflow")
 """Presidio and spaCy load these where they are installed, for what is not used here: five seconds instead of one."""
+
+TURN_TOKENS = 5
+"""ChatML's marks: <|im_start|>, the role, a line end, <|im_end|>, a line end."""
 
 SAMPLE = 3_000
 LANGUAGE_SAMPLE = 400
@@ -64,6 +70,8 @@ class _Work:
     context_tokens: int | None
     language: str | None
     own: tuple[str, ...]
+    names_model: str
+    tokenizer: Path | None
 
 
 def run(child: Child, spec: CheckSpec, workspace: Path) -> dict[str, Any]:
@@ -73,9 +81,12 @@ def run(child: Child, spec: CheckSpec, workspace: Path) -> dict[str, Any]:
         raise PipelineError("The records to check are gone from the run folder.", "Start a new check.")
     began, started_at = time.monotonic(), _resume(child.folder)
     child.say("loading", sentence="Loading the checks")
+    _finder(spec.names_model)  # a model that is not there is said at once, not by a worker in the middle
     sample = _sample(path)
     language = spec.language or _main_language(sample)
-    counted = _each(child, spec, _Work(path, spec.context_tokens, language, spec.own), started_at)
+    tokenizer = workspace / spec.tokenizer if spec.tokenizer else None
+    work = _Work(path, spec.context_tokens, language, spec.own, spec.names_model, tokenizer)
+    counted = _each(child, spec, work, started_at)
     counted = _together(child, spec, path, counted)
     child.say("judging", sentence="Judging whether the answers are worth training on")
     worth = answer_worth([(row["id"], row["messages"]) for row in sample])
@@ -165,7 +176,7 @@ def _begin(work: _Work) -> None:
     """Remember what to do, and end when the run's process ends: a killed run must leave nobody behind."""
     global _work
     _work = work
-    for name in NOT_NEEDED:
+    for name in () if work.names_model else NOT_NEEDED:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
     threading.Thread(target=_end_with_the_run, daemon=True).start()
 
@@ -184,18 +195,20 @@ def _check_chunk(begin: int, end: int) -> tuple[str, int, dict[str, int]]:
     for row in _rows(_work.path, begin, end):
         if row["look"]:
             looked += 1
-            found = check_record(row["messages"], row["people"] or [], _work)
+            found = check_record(row["messages"], row["people"] or [], _work, row.get("own") or [])
             lines += [_line(row["id"], finding) for finding in found]
             kinds.update(finding.kind for finding in found if _shown(finding))
     return "".join(lines), looked, dict(kinds)
 
 
-def check_record(messages: Messages, people: list[str], work: _Work) -> list[Finding]:
+def check_record(messages: Messages, people: list[str], work: _Work, own: Sequence[str] = ()) -> list[Finding]:
     """All that one record shows by itself. A check that breaks becomes a finding: one odd record must not stop a million."""
     found: list[Finding] = []
-    for name, check in (("personal data", lambda: privacy_findings(messages, people, work.own)),
+    known, finder = [*work.own, *own], _finder(work.names_model)
+    for name, check in (("personal data", lambda: privacy_findings(messages, people, known, finder)),
                         ("what to clean", lambda: cleaning_findings(messages)),
-                        ("quality", lambda: quality_findings(messages, work.context_tokens, work.language))):
+                        ("quality", lambda: quality_findings(messages, work.context_tokens, work.language,
+                                                             _counter(messages, work)))):
         try:
             found += check()
         except PipelineError:
@@ -203,6 +216,27 @@ def check_record(messages: Messages, people: list[str], work: _Work) -> list[Fin
         except Exception as error:
             found.append(Finding("not_checked", -1, 0, 0, 1.0, f"The check for {name} broke ({type(error).__name__})."))
     return found
+
+
+@cache
+def _finder(model: str) -> NameFinder | None:
+    return name_finder(model) if model else None
+
+
+def _counter(messages: Messages, work: _Work) -> Callable[[Messages], int] | None:
+    """Real lengths only where the estimate comes near the limit: counting takes ten times as long as the other checks."""
+    if work.tokenizer is None or not work.context_tokens or estimated_tokens(messages) < work.context_tokens / 2:
+        return None
+    return _length(work.tokenizer)
+
+
+@cache
+def _length(path: Path) -> Callable[[Messages], int]:
+    """Tokens of the texts by the model's own tokenizer, and TURN_TOKENS a turn for what its template puts around them."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(path))
+    return lambda messages: sum(len(tokenizer.encode(turn["content"]).ids) + TURN_TOKENS for turn in messages)
 
 
 # Over all records -------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from studio import findings, runs
-from studio.findings import GROUPS, Applied, Gate, KindCount, Open
+from studio.findings import GROUPS, Applied, Gate, KindCount, Open, Style
 from studio.runs import Run
 from studio.ui import layout, session
 from studio.ui.formats import ago, count
@@ -40,12 +40,16 @@ def newest_check(ws: Workspace) -> None:
         layout.run_end(ws, every[0])
     done, new = runs.latest_check(ws), findings.unchecked(ws)
     with st.container(horizontal=True, vertical_alignment="center"):
+        with st.popover("Names", icon=":material/person_search:"):
+            model = st.text_input("spaCy model that finds names", placeholder="en_core_web_lg", key="names-model",
+                                  bind="query-params", help="One that is installed here, or the folder it lies in; nothing is "
+                                  "downloaded. Without one, names are found by the customer's own columns and by greetings.")
         if done is None:
-            _start(ws, "Check all records", True, "Nothing leaves this machine. About 2,000 records a second.")
+            _start(ws, "Check all records", True, model, "Nothing leaves this machine. About 2,000 records a second.")
         else:
             if new:
-                _start(ws, f"Check {count(new, 'new or changed record')}", True)
-            _start(ws, "Check all again", False)
+                _start(ws, f"Check {count(new, 'new or changed record')}", True, model)
+            _start(ws, "Check all again", False, model)
         if done is not None and done.result:
             st.caption(layout.plain(f"{done.result.message[:-1]}, {ago(done.started_at, ws.now())}."), width="content")
     if done is not None and new:
@@ -53,10 +57,10 @@ def newest_check(ws: Workspace) -> None:
                    "not checked as now worded.")
 
 
-def _start(ws: Workspace, label: str, only_new: bool, hint: str | None = None) -> None:
+def _start(ws: Workspace, label: str, only_new: bool, names_model: str, hint: str | None = None) -> None:
     if st.button(label, type="primary" if only_new else "secondary", help=hint, icon=":material/search_check:"):
         with st.spinner("Writing the records out for the check…"), layout.guarded():
-            runs.start_check(ws, only_new)
+            runs.start_check(ws, only_new, names_model=names_model)
             st.rerun()
 
 
@@ -113,6 +117,17 @@ def threshold(ws: Workspace, one: KindCount) -> None:
     st.slider("Count findings from this score on", 0.0, 1.0, one.threshold, 0.05, key=key, on_change=moved, width=460,
               help=f"How sure the check is, 0 to 1. It begins at {one.kind.threshold}.")
     st.caption(f"{one.open:,} of {count(one.seen, 'finding')} count, in {count(one.records, 'record')}.")
+
+
+def choose_style(one: KindCount) -> Style:
+    """What takes the place of personal data; of no matter for other kinds."""
+    if one.kind.group != "privacy" or not one.fixable:
+        return "placeholder"
+    words: dict[Style, str] = {"placeholder": "Placeholders, [NAME_1]", "surrogate": "Made-up values"}
+    picked = st.segmented_control("Replace with", list(words), default="placeholder", required=True, key="style",
+                                  bind="query-params", format_func=words.__getitem__,
+                                  help="The same person or number becomes the same all through a conversation, in either way.")
+    return picked or "placeholder"
 
 
 def said(applied: Applied) -> str:
