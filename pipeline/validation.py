@@ -224,8 +224,9 @@ class Validation:
         sides = [turn | {"role": "user" if turn["role"] in ("tool", "function") else turn["role"]} for turn in messages]
         for finding in (*privacy_findings(sides), *cleaning_findings(sides)):
             if _counts(finding):
-                name = BY_KEY[finding.kind].title
-                yield self._warn(finding.kind, f"{name[:1].upper()}{name[1:]}: {finding.evidence}.", finding.turn + 1)
+                yield self._warn(finding.kind, f"{BY_KEY[finding.kind].title}: {finding.evidence.rstrip('.')}."
+                                 if BY_KEY[finding.kind].group != "privacy" else f"The text holds {finding.evidence}.",
+                                 finding.turn + 1)
 
     def _said_before(self, messages: Messages) -> Iterator[Problem]:
         whole = _hash(json.dumps(messages))

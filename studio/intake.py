@@ -289,7 +289,8 @@ def _store(ws: Workspace, transaction: Transaction, staging: Staging, report: Re
         union all select ?, line, reason, excerpt, {names}[file + 1] from side.refused"""), [report.import_id] * 2)
     transaction.execute(named("""insert into filtered_rows select ?, reason, count(*) from side.plan where fate = 'filtered'
                                  group by reason"""), [report.import_id])
-    arriving = "side.conversations where reason is null and conversation not in (select conversation from side.fresh)"
+    arriving = """side.conversations join side.gathered using (conversation)
+                  where reason is null and conversation not in (select conversation from side.fresh)"""
     whole = wordings.messages(choices, "t.turns")
     transaction.execute("set force_compression = 'zstd'")  # looking for the best one takes longer than writing
     records.add(

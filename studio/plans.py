@@ -2,7 +2,7 @@
 
 `side.plan` gets one row a row of the files: (r, line, file, conversation, fate, reason), where fate is "in", "filtered" or
 "refused" and a conversation is named by the number r of its first row. `side.conversations` gets one row a conversation that
-is not refused: (conversation, rows, record_id, fate, reason, fresh, ...).
+is not refused: (conversation, record_id, reason), and `side.gathered` shows what its rows say in their narrow columns.
 """
 
 from __future__ import annotations
@@ -58,16 +58,19 @@ def days_of(staging: Staging, column: str) -> tuple[date, date] | None:
 
 
 def make(staging: Staging, choices: Choices) -> None:
-    """Build `side.plan`, `side.conversations` and the view `side.turns` (conversation, turns).
+    """Build `side.plan`, `side.conversations`, and the views `side.gathered` and `side.turns` (conversation, turns).
 
     Raises StudioError when the choices do not fit the files.
     """
     check_choices(staging, choices)
     side = staging.side
     _rate(staging, choices)
+    side.execute("set force_compression = 'uncompressed'")  # they live for minutes
     side.execute(f"create or replace table side.rows_read as {_rows_read(staging, choices)}")
     joined = _put_together(staging, choices)
-    side.execute(f"create or replace table side.gathered as {_GATHERED if joined else _EACH_ROW}")
+    if joined:
+        side.execute(f"create or replace table side.grouped as {_GROUPED}")
+    side.execute(f"create or replace view side.gathered as {'from side.grouped' if joined else _EACH_ROW}")
     side.execute(f"create or replace view side.turns as {wordings.turns(staging, choices, joined)}")
     side.execute(f"""create or replace table side.keys as
         select conversation, sha256(turns) as content from side.turns
@@ -75,13 +78,14 @@ def make(staging: Staging, choices: Choices) -> None:
     side.execute("""create or replace table side.keys as select conversation,
         content || ':' || row_number() over (partition by content order by conversation) as key from side.keys""")
     side.execute(f"""create or replace table side.conversations as
-        select g.*, {_record_id(staging, choices)} as record_id, {_reason(choices)} as reason
+        select g.conversation, {_record_id(staging, choices)} as record_id, {_reason(choices)} as reason
         from side.gathered g left join side.keys k using (conversation)""")
     side.execute("""create or replace table side.plan as
         select p.r, p.file, p.line, p.conversation,
             case when p.refused is not null then 'refused' when coalesce(p.left_out, c.reason) is not null then 'filtered'
                  else 'in' end as fate, coalesce(p.refused, p.left_out, c.reason) as reason
         from side.rows_read p left join side.conversations c using (conversation)""")
+    side.execute("set force_compression = 'auto'")
 
 
 def _rate(staging: Staging, choices: Choices) -> None:
@@ -218,7 +222,7 @@ def _leave_out_loose_ends(staging: Staging) -> None:
 
 
 # One row a conversation: its first row, how many rows it has, and the newest word of each narrow column.
-_GATHERED = """select conversation, count(*) as rows, min(line) as line, any_value(file) as file,
+_GROUPED = """select conversation, count(*) as rows, min(line) as line, any_value(file) as file,
     arg_max(rating, r) as rating, arg_max(tags, r) as tags, arg_max(status, r) as status, arg_min(ticket, r) as ticket,
     arg_min(message_id, r) as message_id, arg_min(name, r) as name, arg_min(email, r) as email,
     min(happened_at) as happened_at, bool_or(met) as met
