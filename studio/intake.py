@@ -297,7 +297,8 @@ def _store(ws: Workspace, transaction: Transaction, staging: Staging, report: Re
         ws, transaction, report.import_id,
         named(f"""select record_id, conversation as position, line as source_line, coalesce(ticket, message_id) as external_id,
                   rating, tags, status, happened_at, name, email from {arriving}"""),
-        named(f"""select a.record_id, {whole} as messages from (select record_id, conversation from {arriving}) a
+        named(f"""select a.record_id, a.conversation as position, {whole} as messages
+                  from (select record_id, conversation from {arriving}) a
                   join side.turns t using (conversation)"""))
     records.add_wordings(ws, transaction, named(f"""
         select c.record_id, {whole} as messages from side.conversations c join side.fresh f using (conversation)

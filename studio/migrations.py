@@ -65,7 +65,8 @@ create table review_reveals (session_id varchar primary key, who varchar not nul
 """
 
 # Keys of the two tables that grow with an import cost more than the import itself; both are only written under the write
-# lock by code that looks first. `record_now` is what `current_records` used to work out anew for every question.
+# lock by code that looks first. Imported wordings know their record's position, so that a page reads only its neighbourhood;
+# the few that people write do not. `record_now` is what `current_records` used to work out anew for every question.
 IMPORTS_OF_ANY_SIZE = """
 drop view current_records;
 create table new_records (
@@ -76,8 +77,8 @@ drop table records;
 alter table new_records rename to records;
 create table new_versions (
     record_id varchar not null, version integer not null, messages varchar not null, who varchar not null,
-    batch_id varchar, written_at timestamp not null);
-insert into new_versions select * from record_versions;
+    batch_id varchar, written_at timestamp not null, position bigint);
+insert into new_versions select *, null from record_versions;
 drop table record_versions;
 alter table new_versions rename to record_versions;
 create table record_now (

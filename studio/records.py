@@ -79,7 +79,7 @@ def add(ws: Workspace, transaction: Transaction, import_id: str, conversations: 
     """Add records in bulk, in the order of their position, each with its first wording.
 
     `conversations` is a query of (record_id, position (a number that grows), source_line, external_id, rating, tags, status,
-    happened_at, name, email); `wordings` one of (record_id, messages as JSON text).
+    happened_at, name, email); `wordings` one of (record_id, position, messages as JSON text).
     """
     first = transaction.rows("select coalesce(max(position) + 1, 1) as p from records")[0]["p"]
     transaction.execute(
@@ -90,14 +90,14 @@ def add(ws: Workspace, transaction: Transaction, import_id: str, conversations: 
             from ({conversations})""", [import_id])
     transaction.execute(f"""insert into record_people select record_id, name, email from ({conversations})
                             where coalesce(name, '') <> '' or coalesce(email, '') <> ''""")
-    transaction.execute(f"insert into record_versions select record_id, 1, messages, 'import', null, ? from ({wordings})",
-                        [ws.now()])
+    transaction.execute(f"""insert into record_versions select record_id, 1, messages, 'import', null, ?, position + {first}
+                            from ({wordings})""", [ws.now()])
 
 
 def add_wordings(ws: Workspace, transaction: Transaction, wordings: str) -> None:
     """A newer wording from an import for each record of the query `wordings` (record_id, messages)."""
     transaction.execute(
-        f"""insert into record_versions select w.record_id, n.version + 1, w.messages, 'import', null, ?
+        f"""insert into record_versions select w.record_id, n.version + 1, w.messages, 'import', null, ?, null
             from ({wordings}) w join record_now n using (record_id)""", [ws.now()])
     transaction.execute(f"""update record_now set version = version + 1
                             where record_id in (select record_id from ({wordings}))""")
@@ -134,13 +134,21 @@ def page(ws: Workspace, chosen: Filter, limit: int, after: str = "") -> list[Rec
 def every(ws: Workspace, record_ids: Sequence[str]) -> list[Record]:
     """These records, in this order; those that the workspace lacks are left out."""
     ids = list(record_ids)
-    found = ws.rows("""select r.* exclude (position), n.version, n.decision from record_now n join records r using (record_id)
-                       where r.record_id in (select unnest(?::varchar[]))""", [ids])
-    # Texts are fetched by id alone: a join over all records would read every wording there is.
+    now = ws.rows("""select record_id, position, version, decision from record_now
+                     where record_id in (select unnest(?::varchar[]))""", [ids])
+    if not now:
+        return []
+    positions = [row["position"] for row in now]
+    near = [min(positions), max(positions), ids]
+    rows = ws.rows("""select * exclude (position) from records
+                      where position between ? and ? and record_id in (select unnest(?::varchar[]))""", near)
     texts = ws.rows("""select record_id, version, messages from record_versions
-                       where record_id in (select unnest(?::varchar[]))""", [ids])
-    said = {(row["record_id"], row["version"]): json.loads(row["messages"]) for row in texts}
-    by_id = {row["record_id"]: Record(**row, messages=said[row["record_id"], row["version"]]) for row in found}
+                       where (position between ? and ? or position is null)
+                       and record_id in (select unnest(?::varchar[]))""", near)
+    said = {(row["record_id"], row["version"]): row["messages"] for row in texts}
+    fields = {row["record_id"]: row for row in rows}
+    by_id = {row["record_id"]: Record(**fields[row["record_id"]], version=row["version"], decision=row["decision"],
+                                      messages=json.loads(said[row["record_id"], row["version"]])) for row in now}
     return [by_id[record_id] for record_id in ids if record_id in by_id]
 
 
