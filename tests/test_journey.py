@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from pipeline import rundir
-from studio import reviews, runs
+from studio import intake, records, reviews, runs
+from studio.records import Filter
 from studio.workspace import Workspace
 from tests.browser import Studio, chromium, settled, shoot
 from tests.tickets import forty
@@ -213,3 +214,31 @@ def test_a_spec_never_holds_a_key(tmp_path: Path) -> None:
 
     text = json.dumps(specs.TrainSpec.model_json_schema()) + json.dumps(specs.EvaluateSpec.model_json_schema())
     assert not [word for word in ("api_key", "token\"", "secret", "password") if word in text]
+
+
+def test_the_sample_is_checked_and_mended(tmp_path: Path, chromium_here: str) -> None:
+    ws = Workspace(tmp_path / "ws")
+    intake.import_sample(ws)
+    ws.close()
+    studio = Studio(tmp_path / "ws")
+    studio.start()
+    try:
+        with chromium() as browser:
+            page = browser.new_context().new_page()
+            page.goto(f"{studio.url}/clean?kind=email")
+            settled(page)
+            button(page, "Check all records")
+            expect(page.locator("mark").first).to_be_visible(timeout=120_000)
+            settled(page)
+            shoot(page, "14-clean-sample")
+            page.get_by_role("button", name=re.compile(r"^Apply to these \d+ records")).click()
+            again = page.get_by_role("button", name=re.compile(r"^Check \d+ new or changed records"))
+            expect(again).to_be_visible(timeout=60_000)
+            settled(page)
+            shoot(page, "15-clean-applied")
+    finally:
+        studio.kill()
+    ws = Workspace(tmp_path / "ws")
+    mended = records.matching(ws, Filter(text="[EMAIL_1]"))
+    ws.close()
+    assert mended > 0

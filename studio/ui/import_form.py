@@ -174,7 +174,7 @@ def _column(staging: Staging, found: Preview, start: Choices, kind: Layout, role
     wanted = getattr(start.columns, role)
     sure = found.guess.confidence.get(role)
     why = f"Guessed with {sure:.0%} confidence: {found.guess.why[role]}." if sure is not None else None
-    with st.container(width=205, gap="xxsmall"):
+    with st.container(width=195, gap="xxsmall"):
         column: str | None = st.selectbox(label, staging.columns, index=layout.place(staging.columns, wanted),
                                           placeholder="choose one" if needed else "none", help=why,
                                           key=f"column-{role}-{kind}-{token}-{wanted}")
