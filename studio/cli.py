@@ -111,13 +111,14 @@ def _say_import(report: Report) -> None:
 
 def _follow(ws: Workspace, run_id: str) -> str:
     """Watch a run to its end and collect it; returns its id. Raises StudioError when it did not get done."""
-    said = ""
+    said, pause = "", 0.25
     while (run := runs.get(ws, run_id)).moving:
         sentence = _progress(run)
         if sentence != said:
             _say(sentence)
             said = sentence
-        time.sleep(5 if not sys.stdout.isatty() else 2)
+        time.sleep(pause)
+        pause = min(5.0 if not sys.stdout.isatty() else 2.0, 2 * pause)
     runs.collect(ws)
     if run.state != "done":
         words = run.result.message if run.result else "its process ended without a word."

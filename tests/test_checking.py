@@ -215,6 +215,7 @@ def test_made_up_values_of_a_record_are_no_finding_in_it() -> None:
     assert ("email" in kinds[0], "email" in kinds[1]) == (True, False)
 
 
+@pytest.mark.slow
 def test_a_length_near_the_limit_is_counted_with_the_models_own_tokenizer(starter_home: Path) -> None:
     tokenizer = next((starter_home / "models").glob("*/tokenizer.json"))
     messages = [{"role": "user", "content": "Where is it?"}, {"role": "assistant", "content": "word " * 120}]
