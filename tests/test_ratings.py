@@ -42,7 +42,9 @@ def test_words_of_satisfaction_run_from_one_to_five() -> None:
     assert (scale.kind, scale.numbers) == ("words", {"Very satisfied": 5.0, "neutral": 3.0, "Very dissatisfied": 1.0})
 
 
-@pytest.mark.parametrize("pair", [("good", "bad"), ("👍", "👎"), ("Yes", "No"), ("true", "false"), ("thumbs_up", "thumbs_down")])
+@pytest.mark.parametrize(
+    "pair", [("good", "bad"), ("👍", "👎"), ("Yes", "No"), ("true", "false"), ("thumbs_up", "thumbs_down")]
+)
 def test_two_opposite_words_are_thumbs(pair: tuple[str, str]) -> None:
     scale = read_scale({pair[0]: 4, pair[1]: 6, "offered": 9})
     assert scale is not None and (scale.kind, scale.numbers) == ("thumbs", {pair[0]: 1.0, pair[1]: 0.0})
