@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import random
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from pathlib import Path
 
 from benchmarks import record
 
-ROUNDS = 2
+ROUNDS = 3
 LOOPED_ROWS = 5_000
 PEER = """
 import json, resource, sys, time
@@ -146,6 +147,7 @@ def sides(path: Path, rounds: int) -> tuple[dict[str, float], dict[str, float]]:
 
 def child(code: str, path: Path, number: int) -> dict[str, float]:
     """What a piece of code printed about itself, run in a process and a folder of its own."""
+    os.sync()  # what the one before wrote must not slow this one down
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         done = subprocess.run([sys.executable, "-c", code, str(path), folder, str(number)], check=True, capture_output=True,
                               text=True)

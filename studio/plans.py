@@ -137,7 +137,9 @@ def _refused(choices: Choices, blank: dict[str, str], message: str) -> str:
 
 
 def _forms(staging: Staging, column: str) -> tuple[str, ...]:
-    return formats_of(list(staging.values(column, 500)))
+    if column not in staging.formats:
+        staging.formats[column] = formats_of(list(staging.values(column, 500)))
+    return staging.formats[column]
 
 
 def _time(staging: Staging, column: str, prefix: str = "") -> str:

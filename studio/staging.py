@@ -14,7 +14,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from studio import files
@@ -79,13 +79,16 @@ class StagedFile:
 
 @dataclass
 class Staging:
-    """Rows on the way in. `side` holds `side.cells` (r, file, c0, c1, … as text), `side.places` (r, file, line) and
+    """Rows on the way in; `formats` remembers how time columns are written.
+
+    `side` holds `side.cells` (r, file, c0, c1, … as text), `side.places` (r, file, line) and
     `side.refused` (file, line, reason, excerpt); `columns` names c0, c1, …"""
 
     folder: Path
     side: Side
     columns: tuple[str, ...]
     files: tuple[StagedFile, ...]
+    formats: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -197,13 +200,18 @@ def _read_fast(side: Side, place: int, source: Source) -> bool:
     if source.kind != "delimited" or not plain or not usual or len(source.columns) < 2:
         return False
     types = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(len(source.columns)))
-    everything = ", ".join(f"c{number}" for number in range(len(source.columns)))
+    cells = [f"c{number}" for number in range(len(source.columns))]
+    everything = ", ".join(cells)
+    counted = [f"case when contains({cell}, chr(10)) then strlen({cell}) - strlen(replace({cell}, chr(10), '')) else 0 end"
+               for cell in cells]
+    breaks = " + ".join(counted)
+    filled = [f"when not {is_blank(cell)} then false" for cell in cells]  # an empty cell is null here: neither true nor false
+    blank = f"case {' '.join(filled)} else true end"
     try:
         side.execute("set force_compression = 'uncompressed'")
-        side.execute(f"""create table side.part{place} as select {everything},
-            length(whole) - length(replace(whole, chr(10), '')) as breaks, {is_blank('whole')} as blank
-            from (select *, concat({everything}) as whole from read_csv(?, columns = {{{types}}}, header = {source.headed},
-                  auto_detect = false, delim = ?, quote = ?, escape = ?, strict_mode = true))""",
+        side.execute(f"""create table side.part{place} as select {everything}, {breaks} as breaks, {blank} as blank
+            from read_csv(?, columns = {{{types}}}, header = {source.headed}, auto_detect = false, delim = ?, quote = ?,
+                          escape = ?, strict_mode = true)""",
                      [str(source.path), source.delimiter, source.quote, source.quote])
     except Refused:
         return False
