@@ -97,7 +97,7 @@ def outcome(report: intake.Report) -> None:
     with st.container(border=True):
         st.subheader(f"Imported {layout.plain(report.source_name)}", anchor=False)
         import_form.report(report, intake.filtered_reasons(ws, report.import_id))
-        import_form.refused(intake.refused_rows(ws, report.import_id))
+        import_form.refused(ws, report)
         layout.go("Read the records", "pages/curate.py", primary=True)
     import_form.checks(ws)
     if seen := portrait.of_import(ws, report.import_id):

@@ -56,7 +56,7 @@ def verdict(run: Run) -> None:
                      alt="Problems by kind")
         problems(run, found["kinds"])
     if found["examples"]:
-        charts.token_lengths(found["length_steps"], found["median"], found["longest"])
+        charts.token_lengths(found["length_from"], found["length_steps"], found["median"], found["longest"])
 
 
 def problems(run: Run, kinds: dict[str, int]) -> None:

@@ -21,7 +21,7 @@ from pipeline.checking.kinds import BY_KEY
 from pipeline.checking.privacy import privacy_findings
 from pipeline.checking.quality import estimated_tokens
 from pipeline.errors import PipelineError, Stopped
-from pipeline.rundir import Child, write_atomic
+from pipeline.rundir import Child
 from pipeline.specs import ValidateSpec
 
 PROBLEMS = "problems.jsonl"
@@ -71,7 +71,6 @@ def run(child: Child, spec: ValidateSpec, workspace: Path) -> dict[str, Any]:
             child.say("validating", done >> 10, size >> 10, "KiB", f"Line {validation.number:,}")
         _write(out.write, validation.end(size))
     beside.rename(child.folder / PROBLEMS)
-    write_atomic(child.folder / "summary.json", json.dumps(validation.summary()))
     return validation.summary()
 
 
@@ -121,7 +120,8 @@ class Validation:
         return {"lines": self.number, "examples": self.examples, "turns": self.turns, "roles": dict(self.roles),
                 "kinds": dict(self.kinds), "errors": self.severities["error"], "warnings": self.severities["warning"],
                 "lines_with_errors": self.lines_with_errors, "tokens": sum(ordered), "longest": ordered[-1] if ordered else 0,
-                "median": ordered[len(ordered) // 2] if ordered else 0, "length_steps": steps}
+                "median": ordered[len(ordered) // 2] if ordered else 0, "length_from": list(LENGTH_STEPS),
+                "length_steps": steps}
 
     def _kept(self, found: list[Problem]) -> list[Problem]:
         self.kinds.update(problem.kind for problem in found)

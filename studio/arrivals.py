@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from studio import intake
+from studio import files, intake
 from studio.columns import Choices
 from studio.errors import StudioError
 from studio.intake import Preview, Report
@@ -77,7 +77,7 @@ def receive(ws: Workspace, uploads: Sequence[tuple[str, bytes | memoryview]]) ->
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for place, (name, content) in enumerate(uploads):
-        path = folder / f"{place}" / (Path(name.replace("\\", "/")).name or "upload.csv")
+        path = folder / f"{place}" / files.own_name(name, "upload.csv")
         path.parent.mkdir()
         path.write_bytes(content)
         paths.append(path)

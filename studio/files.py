@@ -72,6 +72,11 @@ def expand(paths: Sequence[Path]) -> list[Path]:
     return list(found.values())
 
 
+def own_name(uploaded: str, otherwise: str) -> str:
+    """An uploaded file's name without any folders, whichever system it comes from."""
+    return Path(uploaded.replace("\\", "/")).name or otherwise
+
+
 def _inside(folder: Path) -> list[Path]:
     files: list[Path] = []
     for here, folders, names in os.walk(folder):

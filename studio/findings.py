@@ -35,6 +35,8 @@ left join dismissed_now d on d.record_id = f.record_id and d.kind = f.kind and d
 where n.decision <> 'drop' and d.record_id is null
 """
 _OPEN = f"{_SEEN} and f.score >= t.threshold"
+_UNCHECKED = """select count(*) from record_now n left join checked_now c
+    on c.record_id = n.record_id and c.version = n.version where c.record_id is null"""
 
 
 @dataclass(frozen=True)
@@ -134,9 +136,7 @@ def records_of(ws: Workspace, kind: str) -> list[str]:
 
 def unchecked(ws: Workspace) -> int:
     """Records that nobody dropped and that were not checked in the wording they have now."""
-    return int(ws.value("""select count(*) from record_now n left join checked_now c
-                           on c.record_id = n.record_id and c.version = n.version
-                           where n.decision <> 'drop' and c.record_id is null"""))
+    return int(ws.value(f"{_UNCHECKED} and n.decision <> 'drop'"))
 
 
 def privacy_gate(ws: Workspace, only_kept: bool = False) -> Gate:
@@ -144,8 +144,7 @@ def privacy_gate(ws: Workspace, only_kept: bool = False) -> Gate:
     decided = "n.decision = 'keep'" if only_kept else "n.decision <> 'drop'"
     held = ws.value(f"select count(distinct n.position) {_OPEN} and {decided}",
                     _levels(ws, [kind.key for kind in KINDS if kind.group == "privacy"]))
-    new = ws.value(f"""select count(*) from record_now n left join checked_now c
-                       on c.record_id = n.record_id and c.version = n.version where {decided} and c.record_id is null""")
+    new = ws.value(f"{_UNCHECKED} and {decided}")
     return Gate(int(held), int(new), bool(ws.value("select exists (from checked_now)")))
 
 

@@ -292,15 +292,15 @@ def _store(ws: Workspace, transaction: Transaction, staging: Staging, report: Re
     arriving = """side.conversations join side.gathered using (conversation)
                   where reason is null and conversation not in (select conversation from side.fresh)"""
     whole = wordings.messages(choices, "t.turns")
-    transaction.execute("set force_compression = 'zstd'")  # looking for the best one takes longer than writing
-    records.add(
-        ws, transaction, report.import_id,
-        named(f"""select record_id, conversation as position, line as source_line, coalesce(ticket, message_id) as external_id,
-                  rating, tags, status, happened_at, name, email from {arriving}"""),
-        named(f"""select a.record_id, a.conversation as position, {whole} as messages
-                  from (select record_id, conversation from {arriving}) a
-                  join side.turns t using (conversation)"""))
-    records.add_wordings(ws, transaction, named(f"""
-        select c.record_id, {whole} as messages from side.conversations c join side.fresh f using (conversation)
-        join side.turns t using (conversation) where f.fresh = 'changed'"""))
-    transaction.execute("set force_compression = 'auto'")
+    with staging.side.stored("zstd"):  # looking for the best one takes longer than writing
+        records.add(
+            ws, transaction, report.import_id,
+            named(f"""select record_id, conversation as position, line as source_line,
+                      coalesce(ticket, message_id) as external_id, rating, tags, status, happened_at, name, email
+                      from {arriving}"""),
+            named(f"""select a.record_id, a.conversation as position, {whole} as messages
+                      from (select record_id, conversation from {arriving}) a
+                      join side.turns t using (conversation)"""))
+        records.add_wordings(ws, transaction, named(f"""
+            select c.record_id, {whole} as messages from side.conversations c join side.fresh f using (conversation)
+            join side.turns t using (conversation) where f.fresh = 'changed'"""))

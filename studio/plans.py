@@ -63,9 +63,13 @@ def make(staging: Staging, choices: Choices) -> None:
     Raises StudioError when the choices do not fit the files.
     """
     check_choices(staging, choices)
-    side = staging.side
     _rate(staging, choices)
-    side.execute("set force_compression = 'uncompressed'")  # they live for minutes
+    with staging.side.stored("uncompressed"):  # it lives for minutes
+        _build(staging, choices)
+
+
+def _build(staging: Staging, choices: Choices) -> None:
+    side = staging.side
     side.execute(f"create or replace table side.rows_read as {_rows_read(staging, choices)}")
     joined = _put_together(staging, choices)
     if joined:
@@ -85,7 +89,6 @@ def make(staging: Staging, choices: Choices) -> None:
             case when p.refused is not null then 'refused' when coalesce(p.left_out, c.reason) is not null then 'filtered'
                  else 'in' end as fate, coalesce(p.refused, p.left_out, c.reason) as reason
         from side.rows_read p left join side.conversations c using (conversation)""")
-    side.execute("set force_compression = 'auto'")
 
 
 def _rate(staging: Staging, choices: Choices) -> None:
@@ -223,8 +226,8 @@ def _leave_out_loose_ends(staging: Staging) -> None:
     side.execute("update side.rows_read set left_out = l.left_out from side.loose l where l.r = rows_read.r")
 
 
-# One row a conversation: its first row, how many rows it has, and the newest word of each narrow column.
-_GROUPED = """select conversation, count(*) as rows, min(line) as line, any_value(file) as file,
+# One row a conversation: its first row, and the newest word of each narrow column.
+_GROUPED = """select conversation, min(line) as line,
     arg_max(rating, r) as rating, arg_max(tags, r) as tags, arg_max(status, r) as status, arg_min(ticket, r) as ticket,
     arg_min(message_id, r) as message_id, arg_min(name, r) as name, arg_min(email, r) as email,
     min(happened_at) as happened_at, bool_or(met) as met
@@ -232,8 +235,8 @@ _GROUPED = """select conversation, count(*) as rows, min(line) as line, any_valu
 
 
 # The same where every row is a conversation.
-_EACH_ROW = """select conversation, 1 as rows, line, file, rating, tags, status, ticket, message_id, name, email,
-    happened_at, met from side.rows_read where refused is null"""
+_EACH_ROW = """select conversation, line, rating, tags, status, ticket, message_id, name, email, happened_at, met
+    from side.rows_read where refused is null"""
 
 
 def _ticket(choices: Choices) -> str:

@@ -103,10 +103,10 @@ class Staging:
         """The SQL name of a column."""
         return f"c{self.columns.index(column)}"
 
-    def sample(self, limit: int, skip: int = 0) -> list[dict[str, str]]:
+    def sample(self, limit: int) -> list[dict[str, str]]:
         """Rows as they stand, by column name."""
         cells = ", ".join(f"c{place}" for place in range(len(self.columns)))
-        found = self.side.rows(f"select {cells} from side.cells order by r limit ? offset ?", [limit, skip])
+        found = self.side.rows(f"select {cells} from side.cells order by r limit ?", [limit])
         return [dict(zip(self.columns, row.values(), strict=True)) for row in found]
 
     def values(self, column: str, limit: int) -> dict[str, int]:
@@ -199,8 +199,8 @@ def _read_fast(side: Side, place: int, source: Source) -> bool:
     usual = source.quote in ('"', "") and not source.escape and source.header_line == 1
     if source.kind != "delimited" or not plain or not usual or len(source.columns) < 2:
         return False
-    types = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(len(source.columns)))
     cells = [f"c{number}" for number in range(len(source.columns))]
+    types = ", ".join(f"'{cell}': 'VARCHAR'" for cell in cells)
     everything = ", ".join(cells)
     counted = [f"case when contains({cell}, chr(10)) then strlen({cell}) - strlen(replace({cell}, chr(10), '')) else 0 end"
                for cell in cells]
@@ -208,15 +208,13 @@ def _read_fast(side: Side, place: int, source: Source) -> bool:
     filled = [f"when not {is_blank(cell)} then false" for cell in cells]  # an empty cell is null here: neither true nor false
     blank = f"case {' '.join(filled)} else true end"
     try:
-        side.execute("set force_compression = 'uncompressed'")
-        side.execute(f"""create table side.part{place} as select {everything}, {breaks} as breaks, {blank} as blank
-            from read_csv(?, columns = {{{types}}}, header = {source.headed}, auto_detect = false, delim = ?, quote = ?,
-                          escape = ?, strict_mode = true)""",
-                     [str(source.path), source.delimiter, source.quote, source.quote])
+        with side.stored("uncompressed"):
+            side.execute(f"""create table side.part{place} as select {everything}, {breaks} as breaks, {blank} as blank
+                from read_csv(?, columns = {{{types}}}, header = {source.headed}, auto_detect = false, delim = ?, quote = ?,
+                              escape = ?, strict_mode = true)""",
+                         [str(source.path), source.delimiter, source.quote, source.quote])
     except Refused:
         return False
-    finally:
-        side.execute("set force_compression = 'auto'")
     return True
 
 

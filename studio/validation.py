@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio import runs
+from studio import files, runs
 from studio.errors import StudioError
 from studio.runs import Run
 from studio.workspace import Row, Workspace
@@ -28,7 +28,7 @@ class Problem:
 def receive(ws: Workspace, name: str, content: bytes | memoryview) -> str:
     """Keep an uploaded file under its hash; returns its path in the workspace. Its name is cut to its last part."""
     digest = hashlib.sha256(content).hexdigest()[:16]
-    file = f"uploads/validated/{digest}/{Path(name.replace(chr(92), '/')).name or 'upload.jsonl'}"
+    file = f"uploads/validated/{digest}/{files.own_name(name, 'upload.jsonl')}"
     path = ws.path(file)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)

@@ -100,6 +100,15 @@ class Side:
         finally:
             self._cursor.unregister(name)
 
+    @contextmanager
+    def stored(self, how: str) -> Iterator[None]:
+        """Let the database store what is written meanwhile in one way ("uncompressed", "zstd"): it looks for none."""
+        self._cursor.execute(f"set force_compression = '{how}'")
+        try:
+            yield
+        finally:
+            self._cursor.execute("set force_compression = 'auto'")
+
     def named(self, sql: str) -> str:
         return sql.replace("side.", f"{self.alias}.")
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.checking.cleaning import apply as applied
 from pipeline.checking.finding import Finding, Messages
 from pipeline.checking.privacy import KINDS, privacy_findings
-from pipeline.checking.pseudonyms import applied, replace
+from pipeline.checking.pseudonyms import replace
 from pipeline.errors import PipelineError
 
 spacy = pytest.importorskip("spacy", reason="the extra `checks` is not installed")

@@ -101,16 +101,6 @@ def replace(messages: Messages, findings: Sequence[Finding], style: Style, seed:
     ]
 
 
-def applied(messages: Messages, findings: Sequence[Finding]) -> Messages:
-    """The conversation with every replacement in its place; findings must not overlap within a turn."""
-    texts = [message["content"] for message in messages]
-    for finding in sorted(findings, key=lambda one: (one.turn, -one.start)):
-        if finding.replacement is not None and finding.turn >= 0:
-            text = texts[finding.turn]
-            texts[finding.turn] = text[: finding.start] + finding.replacement + text[finding.end :]
-    return [{**message, "content": text} for message, text in zip(messages, texts, strict=True)]
-
-
 def _value(messages: Messages, finding: Finding) -> str:
     return messages[finding.turn]["content"][finding.start : finding.end]
 

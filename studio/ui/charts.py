@@ -80,8 +80,7 @@ def ratings(counted: Mapping[float, int], lowest: float = -math.inf) -> None:
 
 def lengths(steps: Sequence[int], questions: Sequence[int], answers: Sequence[int]) -> None:
     """How long are messages and answers? Conversations by words, both sides beside each other."""
-    ends = [f"–{high - 1}" for high in steps[1:]] + [" or more"]
-    names = [f"{low}{end}" for low, end in zip(steps, ends, strict=True)]
+    names = _bars(steps)
     rows = [{"words": name, "conversations": count, "of": who} for who, counts in (("customer", questions), ("agent", answers))
             for name, count in zip(names, counts, strict=True)]
     chart = alt.Chart(pd.DataFrame(rows)).mark_bar().encode(
@@ -95,10 +94,9 @@ def lengths(steps: Sequence[int], questions: Sequence[int], answers: Sequence[in
                     alt="Conversations by the number of words in the first message and in the last answer")
 
 
-def token_lengths(counts: Sequence[int], median: int, longest: int) -> None:
+def token_lengths(steps: Sequence[int], counts: Sequence[int], median: int, longest: int) -> None:
     """Do the examples fit into the model? Examples by estimated tokens."""
-    steps = [0, *(50 * 2**place for place in range(len(counts) - 1))]
-    names = [f"{low}–{high - 1}" for low, high in pairwise(steps)] + [f"{steps[-1]} or more"]
+    names = _bars(steps)
     rows = [{"tokens": name, "examples": count} for name, count in zip(names, counts, strict=True)]
     chart = alt.Chart(pd.DataFrame(rows)).mark_bar(color=TUNED).encode(
         x=alt.X("tokens:N", sort=names, title=f"estimated tokens (middle {median:,}, longest {longest:,})",
@@ -127,6 +125,11 @@ def months(counted: Mapping[date, int]) -> None:
         tooltip=[alt.Tooltip("yearmonth(month):T", title="month"), alt.Tooltip("conversations:Q", format=",")])
     st.altair_chart(chart.properties(title="When were the tickets written?"), width="stretch", height=HEIGHT,
                     alt="Conversations by month")
+
+
+def _bars(steps: Sequence[int]) -> list[str]:
+    """What bars that begin at these numbers are called; the last is open."""
+    return [f"{low}–{high - 1}" for low, high in pairwise(steps)] + [f"{steps[-1]} or more"]
 
 
 def _winner(value: float) -> str:

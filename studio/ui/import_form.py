@@ -10,7 +10,7 @@ import streamlit as st
 from studio import arrivals, columns, exports, findings, intake, runs
 from studio.arrivals import Arrival
 from studio.columns import Choices, Columns, Condition, Layout
-from studio.intake import Outlook, Preview, Refused, Report
+from studio.intake import Outlook, Preview, Report
 from studio.portrait import LENGTH_STEPS, Portrait
 from studio.staging import Overrides, Staging
 from studio.ui import charts, finding_view, layout
@@ -94,14 +94,20 @@ def report(done: Report, reasons: Mapping[str, int]) -> None:
         st.caption(layout.plain("Filtered: " + ", ".join(f"{number:,} {reason}" for reason, number in reasons.items()) + "."))
 
 
-def refused(rows: Sequence[Refused]) -> None:
-    """Rows that were not imported: where they are, why, how they begin; all of them as a file."""
-    if not rows:
+def refused(ws: Workspace, done: Report) -> None:
+    """Rows that were not imported: where they are, why, how they begin; all of them as a file, made when it is asked for."""
+    total = done.rows_refused
+    if not total:
         return
-    listed = [{"line": row.line, "reason": row.reason, "begins with": row.excerpt, "file": row.source_name} for row in rows]
-    with st.expander(f"{count(len(rows), 'refused row')}, with line number and reason", expanded=len(rows) <= 20):
-        st.dataframe(listed[:SHOWN_ROWS], hide_index=True, alt="Refused rows")
-        st.download_button("Download all of them", exports.csv_text(listed), "refused-rows.csv", "text/csv")
+
+    def listed(limit: int) -> list[dict[str, str | int]]:
+        return [{"line": row.line, "reason": row.reason, "begins with": row.excerpt, "file": row.source_name}
+                for row in intake.refused_rows(ws, done.import_id, limit)]
+
+    with st.expander(f"{count(total, 'refused row')}, with line number and reason", expanded=total <= 20):
+        st.dataframe(listed(SHOWN_ROWS), hide_index=True, alt="Refused rows")
+        st.download_button("Download all of them", lambda: exports.csv_text(listed(total)), "refused-rows.csv", "text/csv",
+                           on_click="ignore")
 
 
 def portrait(seen: Portrait) -> None:
@@ -135,7 +141,8 @@ def checks(ws: Workspace) -> None:
     if newest is None:
         return
     finding_view.answer_worth(newest)
-    by_group = {group: sum(one.open for one in findings.kinds(ws) if one.kind.group == group) for group in findings.GROUPS}
+    counts = findings.kinds(ws)
+    by_group = {group: sum(one.open for one in counts if one.kind.group == group) for group in findings.GROUPS}
     st.markdown("Open in the whole workspace: " + ", ".join(f"{number:,} {group}" for group, number in by_group.items())
                 + (" findings." if sum(by_group.values()) else " findings: nothing is left to settle."))
     layout.go("Settle them on Clean", "pages/clean.py")
