@@ -138,9 +138,50 @@ SURROGATES = """
 create table surrogates (record_id varchar not null, value varchar not null);
 """
 
+# Hashes of ids, addresses and names that must not come in again; nothing in it says who they were.
+FORGETTING = """
+create table forgotten (sha256 varchar not null, forget_id varchar not null);
+create table forgettings (
+    forget_id varchar primary key, seq bigint not null, records bigint not null, snapshot_lines bigint not null,
+    files bigint not null, who varchar not null, said_at timestamp not null);
+"""
+
+# What a search found is derived and is replaced by the next search of the same side; what people say of it is insert-only.
+# `copy_of` is the record that stands for all word-for-word copies (itself for all others); pairs are between those.
+DUPLICATES = """
+create table duplicate_items (run_id varchar not null, record_id varchar not null, version integer not null);
+create table duplicate_texts (
+    side varchar not null, record_id varchar not null, version integer not null, copy_of varchar not null);
+create table duplicate_pairs (
+    side varchar not null, kind varchar not null, a varchar not null, b varchar not null, similarity float not null,
+    other_similarity float);
+create table duplicate_groups (
+    side varchar not null, group_id varchar not null, record_id varchar not null, similarity float not null);
+create table duplicate_thresholds (
+    threshold_id varchar primary key, seq bigint not null, side varchar not null, kind varchar not null,
+    threshold double not null, who varchar not null, said_at timestamp not null);
+create table duplicate_dismissals (
+    dismissal_id varchar primary key, seq bigint not null, side varchar not null, group_key varchar not null,
+    dismissed boolean not null, who varchar not null, said_at timestamp not null);
+"""
+
+# A card is what a snapshot was like when it was frozen; a leak is a line of test or validation that resembles one of train.
+CARDS_AND_LEAKS = """
+create table snapshot_cards (snapshot_id varchar primary key, card varchar not null, made_at timestamp not null);
+create table leaks (
+    snapshot_id varchar not null, split varchar not null, item_id varchar not null, train_id varchar not null,
+    kind varchar not null, similarity float not null, other_similarity float, run_id varchar not null);
+create table leak_decisions (
+    decision_id varchar primary key, seq bigint not null, snapshot_id varchar not null, item_id varchar not null,
+    decision varchar not null, who varchar not null, said_at timestamp not null);
+"""
+
 STEPS: tuple[tuple[int, str, str], ...] = (
     (1, "first tables", FIRST_TABLES),
     (2, "imports of any size", IMPORTS_OF_ANY_SIZE + REBUILD_NOW),
     (3, "findings", FINDINGS),
     (4, "surrogates", SURROGATES),
+    (5, "forgetting", FORGETTING),
+    (6, "duplicates", DUPLICATES),
+    (7, "cards and leaks", CARDS_AND_LEAKS),
 )
