@@ -156,6 +156,7 @@ def start_dedupe(ws: Workspace, side: str, meaning: Meaning | None = None) -> st
     Raises StudioError while another search runs, and where there is nothing to compare.
     """
     with _one_search_starts:
+        duplicates.known_side(side)
         collect(ws)
         earlier = every(ws, "dedupe")
         if any(run.moving for run in earlier):
