@@ -12,8 +12,8 @@ import pytest
 
 from tests.conftest import ROOT
 
-HEAVY = {"torch", "transformers", "peft", "bitsandbytes", "sklearn", "rouge_score", "accelerate", "safetensors", "rensa", "scipy",
-         "model2vec", "openai"}
+TRAINS = {"torch", "transformers", "peft", "bitsandbytes", "sklearn", "rouge_score", "accelerate", "safetensors"}
+HEAVY = TRAINS | {"rensa", "scipy", "model2vec", "openai"}
 LIGHT_PIPELINE = (
     "specs",
     "rundir",
