@@ -72,14 +72,16 @@ def row(one: Forgotten) -> dict[str, object]:
 if done := next((one for one in earlier if one.forget_id == st.query_params.get("done")), None):
     st.success(f"**Forgotten:** {count(done.records, 'conversation')}, {count(done.snapshot_lines, 'line')} of snapshots, "
                f"{count(done.files, 'file')}. Nothing here says any more who it was.", icon=":material/check:")
-words = st.text_input("E-mail address, name or ticket number", max_chars=200, placeholder="ana@example.com", width=460)
+words = st.text_input("E-mail address, name or ticket number", max_chars=200, placeholder="ana@example.com", width=460,
+                      key=f"words-{len(earlier)}")
 if words:
     with layout.guarded():
-        customer = customers.find(ws, words)
-        chosen = choose(customer)
-        if chosen:
-            confirm(customer, chosen)
-        elif not customer.own and not customer.mentions:
+        with st.spinner("Looking through every wording…"):
+            customer = customers.find(ws, words)
+        if customer.own or customer.mentions:
+            if chosen := choose(customer):
+                confirm(customer, chosen)
+        else:
             st.info("Nothing here is theirs or names them.", icon=":material/search_off:")
 if earlier:
     st.subheader("Forgotten so far", anchor=False)
