@@ -28,6 +28,9 @@ from studio.mentions import is_named, named_in
 from studio.workspace import Row, Transaction, Workspace
 
 NOTE = "forgetting.json"
+_CHOSEN = (("imports", "source_name"), ("imports", "choices"), ("mappings", "name"), ("mappings", "choices"))
+"""Where a file's name, or a value that somebody filtered by, can name a customer."""
+
 _PIECE = 8 << 20
 _PACKED = (".xlsx", ".xlsm", ".parquet", ".pq")
 
@@ -136,6 +139,11 @@ def _clean_tables(ws: Workspace, transaction: Transaction, order: Order) -> None
     snapshots.forget(ws, transaction, order.record_ids)
     transaction.execute(f"""update refused_rows set excerpt = '' where exists (
         from (select unnest(?::varchar[]) as word) w where {named_in('refused_rows.excerpt')})""", [list(order.words)])
+    for table, column in _CHOSEN:
+        for word in order.words:
+            transaction.execute(
+                f"""update {table} set {column} = regexp_replace({column}, regexp_escape(?), '[forgotten]', 'gi')
+                    where contains(lower({column}), ?)""", [word, word])
     if transaction.rows("select 1 from forgettings where forget_id = ?", [order.forget_id]):
         return
     transaction.decided("forgotten", _hashes(transaction, order))

@@ -11,7 +11,7 @@ import openpyxl
 import pytest
 
 from studio import customers, findings, forgetting, intake, records, reviews, runs, snapshots
-from studio.columns import Choices, Columns
+from studio.columns import Choices, Columns, Condition
 from studio.errors import StudioError
 from studio.journal import Journal
 from studio.records import Filter
@@ -174,6 +174,16 @@ def test_a_new_ticket_of_theirs_stays_out_too(ws: Workspace) -> None:
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
     report = intake.import_file(ws, path, "newer.csv", Choices(COLUMNS, desk="shop"))
     assert (report.conversations, report.rows_filtered) == (1, 1)
+
+
+def test_a_filter_that_named_them_names_nobody_any_more(ws: Workspace) -> None:
+    told(ws)
+    conditions = (Condition("name", ("Ana Karenina", "Bob 5", "Bob 6")),)
+    intake.import_file(ws, tickets(ws.root), "Ana Karenina.csv", Choices(COLUMNS, desk="other", conditions=conditions))
+    (ws.root / "tickets.csv").unlink()
+    forget_ana(ws)
+    ws.close()
+    assert holding(ws.root, "karenina") == []
 
 
 def test_a_kept_excel_file_that_names_them_goes_too(ws: Workspace) -> None:
