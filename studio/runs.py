@@ -287,6 +287,17 @@ def proven(ws: Workspace) -> list[Run]:
     return [_run(ws, row) for row in found]
 
 
+def forget_copies(ws: Workspace) -> None:
+    """Delete every copy of texts that a check made. Raises StudioError while any run moves."""
+    found = every(ws)
+    if moving := [run for run in found if run.moving]:
+        raise StudioError(f"{moving[0].title} is still running and may hold what is to go.",
+                          "Wait for its end, or stop it first.")
+    for run in found:
+        if run.kind == "check":
+            _forget_copies(ws, run)
+
+
 def _start(ws: Workspace, spec: AnySpec, title: str, snapshot_id: str) -> str:
     with ws.transaction() as transaction:
         _add_row(ws, transaction, spec, title, snapshot_id)
