@@ -54,6 +54,7 @@ class TrainSpec(Frozen):
         default=None, ge=16, description="longer examples are left out, never cut; none: what the model takes")
     evaluations_per_epoch: int = Field(default=2, ge=1, le=50)
     seed: int = 1234
+    template_sha256: str = Field(default="", description="the chat template the snapshot pinned; another one is said in a note")
 
 
 class Candidate(Frozen):
@@ -105,7 +106,44 @@ class ValidateSpec(Frozen):
     max_tokens: int = Field(default=8_192, ge=16, description="an example estimated to be longer is an error")
 
 
-AnySpec = TrainSpec | EvaluateSpec | CheckSpec | ValidateSpec
+class Meaning(Frozen):
+    """How texts become vectors: words weighed by TF-IDF, a model in a local folder (safetensors), or an endpoint.
+
+    `ref` is the model's folder, or the endpoint's base URL; `model` the endpoint's name for its model. The endpoint's key is in
+    the environment (`pipeline.dedupe.endpoint`), never here.
+    """
+
+    kind: Literal["tfidf", "model2vec", "transformer", "endpoint"] = "tfidf"
+    ref: str = ""
+    model: str = ""
+
+
+class Tested(Frozen):
+    """A file whose lines are looked for in train: a split of a snapshot, or "foreign" for one made elsewhere."""
+
+    split: Literal["validation", "test", "foreign"]
+    file: str
+
+
+class InspectSpec(Frozen):
+    """Do lines of `tested` resemble lines of train, and, where `measure` is set, what are all these lines like?
+
+    `plan` is the hash of the plan whose files lie in the run folder; it is empty for a frozen snapshot and a foreign file.
+    """
+
+    kind: Literal["inspect"] = "inspect"
+    run_id: str
+    plan: str = ""
+    train_file: str
+    tested: Annotated[tuple[Tested, ...], Field(min_length=1)]
+    near_floor: float = Field(default=0.8, ge=0.3, le=1, description="lines whose 3-word shingles are this alike are leaks")
+    meaning: Meaning | None = None
+    meaning_floor: float | None = Field(default=None, ge=0, le=1, description="none: what suits the model")
+    measure: bool = True
+    tokenizer: str = Field(default="", description="a tokenizer.json, relative to the workspace, for real lengths")
+
+
+AnySpec = TrainSpec | EvaluateSpec | CheckSpec | ValidateSpec | InspectSpec
 Spec = Annotated[AnySpec, Field(discriminator="kind")]
 _adapter: TypeAdapter[AnySpec] = TypeAdapter(Spec)
 

@@ -1,0 +1,182 @@
+"""Is this snapshot ready to be trained on? Plain words from measured facts; pure.
+
+The sizes are those of the project's guide: 500–1,000 examples for simple tasks (labels, values), 1,000–5,000 for answers to
+questions, 5,000 and more for conversations and long texts; with fewer, examples in a prompt do better.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Word = Literal["yes", "partly", "no", "not measured"]
+Task = Literal["simple", "medium", "complex"]
+
+WANTED: dict[Task, tuple[int, int | None]] = {"simple": (500, 1_000), "medium": (1_000, 5_000), "complex": (5_000, None)}
+TASKS: dict[Task, str] = {"simple": "labels or short values", "medium": "one answer to one question",
+                          "complex": "conversations or long answers"}
+MOSTLY, OFTEN = 0.8, 0.3
+"""From these shares of lines on, answers are labels; the task is conversations or long texts."""
+
+CANNED = 0.1
+"""Fewer different answers than this share of the lines are texts to choose from, not answers that were written."""
+
+VARIED, SAME = 0.45, 0.25
+"""Share of different three-word sequences in 500 questions: paraphrases of a few hundred things lie between, and texts written by
+many people above (measured: bitext 0.35, banking77 0.80; see benchmarks/RESULTS.md)."""
+
+MUCH_CHANGES, SOME_CHANGES = 0.2, 0.05
+MANY_CONFLICTS, SOME_CONFLICTS = 0.05, 0.01
+MANY_TWINS = 0.3
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was measured of a snapshot: counts of lines, unless it says otherwise.
+
+    `variety` is the share of different three-word sequences in the questions of `looked_at` lines. `changes_daily` counts
+    answers with prices, dates or stock words, and all of these under "changes_daily". Where `measured` is false, nobody looked
+    into the lines. `worth` is what the newest check says of the answers; `worth_training` None where it could not tell.
+    """
+
+    train: int
+    lines: int
+    measured: bool
+    short_answers: int
+    long_answers: int
+    multi_turn: int
+    distinct_answers: int
+    answer_words: int
+    looked_at: int
+    variety: float
+    changes_daily: dict[str, int]
+    twins_searched: bool
+    twins_left: int
+    checked: bool
+    conflicts: int
+    worth: str
+    worth_training: bool | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One question, its answer in a word, and the numbers behind it in a sentence."""
+
+    question: str
+    word: Word
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """All verdicts, and what they come to."""
+
+    task: Task | None
+    sentence: str
+    word: Word
+    verdicts: tuple[Verdict, ...]
+
+
+def judge(facts: Facts) -> Readiness:
+    """Every verdict follows from the facts alone."""
+    task = task_of(facts) if facts.measured else None
+    verdicts = (enough(facts, task), diverse(facts, task), consistent(facts), lasting(facts))
+    words = [verdict.word for verdict in verdicts]
+    word: Word = ("no" if "no" in words else "not measured" if "not measured" in words else
+                  "partly" if "partly" in words else "yes")
+    return Readiness(task, _whole(word, verdicts), word, (*verdicts, prompt_first(facts, task, verdicts)))
+
+
+def task_of(facts: Facts) -> Task:
+    """Labels where four fifths of the answers have five words at most; conversations or long texts from three tenths on."""
+    if facts.short_answers >= MOSTLY * facts.lines:
+        return "simple"
+    return "complex" if facts.multi_turn + facts.long_answers >= OFTEN * facts.lines else "medium"
+
+
+def enough(facts: Facts, task: Task | None) -> Verdict:
+    question = "Enough examples for this kind of task?"
+    if task is None:
+        return Verdict(question, "not measured", f"{facts.train:,} lines to train on; what kind of task it is was not measured.")
+    low, high = WANTED[task]
+    wanted = f"{low:,} to {high:,}" if high else f"{low:,} and more"
+    what = f"{_share(facts, _evidence(facts, task))} of the lines are {TASKS[task]}" if task != "medium" else \
+        f"the answers are {TASKS[task]}, {facts.answer_words} words in the middle"
+    said = f"{facts.train:,} lines to train on; {what}, which wants {wanted}."
+    if facts.train >= low:
+        return Verdict(question, "yes", said)
+    return Verdict(question, "partly" if facts.train >= low / 2 else "no", said)
+
+
+def diverse(facts: Facts, task: Task | None) -> Verdict:
+    question = "Diverse enough?"
+    if task is None:
+        return Verdict(question, "not measured", "How varied the lines are was not measured.")
+    said = (f"{facts.distinct_answers:,} different answers in {facts.lines:,} lines; {facts.variety:.0%} of the three-word sequences "
+            f"in {min(500, facts.looked_at):,} questions are different.")
+    twins = f" {facts.twins_left:,} lines have a twin." if facts.twins_searched else " Twins were not searched for."
+    if task != "simple" and facts.distinct_answers < CANNED * facts.lines:
+        return Verdict(question, "no", said + twins + " These are texts to choose from: choosing one is a simpler task than writing it.")
+    if facts.variety < SAME:
+        return Verdict(question, "no", said + twins + " The same is asked again and again.")
+    if facts.variety < VARIED or facts.twins_left > MANY_TWINS * facts.lines:
+        return Verdict(question, "partly", said + twins + " Many questions are worded alike: fewer and more varied ones teach as much.")
+    return Verdict(question, "yes", said + twins)
+
+
+def consistent(facts: Facts) -> Verdict:
+    question = "Consistent enough?"
+    if not facts.checked:
+        return Verdict(question, "not measured", "The records were not checked: the Clean page does that.")
+    said = f"{facts.conflicts:,} of {facts.lines:,} lines answer nearly the same question quite differently."
+    worth = f" {facts.worth}" if facts.worth else ""
+    if facts.worth_training is False or facts.conflicts > MANY_CONFLICTS * facts.lines:
+        return Verdict(question, "no", said + worth)
+    return Verdict(question, "partly" if facts.conflicts > SOME_CONFLICTS * facts.lines else "yes", said + worth)
+
+
+def lasting(facts: Facts) -> Verdict:
+    question = "Does what is learned stay true?"
+    if not facts.measured:
+        return Verdict(question, "not measured", "Whether answers hold prices, dates or stock was not measured.")
+    named = ", ".join(f"{facts.changes_daily.get(name, 0):,} {name}" for name in ("prices", "dates", "stock"))
+    count = facts.changes_daily.get("changes_daily", 0)
+    said = f"{_share(facts, count)} of the answers name something that changes daily ({named})."
+    if count >= MUCH_CHANGES * facts.lines:
+        return Verdict(question, "no", said + " A model would learn yesterday's: look these up (retrieval) and train on the rest.")
+    if count >= SOME_CHANGES * facts.lines:
+        return Verdict(question, "partly", said + " Put placeholders there, or look them up.")
+    return Verdict(question, "yes", said)
+
+
+def prompt_first(facts: Facts, task: Task | None, verdicts: tuple[Verdict, ...]) -> Verdict:
+    """Whether a good prompt should be tried before any training; "yes" means that training should wait."""
+    question = "Should a good prompt be tried first?"
+    few, changing = verdicts[0].word in ("no", "partly"), verdicts[3].word == "no"
+    if task is None:
+        return Verdict(question, "not measured", "That depends on what was not measured.")
+    if few:
+        low = WANTED[task][0]
+        return Verdict(question, "yes", f"{facts.train:,} lines are fewer than {low:,}: the best of them as examples in a prompt cost "
+                       "nothing and often do as well.")
+    if changing:
+        return Verdict(question, "yes", "A prompt that is given today's facts does what training cannot.")
+    if task != "simple" and facts.distinct_answers < CANNED * facts.lines:
+        return Verdict(question, "yes", f"{facts.distinct_answers:,} answers fit into a prompt, or into a list to choose from.")
+    return Verdict(question, "partly", "There is enough to learn from. Still measure the base model with a good system prompt on Evaluate: "
+                   "what training adds is the difference to that.")
+
+
+def _whole(word: Word, verdicts: tuple[Verdict, ...]) -> str:
+    against = [verdict.question.rstrip("?").lower() for verdict in verdicts if verdict.word == word]
+    named = ", ".join(against)
+    return {"yes": "Ready to be trained on.", "partly": f"Usable, with reservations: {named}.",
+            "no": f"Not ready: {named}.", "not measured": f"It cannot be said yet; not measured: {named}."}[word]
+
+
+def _evidence(facts: Facts, task: Task) -> int:
+    return facts.short_answers if task == "simple" else facts.multi_turn + facts.long_answers
+
+
+def _share(facts: Facts, part: int) -> str:
+    return f"{min(1.0, part / facts.lines):.0%}".replace("%", " %") if facts.lines else "none"
