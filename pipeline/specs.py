@@ -143,7 +143,24 @@ class InspectSpec(Frozen):
     tokenizer: str = Field(default="", description="a tokenizer.json, relative to the workspace, for real lengths")
 
 
-AnySpec = TrainSpec | EvaluateSpec | CheckSpec | ValidateSpec | InspectSpec
+class DedupeSpec(Frozen):
+    """Twins among the texts of the run folder's texts.parquet: exact copies, near twins and, where asked, twins by meaning.
+
+    Pairs are kept from the floors on; thresholds are applied by the app. `meaning_floor` none: what suits the model.
+    """
+
+    kind: Literal["dedupe"] = "dedupe"
+    run_id: str
+    records: int = Field(ge=0)
+    side: Literal["question", "answer", "both"]
+    near_floor: float = Field(default=0.5, ge=0.3, le=1)
+    meaning: Meaning | None = None
+    meaning_floor: float | None = Field(default=None, ge=0, le=1)
+    workers: int = Field(default=2, ge=1, le=64)
+    chunk_texts: int = Field(default=16_384, ge=1, description="texts a worker reads at once; a quarter of a second")
+
+
+AnySpec = TrainSpec | EvaluateSpec | CheckSpec | ValidateSpec | DedupeSpec | InspectSpec
 Spec = Annotated[AnySpec, Field(discriminator="kind")]
 _adapter: TypeAdapter[AnySpec] = TypeAdapter(Spec)
 
