@@ -103,8 +103,7 @@ def get(ws: Workspace, snapshot_id: str) -> Card | None:
 def measured_later(ws: Workspace, transaction: Transaction, snapshot_id: str, manifest: Mapping[str, Any], data: Row) -> None:
     """A check of a snapshot that was frozen without one: its card says from now on what was found and measured."""
     card = get(ws, snapshot_id) or make(ws, manifest, snapshot_id, None, None, None)
-    found = leaks.of_snapshot(ws, snapshot_id)
-    counted = {"found": data["leaking"], "quarantined": 0, "accepted": 0, "later": len(found), "accepted_by": []}
+    counted = {"found": data["leaking"], "quarantined": 0, "accepted": 0, "later": data["leaking"], "accepted_by": []}
     told = {"leaks": counted | _how(data), "measures": data["measures"]}
     keep(ws, transaction, snapshot_id, Card(**(asdict(card) | told)))
 

@@ -83,7 +83,7 @@ def _plan(ws: Workspace, recipe: Recipe) -> Plan:
     kept, repeats = _distinct(rows)
     pieces = [_piece(row, recipe, twins, people.get(row["record_id"], ())) for row in kept]
     division = splits.divide(pieces, recipe)
-    sides = tuple(side for side in duplicates.SIDES if duplicates.latest(ws, side)) if recipe.twins else ()
+    sides = tuple(side for side in duplicates.HELD_TOGETHER if duplicates.latest(ws, side)) if recipe.twins else ()
     return Plan(recipe, division.splits, len(rows), tuple(repeats), division, _ties(pieces), sides,
                 {side: duplicates.thresholds(ws, side) for side in sides}, _sha256(recipe, division.splits))
 

@@ -14,18 +14,35 @@ from typing import Any, Literal
 
 from pipeline import launch, rundir
 from pipeline.rundir import Result, State, Status
-from pipeline.specs import AnySpec, BaseSource, Candidate, CheckSpec, Decoding, EvaluateSpec, TrainSpec, ValidateSpec, dumps
-from studio import findings, models, scores, snapshots
+from pipeline.specs import (
+    AnySpec,
+    BaseSource,
+    Candidate,
+    CheckSpec,
+    Decoding,
+    EvaluateSpec,
+    InspectSpec,
+    Meaning,
+    Tested,
+    TrainSpec,
+    ValidateSpec,
+    dumps,
+)
+from studio import cards, findings, leaks, models, scores, snapshots
 from studio.errors import StudioError
 from studio.models import Model
-from studio.snapshots import Snapshot
+from studio.snapshots import SPLITS, Recipe, Snapshot
 from studio.workspace import Row, Transaction, Workspace
 
-Kind = Literal["train", "evaluate", "check", "validate"]
+Kind = Literal["train", "evaluate", "check", "validate", "inspect"]
 MOVING: tuple[State, ...] = ("starting", "running")
 _COLLECTED = "select 1 from run_results where run_id = ? and attempt = ?"
 RESUMABLE: tuple[State, ...] = ("lost", "failed", "stopped")
 RECORDS, FINDINGS = "records.jsonl", "findings.jsonl"
+NEAR_FLOOR = 0.8
+"""Lines of test that are this alike to one of train are leaks, unless a person says otherwise."""
+
+COPIES = (RECORDS, FINDINGS, *(f"{split}.jsonl" for split in SPLITS))
 _one_check_starts = threading.Lock()
 CONTEXT_TOKENS = 8_192
 """What the starter model, and most small models, read at once (`max_position_embeddings` of SmolLM2-135M-Instruct)."""
@@ -78,7 +95,8 @@ def start_training(ws: Workspace, snapshot: Snapshot, base: Model, dials: Dials,
     spec = TrainSpec(
         run_id=run_id, base=BaseSource(**base.base), train_file=snapshot.file("train"),  # type: ignore[arg-type]
         validation_file=snapshot.file("validation"), epochs=dials.epochs, learning_rate=dials.learning_rate,
-        rank=dials.rank, batch_size=dials.batch_size, max_tokens=dials.max_tokens, seed=dials.seed)
+        rank=dials.rank, batch_size=dials.batch_size, max_tokens=dials.max_tokens, seed=dials.seed,
+        template_sha256=(snapshot.manifest.get("base") or {}).get("chat_template_sha256") or "")
     title = name.strip() or f"{base.name} on {snapshot.name}"
     return _start(ws, spec, title, snapshot.snapshot_id)
 
@@ -142,6 +160,53 @@ def start_validation(ws: Workspace, file: str, name: str, max_tokens: int = CONT
     return _start(ws, spec, f"Validation of {name}", "")
 
 
+def start_inspection(ws: Workspace, recipe: Recipe, near_floor: float = NEAR_FLOOR, meaning: Meaning | None = None) -> str:
+    """Look whether validation and test of what this recipe plans resemble its train; returns the run's id.
+
+    The planned files lie in the run's folder until the run is collected: they hold personal data.
+    """
+    with _one_check_starts:
+        collect(ws)
+        earlier = every(ws, "inspect")
+        if any(run.moving and run.spec["plan"] for run in earlier):
+            raise StudioError("A check for leaks is running already.", "Wait for its end, or stop it first.")
+        planned = snapshots.plan(ws, recipe)
+        run_id = ws.new_id()
+        spec = InspectSpec(
+            run_id=run_id, plan=planned.sha256, train_file=f"runs/{run_id}/train.jsonl", near_floor=near_floor,
+            tested=tuple(Tested(split=split, file=f"runs/{run_id}/{split}.jsonl") for split in ("validation", "test")),
+            meaning=meaning, tokenizer=_tokenizer(ws))
+        with ws.transaction() as transaction:
+            _add_row(ws, transaction, spec, f"Check for leaks, seed {recipe.seed}", "")
+        for run in earlier:
+            _forget_copies(ws, run)
+        folder = ws.path(f"runs/{run_id}")
+        rundir.prepare(folder, dumps(spec))
+        for split in SPLITS:
+            snapshots.write_lines(ws, planned.splits[split], folder / f"{split}.jsonl")
+        launch.start(folder, ws.root)
+        return run_id
+
+
+def start_later_inspection(ws: Workspace, snapshot: Snapshot, near_floor: float = NEAR_FLOOR,
+                           meaning: Meaning | None = None) -> str:
+    """The same for a snapshot that is frozen already; what is found is noted on its card. Returns the run's id."""
+    snapshots.verify(ws, snapshot)
+    spec = InspectSpec(
+        run_id=ws.new_id(), train_file=snapshot.file("train"), near_floor=near_floor, meaning=meaning, tokenizer=_tokenizer(ws),
+        tested=tuple(Tested(split=split, file=snapshot.file(split)) for split in ("validation", "test")))
+    return _start(ws, spec, f"Check of {snapshot.name} for leaks", snapshot.snapshot_id)
+
+
+def start_foreign_inspection(ws: Workspace, snapshot: Snapshot, file: str, name: str, near_floor: float = NEAR_FLOOR,
+                             meaning: Meaning | None = None) -> str:
+    """Look whether lines of a file made elsewhere, in the workspace or by absolute path, resemble a snapshot's train."""
+    snapshots.verify(ws, snapshot)
+    spec = InspectSpec(run_id=ws.new_id(), train_file=snapshot.file("train"), tested=(Tested(split="foreign", file=file),),
+                       near_floor=near_floor, meaning=meaning, measure=False)
+    return _start(ws, spec, f"{name} against {snapshot.name}", snapshot.snapshot_id)
+
+
 def latest_check(ws: Workspace) -> Run | None:
     """The newest check that is done and collected."""
     row = ws.row("""select r.* from runs r join run_results e using (run_id)
@@ -178,6 +243,8 @@ def resume(ws: Workspace, run_id: str) -> None:
         snapshots.verify(ws, snapshots.get(ws, run.snapshot_id))
     elif run.kind == "check" and not (ws.path(run.folder) / RECORDS).is_file():
         raise StudioError("This check cannot go on: its copy of the records is gone.", "Start a new check on the Clean page.")
+    elif run.kind == "inspect" and not (ws.path(run.folder) / "train.jsonl").is_file():
+        raise StudioError("This check cannot go on: its copy of the lines is gone.", "Start a new check on the Freeze page.")
     launch.start(ws.path(run.folder), ws.root)
 
 
@@ -190,7 +257,7 @@ def collect(ws: Workspace) -> list[Run]:
                 if transaction.rows(_COLLECTED, [run.run_id, run.attempt]):  # another browser's page was quicker
                     continue
                 _collect(ws, transaction, run, run.result)
-            if run.kind == "check" and run.result.outcome == "done":
+            if run.kind in ("check", "inspect") and run.result.outcome == "done":
                 _forget_copies(ws, run)
             collected.append(run)
     return collected
@@ -254,7 +321,7 @@ def _add_row(ws: Workspace, transaction: Transaction, spec: AnySpec, title: str,
 
 def _forget_copies(ws: Workspace, run: Run) -> None:
     """A check's copies of texts hold personal data: they stay only while the check can go on."""
-    for name in (RECORDS, FINDINGS):
+    for name in COPIES:
         (ws.path(run.folder) / name).unlink(missing_ok=True)
 
 
@@ -274,6 +341,9 @@ def _collect(ws: Workspace, transaction: Transaction, run: Run, ended: Result) -
                    rundir.read_lines(folder / "scores.jsonl"))
     if ended.outcome == "done" and run.kind == "check":
         findings.collect(transaction, run.run_id, ws.path(run.folder) / FINDINGS)
+    if ended.outcome == "done" and run.kind == "inspect" and run.snapshot_id and run.spec["measure"]:
+        leaks.collect(ws, transaction, run.snapshot_id, run.run_id, run.folder)
+        cards.measured_later(ws, transaction, run.snapshot_id, snapshots.get(ws, run.snapshot_id).manifest, ended.data)
     transaction.insert("run_results", [{
         "run_id": run.run_id, "attempt": ended.attempt, "outcome": ended.outcome, "message": ended.message,
         "hint": ended.hint, "data": json.dumps(ended.data),
