@@ -1,7 +1,7 @@
 """An inspection: do validation and test resemble train, and what is the data like that would be frozen?
 
-Reads split files `{"id", "messages"}` and writes `matches.jsonl`: ids, kinds and similarities, no texts. A foreign file may hold
-conversations, or questions with answers, under their common names; its lines go by their numbers.
+Reads split files `{"id", "messages"}` and writes `matches.jsonl`: ids, kinds and similarities, no texts. A foreign file may
+hold conversations, or questions with answers, under their common names; its lines go by their numbers.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 from pipeline.dedupe.leaks import Item, Match, find
 from pipeline.errors import PipelineError, Stopped
 from pipeline.examples import Turn
+from pipeline.foreign import read_foreign, sides
 from pipeline.measures import Measures
 from pipeline.rundir import Child, write_atomic
 from pipeline.specs import InspectSpec
@@ -23,9 +24,6 @@ from pipeline.specs import InspectSpec
 MATCHES = "matches.jsonl"
 FOREIGN = "foreign"
 CHUNK = 1_000
-_ASKED = ("question", "prompt", "instruction", "input", "message", "text", "query")
-_ANSWERED = ("answer", "completion", "response", "output", "label", "category", "intent")
-
 
 def run(child: Child, spec: InspectSpec, workspace: Path) -> dict[str, Any]:
     """Match and measure, and return the result's data. Raises PipelineError in words, Stopped when asked to stop."""
@@ -94,9 +92,7 @@ def _items(path: Path) -> list[Item]:
 
 
 def _item(name: str, messages: Sequence[Turn]) -> Item:
-    """A conversation's two sides: all that the customer says, and all that the agent says."""
-    sides = ["\n".join(turn["content"] for turn in messages if turn["role"] == role) for role in ("user", "assistant")]
-    return Item(name, *sides)
+    return Item(name, *sides(messages))
 
 
 def _lines(path: Path) -> Iterator[tuple[str, Sequence[Turn]]]:
@@ -119,25 +115,7 @@ def _foreign(path: Path) -> list[Item]:
     except OSError:
         raise PipelineError(f"The file {path.name} is gone.", "Choose it again.") from None
     found = [(number, read_foreign(line)) for number, line in enumerate(text.split("\n"), start=1)]
-    return [Item(str(number), *sides) for number, sides in found if sides and sides[0].strip()]
-
-
-def read_foreign(line: str) -> tuple[str, str] | None:
-    """(question, answer) of one JSON line written elsewhere; None where it holds no question."""
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(row, dict):
-        return None
-    turns = row.get("messages")
-    if isinstance(turns, list):
-        said = [turn for turn in turns if isinstance(turn, dict) and isinstance(turn.get("content"), str)]
-        item = _item("", [{"role": str(turn.get("role")), "content": turn["content"]} for turn in said])
-        return item.question, item.answer
-    lower = {str(key).lower(): value for key, value in row.items() if isinstance(value, str)}
-    asked = next((lower[key] for key in _ASKED if key in lower), None)
-    return None if asked is None else (asked, next((lower[key] for key in _ANSWERED if key in lower), ""))
+    return [Item(str(number), *both) for number, both in found if both and both[0].strip()]
 
 
 def _line(split: str, match: Match) -> str:

@@ -33,13 +33,15 @@ SHORT_WORDS = 5
 LONG_WORDS = 250
 """An answer of so many words is a text with several steps."""
 
-_MONEY = re.compile(r"(?:[$€£¥₹]|\b(?:USD|EUR|GBP|CHF|INR|Rs\.?)\s?)\s?\d[\d.,]*|\b\d[\d.,]*\s?(?:[€£¥₹]|(?:USD|EUR|GBP|CHF|INR|dollars?|"
-                    r"euros?|pounds?)\b)", re.IGNORECASE)
-_MONTHS = r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:t(?:ember)?)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
-_DATE = re.compile(rf"\b(?:\d{{4}}-\d{{2}}-\d{{2}}|\d{{1,2}}[./]\d{{1,2}}[./](?:\d{{4}}|\d{{2}})|\d{{1,2}}(?:st|nd|rd|th)?\s{_MONTHS}|"
-                   rf"{_MONTHS}\s\d{{1,2}}(?:st|nd|rd|th)?)\b", re.IGNORECASE)
-_STOCK = re.compile(r"\b(?:in stock|out of stock|back in stock|restock(?:ed|ing|s)?|sold out|(?:only )?\d+ left|pre-?order(?:ed|s)?|"
-                    r"currently (?:un)?available|auf lager|ausverkauft|en stock|agotado|rupture de stock)\b", re.IGNORECASE)
+_MONEY = re.compile(r"(?:[$€£¥₹]|\b(?:USD|EUR|GBP|CHF|INR|Rs\.?)\s?)\s?\d[\d.,]*"
+                    r"|\b\d[\d.,]*\s?(?:[€£¥₹]|(?:USD|EUR|GBP|CHF|INR|dollars?|euros?|pounds?)\b)", re.IGNORECASE)
+_MONTH = (r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:t(?:ember)?)?|oct(?:ober)?|"
+          r"nov(?:ember)?|dec(?:ember)?)")
+_DATE = re.compile(rf"\b(?:\d{{4}}-\d{{2}}-\d{{2}}|\d{{1,2}}[./]\d{{1,2}}[./](?:\d{{4}}|\d{{2}})"
+                   rf"|\d{{1,2}}(?:st|nd|rd|th)?\s{_MONTH}|{_MONTH}\s\d{{1,2}}(?:st|nd|rd|th)?)\b", re.IGNORECASE)
+_STOCK = re.compile(r"\b(?:in stock|out of stock|back in stock|restock(?:ed|ing|s)?|sold out|(?:only )?\d+ left|"
+                    r"pre-?order(?:ed|s)?|currently (?:un)?available|auf lager|ausverkauft|en stock|agotado|"
+                    r"rupture de stock)\b", re.IGNORECASE)
 CHANGES_DAILY = {"prices": _MONEY, "dates": _DATE, "stock": _STOCK}
 """What an answer says that is another thing tomorrow."""
 

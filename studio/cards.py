@@ -121,7 +121,7 @@ def _tags(ws: Workspace, snapshot_id: str) -> dict[str, Any]:
     return {"tags": {row["tag"]: row["lines"] for row in found[:SHOWN_TAGS]}, "tags_in_all": len(found)}
 
 
-def _reviewed(ws: Workspace, snapshot_id: str) -> dict[str, int]:
+def _reviewed(ws: Workspace, snapshot_id: str) -> dict[str, Any]:
     """Lines that a person decided to keep or worded anew."""
     row = ws.row("""select count(*) filter (n.decision = 'keep' or e.record_id is not null) as reviewed,
                            count(e.record_id) as edited
@@ -138,7 +138,8 @@ def _worth(ws: Workspace) -> tuple[list[Any], bool | None]:
                        where r.kind = 'check' and e.outcome = 'done' order by r.started_at desc limit 1""")
     found = json.loads(text) if text else {}
     said = found.get("answer_worth") or []
-    return said, found.get("worth_training") if len(said) > 1 or said and not found.get("worth_training", True) else None
+    could_tell = len(said) > 1 or (bool(said) and not found.get("worth_training", True))
+    return said, found.get("worth_training") if could_tell else None
 
 
 def _twins_left(planned: Plan | None, out: frozenset[str]) -> int:
@@ -157,8 +158,9 @@ def _gate(gate: Gate | None) -> Row:
 def _leaks(ws: Workspace, manifest: Mapping[str, Any], checked: Checked | None) -> Row | None:
     if checked is None:
         return None
-    return {"found": len(checked.leaks), "quarantined": len(checked.said("quarantine")), "accepted": len(checked.said("accept")),
-            "later": 0, "accepted_by": leaks.accepted_by(ws, manifest["plan"])} | _how(checked.data)
+    return {"found": len(checked.leaks), "quarantined": len(checked.said("quarantine")),
+            "accepted": len(checked.said("accept")), "later": 0,
+            "accepted_by": leaks.accepted_by(ws, manifest["plan"])} | _how(checked.data)
 
 
 def _how(data: Row) -> Row:

@@ -104,8 +104,8 @@ class Gate:
 
 @dataclass(frozen=True)
 class InSnapshot:
-    """Records of a snapshot with open findings, by group, and "unchecked" ones; `groups` is None where nothing was ever checked.
-    `conflicts` are those whose answers contradict others."""
+    """Records of a snapshot with open findings, by group, and "unchecked" ones; `groups` is None where nothing was ever
+    checked. `conflicts` are those whose answers contradict others."""
 
     groups: dict[str, int] | None
     conflicts: int

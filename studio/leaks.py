@@ -1,7 +1,7 @@
 """Leaks: lines of validation and test that resemble a line of train, and what people said of them.
 
-Before a freeze they belong to a plan, by its hash; what was found lies in the folder of the run that looked, as ids and numbers.
-A frozen snapshot keeps its own in a table: those that somebody accepted, or that were found after it was frozen.
+Before a freeze they belong to a plan, by its hash; what was found lies in the folder of the run that looked, as ids and
+numbers. A frozen snapshot keeps its own in a table: those that somebody accepted, or that were found after it was frozen.
 """
 
 from __future__ import annotations

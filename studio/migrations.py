@@ -168,8 +168,8 @@ create table duplicate_dismissals (
 """
 
 # A card is what a snapshot was like when it was frozen; a leak is a line of test or validation that resembles one of train.
-# What people say of leaks belongs to one plan, which has a hash before it has a snapshot. `wording_keys` holds hashes of wordings,
-# which never change: derived, added to when something new is planned, so that planning reads no texts.
+# What people say of leaks belongs to one plan, which has a hash before it has a snapshot. `wording_keys` holds hashes of
+# wordings, which never change: derived, added to when something new is planned, so that planning reads no texts.
 CARDS_AND_LEAKS = """
 create table snapshot_cards (snapshot_id varchar primary key, card varchar not null, made_at timestamp not null);
 create table leaks (

@@ -69,7 +69,8 @@ def thread_families() -> str:
 
 def _mark(ws: Workspace) -> tuple[object, ...]:
     """Another value whenever a record, a decision, a wording or a group is another one. Milliseconds."""
-    now = ws.row("select count(*) as n, bit_xor(hash(record_id, version, decision, tags, import_id)) as h from record_now") or {}
+    now = ws.row("""select count(*) as n, bit_xor(hash(record_id, version, decision, tags, import_id)) as h
+                    from record_now""") or {}
     twins = ws.row("""select count(*) as n, bit_xor(hash(side, group_id, record_id)) as h,
                       (select count(*) from duplicate_dismissals) as d, (select count(*) from duplicate_thresholds) as t
                       from duplicate_groups""") or {}

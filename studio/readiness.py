@@ -22,8 +22,8 @@ CANNED = 0.1
 """Fewer different answers than this share of the lines are texts to choose from, not answers that were written."""
 
 VARIED, SAME = 0.45, 0.25
-"""Share of different three-word sequences in 500 questions: paraphrases of a few hundred things lie between, and texts written by
-many people above (measured: bitext 0.35, banking77 0.80; see benchmarks/RESULTS.md)."""
+"""Share of different three-word sequences in 500 questions: paraphrases of a few things lie between, and texts written by many
+people above."""
 
 MUCH_CHANGES, SOME_CHANGES = 0.2, 0.05
 MANY_CONFLICTS, SOME_CONFLICTS = 0.05, 0.01
@@ -97,7 +97,8 @@ def task_of(facts: Facts) -> Task:
 def enough(facts: Facts, task: Task | None) -> Verdict:
     question = "Enough examples for this kind of task?"
     if task is None:
-        return Verdict(question, "not measured", f"{facts.train:,} lines to train on; what kind of task it is was not measured.")
+        return Verdict(question, "not measured", f"{facts.train:,} lines to train on; what kind of task it is was not "
+                       "measured.")
     low, high = WANTED[task]
     wanted = f"{low:,} to {high:,}" if high else f"{low:,} and more"
     what = f"{_share(facts, _evidence(facts, task))} of the lines are {TASKS[task]}" if task != "medium" else \
@@ -112,15 +113,16 @@ def diverse(facts: Facts, task: Task | None) -> Verdict:
     question = "Diverse enough?"
     if task is None:
         return Verdict(question, "not measured", "How varied the lines are was not measured.")
-    said = (f"{facts.distinct_answers:,} different answers in {facts.lines:,} lines; {facts.variety:.0%} of the three-word sequences "
-            f"in {min(500, facts.looked_at):,} questions are different.")
+    said = (f"{facts.distinct_answers:,} different answers in {facts.lines:,} lines; {_percent(facts.variety)} of the "
+            f"three-word sequences in {min(500, facts.looked_at):,} questions are different.")
     twins = f" {facts.twins_left:,} lines have a twin." if facts.twins_searched else " Twins were not searched for."
     if task != "simple" and facts.distinct_answers < CANNED * facts.lines:
-        return Verdict(question, "no", said + twins + " These are texts to choose from: choosing one is a simpler task than writing it.")
+        return Verdict(question, "no", f"{said}{twins} These are texts to choose from, and choosing is simpler than writing.")
     if facts.variety < SAME:
         return Verdict(question, "no", said + twins + " The same is asked again and again.")
     if facts.variety < VARIED or facts.twins_left > MANY_TWINS * facts.lines:
-        return Verdict(question, "partly", said + twins + " Many questions are worded alike: fewer and more varied ones teach as much.")
+        return Verdict(question, "partly", f"{said}{twins} Many questions are worded alike: fewer and more varied ones teach "
+                       "as much.")
     return Verdict(question, "yes", said + twins)
 
 
@@ -143,7 +145,8 @@ def lasting(facts: Facts) -> Verdict:
     count = facts.changes_daily.get("changes_daily", 0)
     said = f"{_share(facts, count)} of the answers name something that changes daily ({named})."
     if count >= MUCH_CHANGES * facts.lines:
-        return Verdict(question, "no", said + " A model would learn yesterday's: look these up (retrieval) and train on the rest.")
+        return Verdict(question, "no", f"{said} A model would learn yesterday's: look these up (retrieval) and train on the "
+                       "rest.")
     if count >= SOME_CHANGES * facts.lines:
         return Verdict(question, "partly", said + " Put placeholders there, or look them up.")
     return Verdict(question, "yes", said)
@@ -157,14 +160,14 @@ def prompt_first(facts: Facts, task: Task | None, verdicts: tuple[Verdict, ...])
         return Verdict(question, "not measured", "That depends on what was not measured.")
     if few:
         low = WANTED[task][0]
-        return Verdict(question, "yes", f"{facts.train:,} lines are fewer than {low:,}: the best of them as examples in a prompt cost "
-                       "nothing and often do as well.")
+        return Verdict(question, "yes", f"{facts.train:,} lines are fewer than {low:,}: the best of them as examples in a "
+                       "prompt cost nothing and often do as well.")
     if changing:
         return Verdict(question, "yes", "A prompt that is given today's facts does what training cannot.")
     if task != "simple" and facts.distinct_answers < CANNED * facts.lines:
         return Verdict(question, "yes", f"{facts.distinct_answers:,} answers fit into a prompt, or into a list to choose from.")
-    return Verdict(question, "partly", "There is enough to learn from. Still measure the base model with a good system prompt on Evaluate: "
-                   "what training adds is the difference to that.")
+    return Verdict(question, "partly", "There is enough to learn from. Still measure the base model with a good system prompt "
+                   "on Evaluate: what training adds is the difference to that.")
 
 
 def _whole(word: Word, verdicts: tuple[Verdict, ...]) -> str:
@@ -179,4 +182,8 @@ def _evidence(facts: Facts, task: Task) -> int:
 
 
 def _share(facts: Facts, part: int) -> str:
-    return f"{min(1.0, part / facts.lines):.0%}".replace("%", " %") if facts.lines else "none"
+    return _percent(min(1.0, part / facts.lines)) if facts.lines else "none"
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}".replace("%", " %")

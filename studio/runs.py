@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pipeline import launch, rundir
+from pipeline.foreign import read_foreign, sides
 from pipeline.rundir import Result, State, Status
 from pipeline.specs import (
     AnySpec,
@@ -33,6 +34,8 @@ from studio.errors import StudioError
 from studio.models import Model
 from studio.snapshots import SPLITS, Recipe, Snapshot
 from studio.workspace import Row, Transaction, Workspace
+
+__all__ = ["Dials", "Meaning", "Run", "read_foreign", "sides"]
 
 Kind = Literal["train", "evaluate", "check", "validate", "inspect"]
 MOVING: tuple[State, ...] = ("starting", "running")

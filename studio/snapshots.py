@@ -1,8 +1,8 @@
 """Snapshots: data frozen into train, validation and test files that never change.
 
-The same records, recipe and seed give the same bytes, whatever order the records came in: `splits` puts each group of records in
-its place by a hash of the seed and its content, never by chance or position. The snapshot's id is the hash of its manifest, and
-the manifest holds the hash of every line, so a changed byte is found.
+The same records, recipe and seed give the same bytes, whatever order the records came in: `splits` puts each group of records
+in its place by a hash of the seed and its content, never by chance or position. The snapshot's id is the hash of its manifest,
+and the manifest holds the hash of every line, so a changed byte is found.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,7 +30,7 @@ from studio.splits import SPLITS, Piece, Recipe, SplitName, Stratify
 from studio.workspace import Row, Workspace
 
 __all__ = ["SPLITS", "Item", "Plan", "Recipe", "Snapshot", "SplitName", "Stratify", "add_folder", "content", "every", "freeze",
-           "fresh_folder", "frozen", "get", "items", "plan", "verify", "write_lines"]
+           "fresh_folder", "frozen", "get", "items", "lines_of", "plan", "verify", "write_lines"]
 
 
 @dataclass(frozen=True)
@@ -166,6 +166,21 @@ def items(ws: Workspace, snapshot: Snapshot, split: SplitName, skip: int = 0, li
     return found
 
 
+def lines_of(ws: Workspace, snapshot: Snapshot, record_ids: Collection[str]) -> dict[str, Item]:
+    """Some lines as they were frozen, by record; ids that are not in the snapshot are left out."""
+    found = ws.rows("""select split, position, record_id from snapshot_items
+                       where snapshot_id = ? and record_id in (select unnest(?::varchar[]))""",
+                    [snapshot.snapshot_id, list(record_ids)])
+    wanted: dict[SplitName, set[int]] = {split: {row["position"] for row in found if row["split"] == split} for split in SPLITS}
+    lines = {}
+    for split in SPLITS:
+        if wanted[split]:
+            with ws.path(snapshot.file(split)).open(encoding="utf-8") as file:
+                texts = [text for place, text in enumerate(file) if place in wanted[split]]
+            lines.update({row["id"]: Item(row["id"], split, row["messages"]) for row in map(json.loads, texts)})
+    return lines
+
+
 def content(ws: Workspace, snapshot: Snapshot, name: str) -> bytes:
     """One file of the snapshot, byte for byte: `train.jsonl`, `validation.jsonl`, `test.jsonl` or `manifest.json`."""
     return (ws.path(snapshot.folder) / name).read_bytes()
@@ -190,8 +205,8 @@ def add_folder(ws: Workspace, name: str, manifest_text: str, beside: Path) -> st
         places[line["split"]] += 1
     with ws.transaction() as transaction:
         transaction.insert("snapshots", [{
-            "snapshot_id": snapshot_id, "name": name.strip() or snapshot_id, "manifest": manifests.text(manifests.head(manifest)),
-            "folder": folder, "frozen_at": ws.now()} | {split: places[split] for split in SPLITS}])
+            "snapshot_id": snapshot_id, "name": name.strip() or snapshot_id, "folder": folder, "frozen_at": ws.now(),
+            "manifest": manifests.text(manifests.head(manifest))} | {split: places[split] for split in SPLITS}])
         transaction.insert("snapshot_items", items)
     return snapshot_id
 

@@ -2,8 +2,8 @@
 
 Pure. The same pieces, in whatever order, the same recipe and seed give the same parts.
 
-**When shares are met.** Whole groups are placed, so a part can miss its number by less than a group: test holds at most what was
-asked for, and no group outside it would still fit; the same for validation among what test left over; train takes the rest.
+**When shares are met.** Whole groups are placed, so a part can miss its number by less than a group: test holds at most what
+was asked for, and no group outside it would still fit; the same for validation among what test left over; train takes the rest.
 Split by time, test and validation hold what comes nearest to their number, off by at most half of one group. With `sizes`, no
 part is larger than asked for.
 """
