@@ -6,8 +6,6 @@ from studio import findings, records, snapshots
 from studio.ui import finding_view, freeze_view, layout, session
 
 ws = session.workspace()
-if "snapshot" in st.query_params:  # where snapshots were read before they had a page of their own
-    layout.open_page("pages/snapshots.py", {"snapshot": st.query_params["snapshot"]})
 layout.header(ws, "Freeze", "A snapshot is what a model learns from and is tested on: the same records, shares and seed give "
               "the same bytes.", "frozen")
 counted, frozen = records.counts(ws), snapshots.frozen(ws)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,10 +25,10 @@ WORDS = "the blue parcel that I ordered last week for my mother has still not ar
 def import_leaky(ws: Workspace, tmp_path: Path) -> None:
     """Sixty tickets: every one asks something of its own, but ten ask nearly the same as another."""
     rows = [
-        (f"T{n}", f"Order {n} {' '.join(f'{word}{n}' for word in WORDS.split())}", f"Answer {n}: it costs $4{n}.", "5", f"t{n % 3}")
+        (f"T{n}", f"Order {n} " + " ".join(f"{word}{n}" for word in WORDS.split()), f"Answer {n}: it costs $4{n}.", "5", "late")
         for n in range(50)
     ]
-    rows += [(f"N{n}", rows[n][1] + " please", f"Another answer {n}.", "5", f"t{n % 3}") for n in range(10)]
+    rows += [(f"N{n}", rows[n][1] + " please", f"Another answer {n}.", "5", "late") for n in range(10)]
     intake.import_file(ws, write_csv(tmp_path / "leaky.csv", rows), "leaky.csv", Choices(COLUMNS))
 
 
@@ -39,11 +41,23 @@ def ended(ws: Workspace, run_id: str) -> Run:
 RECIPE = Recipe(0.2, 0.2, seed=3)
 
 
-@pytest.fixture
-def checked(ws: Workspace, tmp_path: Path) -> Workspace:
-    import_leaky(ws, tmp_path)
+@pytest.fixture(scope="module")
+def checked_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A closed workspace whose plan was checked by a real child, once for all tests."""
+    home = tmp_path_factory.mktemp("checked")
+    ws = Workspace(home / "ws")
+    import_leaky(ws, home)
     assert ended(ws, runs.start_inspection(ws, RECIPE)).state == "done"
-    return ws
+    ws.close()
+    return home / "ws"
+
+
+@pytest.fixture
+def checked(checked_once: Path, tmp_path: Path) -> Iterator[Workspace]:
+    shutil.copytree(checked_once, tmp_path / "checked")
+    ws = Workspace(tmp_path / "checked")
+    yield ws
+    ws.close()
 
 
 def found(ws: Workspace, recipe: Recipe = RECIPE) -> leaks.Checked:
@@ -82,7 +96,8 @@ def test_quarantined_lines_stay_out_accepted_ones_are_kept_and_noted(checked: Wo
     snapshot = snapshots.freeze(checked, "s", RECIPE)
     lines = snapshots.lines_of(checked, snapshot, [out.item_id, *let_in])
     card = cards.get(checked, snapshot.snapshot_id)
-    assert (set(lines), {leak.item_id for leak in leaks.of_snapshot(checked, snapshot.snapshot_id)}) == (set(let_in), set(let_in))
+    noted = {leak.item_id for leak in leaks.of_snapshot(checked, snapshot.snapshot_id)}
+    assert (set(lines), noted) == (set(let_in), set(let_in))
     assert [line["id"] for line in snapshot.manifest["quarantined"]] == [out.item_id]
     assert card and card.leaks and (card.leaks["quarantined"], card.leaks["accepted"], card.leaks["accepted_by"]) == (
         1, len(let_in), ["bob"])  # fmt: skip
@@ -167,4 +182,5 @@ def test_a_stopped_check_says_nothing_and_can_be_resumed(ws: Workspace, tmp_path
     plan = snapshots.plan(ws, RECIPE).sha256
     nothing = leaks.of_plan(ws, plan)
     runs.resume(ws, run_id)
-    assert (stopped.state, nothing, ended(ws, run_id).state, leaks.of_plan(ws, plan) is None) == ("stopped", None, "done", False)
+    done = ended(ws, run_id)
+    assert (stopped.state, nothing, done.state, leaks.of_plan(ws, plan) is None) == ("stopped", None, "done", False)

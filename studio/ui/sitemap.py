@@ -46,6 +46,12 @@ def page(path: str) -> Page:
                    default=not place.url)
 
 
+def forward(chosen: Page) -> None:
+    """Lead an older address on: snapshots were read on Freeze before they had a page of their own."""
+    if chosen.url_path == "freeze" and "snapshot" in st.query_params:
+        st.switch_page(page("pages/snapshots.py"), query_params={"snapshot": st.query_params["snapshot"]})
+
+
 def sections() -> Mapping[str, list[Page]]:
     """What the navigation shows, by heading."""
     found: dict[str, list[Page]] = {}
