@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from studio import findings, intake, leaks, models, runs, scores, snapshots, validation, workspace
+from studio import findings, inspections, intake, leaks, models, runs, scores, snapshots, validation, workspace
 from studio.errors import StudioError
 from studio.intake import Report
 from studio.snapshots import Recipe, Snapshot
@@ -104,7 +104,7 @@ def _look_for_leaks(ws: Workspace, recipe: Recipe) -> None:
     """Nobody is there to ask, so what resembles train is left out; said in numbers."""
     plan = snapshots.plan(ws, recipe).sha256
     if leaks.of_plan(ws, plan) is None:
-        _follow(ws, runs.start_inspection(ws, recipe))
+        _follow(ws, inspections.of_plan(ws, recipe))
     checked = leaks.of_plan(ws, plan)
     waiting = [leak.item_id for leak in checked.leaks if not leak.decision] if checked else []
     leaks.decide(ws, plan, waiting, "quarantine", "tunewright demo")

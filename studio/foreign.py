@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio import leaks, runs, snapshots
+from studio import inspections, leaks, runs, snapshots
 from studio.errors import StudioError
 from studio.runs import Meaning, Run
 from studio.snapshots import Snapshot
@@ -30,7 +30,7 @@ def start(ws: Workspace, snapshot: Snapshot, file: str, near_floor: float, meani
     path = ws.path(str(Path(file).expanduser()))
     if not path.is_file():
         raise StudioError(f"There is no file {path.name} at that path.", "Check the path, or upload the file instead.")
-    return runs.start_foreign_inspection(ws, snapshot, str(Path(file).expanduser()), path.name, near_floor, meaning)
+    return inspections.of_foreign(ws, snapshot, str(Path(file).expanduser()), near_floor, meaning)
 
 
 def every(ws: Workspace, snapshot: Snapshot) -> list[Run]:

@@ -6,13 +6,17 @@ Order of a start: the row, then the spec, then the process. A run is found again
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from pipeline import launch, rundir
+from pipeline.dedupe.words import CROWDS, NORMALISATION, SHORT_TEXTS
 from pipeline.foreign import read_foreign, sides
 from pipeline.rundir import Result, State, Status
 from pipeline.specs import (
@@ -21,6 +25,7 @@ from pipeline.specs import (
     Candidate,
     CheckSpec,
     Decoding,
+    DedupeSpec,
     EvaluateSpec,
     InspectSpec,
     Meaning,
@@ -29,24 +34,25 @@ from pipeline.specs import (
     ValidateSpec,
     dumps,
 )
-from studio import cards, findings, leaks, models, scores, snapshots
+from studio import cards, duplicates, findings, leaks, models, scores, snapshots
 from studio.errors import StudioError
 from studio.models import Model
-from studio.snapshots import SPLITS, Recipe, Snapshot
+from studio.snapshots import SPLITS, Snapshot
 from studio.workspace import Row, Transaction, Workspace
 
-__all__ = ["Dials", "Meaning", "Run", "read_foreign", "sides"]
+__all__ = ["CROWDS", "NORMALISATION", "SHORT_TEXTS", "InspectSpec", "Meaning", "Tested", "read_foreign", "sides"]
 
-Kind = Literal["train", "evaluate", "check", "validate", "inspect"]
+Kind = Literal["train", "evaluate", "check", "validate", "dedupe", "inspect"]
 MOVING: tuple[State, ...] = ("starting", "running")
 _COLLECTED = "select 1 from run_results where run_id = ? and attempt = ?"
 RESUMABLE: tuple[State, ...] = ("lost", "failed", "stopped")
 RECORDS, FINDINGS = "records.jsonl", "findings.jsonl"
-NEAR_FLOOR = 0.8
-"""Lines of test that are this alike to one of train are leaks, unless a person says otherwise."""
+TEXTS, COPIES, PAIRS, WORK = "texts.parquet", "copies.parquet", "pairs.parquet", "work"
+LINES = tuple(f"{split}.jsonl" for split in SPLITS)
+FOLLOWS = {"check": RECORDS, "dedupe": TEXTS, "inspect": LINES[0]}
+"""What such a run reads, and cannot go on without."""
 
-COPIES = (RECORDS, FINDINGS, *(f"{split}.jsonl" for split in SPLITS))
-_one_check_starts = threading.Lock()
+_one_check_starts, _one_search_starts = threading.Lock(), threading.Lock()
 CONTEXT_TOKENS = 8_192
 """What the starter model, and most small models, read at once (`max_position_embeddings` of SmolLM2-135M-Instruct)."""
 
@@ -101,7 +107,7 @@ def start_training(ws: Workspace, snapshot: Snapshot, base: Model, dials: Dials,
         rank=dials.rank, batch_size=dials.batch_size, max_tokens=dials.max_tokens, seed=dials.seed,
         template_sha256=(snapshot.manifest.get("base") or {}).get("chat_template_sha256") or "")
     title = name.strip() or f"{base.name} on {snapshot.name}"
-    return _start(ws, spec, title, snapshot.snapshot_id)
+    return begin(ws, spec, title, snapshot.snapshot_id)
 
 
 def start_evaluation(ws: Workspace, snapshot: Snapshot, candidates: list[Model], max_new_tokens: int = 150) -> str:
@@ -113,7 +119,7 @@ def start_evaluation(ws: Workspace, snapshot: Snapshot, candidates: list[Model],
         run_id=ws.new_id(), items_file=snapshot.file("test"), decoding=Decoding(max_new_tokens=max_new_tokens),
         candidates=tuple(Candidate(model_id=model.model_id, name=model.name, base=BaseSource(**model.base),  # type: ignore[arg-type]
                                    adapter=model.adapter) for model in candidates))
-    return _start(ws, spec, f"{candidates[-1].name} against its base", snapshot.snapshot_id)
+    return begin(ws, spec, f"{candidates[-1].name} against its base", snapshot.snapshot_id)
 
 
 def start_check(ws: Workspace, only_new: bool = True, context_tokens: int = CONTEXT_TOKENS, names_model: str = "") -> str:
@@ -140,10 +146,10 @@ def _start_check(ws: Workspace, only_new: bool, context_tokens: int, names_model
             raise StudioError("There is nothing to check: every record was checked as it is.",
                               "Import tickets, or check all again.")
         spec = CheckSpec(run_id=run_id, records=total, to_check=look, context_tokens=context_tokens, language=language,
-                         names_model=names_model, tokenizer=_tokenizer(ws))
+                         names_model=names_model, tokenizer=tokenizer(ws))
         _add_row(ws, transaction, spec, f"Check of {look:,} records", "")
     for run in earlier:
-        _forget_copies(ws, run)
+        forget_copies(ws, run)
     folder = ws.path(f"runs/{run_id}")
     rundir.prepare(folder, dumps(spec))
     findings.write_out(ws, run_id, folder / RECORDS)
@@ -151,63 +157,37 @@ def _start_check(ws: Workspace, only_new: bool, context_tokens: int, names_model
     return run_id
 
 
-def _tokenizer(ws: Workspace) -> str:
-    """The tokenizer of a base model that is ready in the workspace, for real lengths; empty before the first training."""
-    found = sorted(ws.path("models").glob("*/tokenizer.json"))
-    return str(found[0].relative_to(ws.root)) if found else ""
+def start_dedupe(ws: Workspace, side: str, meaning: Meaning | None = None) -> str:
+    """Look for twins among all records, by one side of them ('question', 'answer', 'both'); returns the run's id.
+
+    Raises StudioError while another search runs, and where there is nothing to compare.
+    """
+    with _one_search_starts:
+        collect(ws)
+        earlier = every(ws, "dedupe")
+        if any(run.moving for run in earlier):
+            raise StudioError("A search for duplicates is running already.", "Wait for its end, or stop it first.")
+        run_id = ws.new_id()
+        with ws.transaction() as transaction:
+            transaction.execute("delete from duplicate_items")
+            total = duplicates.choose(transaction, run_id)
+            if not total:
+                raise StudioError("There is nothing to compare: there are no records yet.", "Import tickets first.")
+            spec = DedupeSpec(run_id=run_id, records=total, side=side, meaning=meaning)  # type: ignore[arg-type]
+            _add_row(ws, transaction, spec, f"Duplicates by {side}, {total:,} records", "")
+        for run in earlier:
+            forget_copies(ws, run)
+        folder = ws.path(f"runs/{run_id}")
+        rundir.prepare(folder, dumps(spec))
+        duplicates.write_out(ws, run_id, side, folder / TEXTS, spec.chunk_texts)
+        launch.start(folder, ws.root)
+        return run_id
 
 
 def start_validation(ws: Workspace, file: str, name: str, max_tokens: int = CONTEXT_TOKENS) -> str:
     """Check the form of a JSONL file, in the workspace or by absolute path; returns the run's id."""
     spec = ValidateSpec(run_id=ws.new_id(), file=file, max_tokens=max_tokens)
-    return _start(ws, spec, f"Validation of {name}", "")
-
-
-def start_inspection(ws: Workspace, recipe: Recipe, near_floor: float = NEAR_FLOOR, meaning: Meaning | None = None) -> str:
-    """Look whether validation and test of what this recipe plans resemble its train; returns the run's id.
-
-    The planned files lie in the run's folder until the run is collected: they hold personal data.
-    """
-    with _one_check_starts:
-        collect(ws)
-        earlier = every(ws, "inspect")
-        if any(run.moving and run.spec["plan"] for run in earlier):
-            raise StudioError("A check for leaks is running already.", "Wait for its end, or stop it first.")
-        planned = snapshots.plan(ws, recipe)
-        run_id = ws.new_id()
-        spec = InspectSpec(
-            run_id=run_id, plan=planned.sha256, train_file=f"runs/{run_id}/train.jsonl", near_floor=near_floor,
-            tested=tuple(Tested(split=split, file=f"runs/{run_id}/{split}.jsonl") for split in ("validation", "test")),
-            meaning=meaning, tokenizer=_tokenizer(ws))
-        with ws.transaction() as transaction:
-            _add_row(ws, transaction, spec, f"Check for leaks, seed {recipe.seed}", "")
-        for run in earlier:
-            _forget_copies(ws, run)
-        folder = ws.path(f"runs/{run_id}")
-        rundir.prepare(folder, dumps(spec))
-        for split in SPLITS:
-            snapshots.write_lines(ws, planned.splits[split], folder / f"{split}.jsonl")
-        launch.start(folder, ws.root)
-        return run_id
-
-
-def start_later_inspection(ws: Workspace, snapshot: Snapshot, near_floor: float = NEAR_FLOOR,
-                           meaning: Meaning | None = None) -> str:
-    """The same for a snapshot that is frozen already; what is found is noted on its card. Returns the run's id."""
-    snapshots.verify(ws, snapshot)
-    spec = InspectSpec(
-        run_id=ws.new_id(), train_file=snapshot.file("train"), near_floor=near_floor, meaning=meaning, tokenizer=_tokenizer(ws),
-        tested=tuple(Tested(split=split, file=snapshot.file(split)) for split in ("validation", "test")))
-    return _start(ws, spec, f"Check of {snapshot.name} for leaks", snapshot.snapshot_id)
-
-
-def start_foreign_inspection(ws: Workspace, snapshot: Snapshot, file: str, name: str, near_floor: float = NEAR_FLOOR,
-                             meaning: Meaning | None = None) -> str:
-    """Look whether lines of a file made elsewhere, in the workspace or by absolute path, resemble a snapshot's train."""
-    snapshots.verify(ws, snapshot)
-    spec = InspectSpec(run_id=ws.new_id(), train_file=snapshot.file("train"), tested=(Tested(split="foreign", file=file),),
-                       near_floor=near_floor, meaning=meaning, measure=False)
-    return _start(ws, spec, f"{name} against {snapshot.name}", snapshot.snapshot_id)
+    return begin(ws, spec, f"Validation of {name}", "")
 
 
 def latest_check(ws: Workspace) -> Run | None:
@@ -244,10 +224,9 @@ def resume(ws: Workspace, run_id: str) -> None:
         raise StudioError(f"This run is {run.state}: there is nothing to resume.")
     if run.snapshot_id:
         snapshots.verify(ws, snapshots.get(ws, run.snapshot_id))
-    elif run.kind == "check" and not (ws.path(run.folder) / RECORDS).is_file():
-        raise StudioError("This check cannot go on: its copy of the records is gone.", "Start a new check on the Clean page.")
-    elif run.kind == "inspect" and not (ws.path(run.folder) / "train.jsonl").is_file():
-        raise StudioError("This check cannot go on: its copy of the lines is gone.", "Start a new check on the Freeze page.")
+    elif run.kind in FOLLOWS and not (ws.path(run.folder) / FOLLOWS[run.kind]).is_file():
+        what, page = {"check": ("check", "Clean"), "dedupe": ("search", "Twins")}.get(run.kind, ("check", "Freeze"))
+        raise StudioError(f"This {what} cannot go on: its copy of the records is gone.", f"Start a new one on the {page} page.")
     launch.start(ws.path(run.folder), ws.root)
 
 
@@ -260,8 +239,8 @@ def collect(ws: Workspace) -> list[Run]:
                 if transaction.rows(_COLLECTED, [run.run_id, run.attempt]):  # another browser's page was quicker
                     continue
                 _collect(ws, transaction, run, run.result)
-            if run.kind in ("check", "inspect") and run.result.outcome == "done":
-                _forget_copies(ws, run)
+            if run.kind in FOLLOWS and run.result.outcome == "done":
+                forget_copies(ws, run)
             collected.append(run)
     return collected
 
@@ -308,24 +287,34 @@ def proven(ws: Workspace) -> list[Run]:
     return [_run(ws, row) for row in found]
 
 
-def _start(ws: Workspace, spec: AnySpec, title: str, snapshot_id: str) -> str:
+def begin(ws: Workspace, spec: AnySpec, title: str, snapshot_id: str = "",
+          write: Callable[[Path], None] = lambda folder: None) -> str:
+    """Start a run: its row, its spec, the files that `write` puts into its folder, its process. Returns its id."""
     with ws.transaction() as transaction:
         _add_row(ws, transaction, spec, title, snapshot_id)
     folder = ws.path(f"runs/{spec.run_id}")
     rundir.prepare(folder, dumps(spec))
+    write(folder)
     launch.start(folder, ws.root)
     return spec.run_id
+
+
+def tokenizer(ws: Workspace) -> str:
+    """The tokenizer of a base model that is ready in the workspace, for real lengths; empty before the first training."""
+    found = sorted(ws.path("models").glob("*/tokenizer.json"))
+    return str(found[0].relative_to(ws.root)) if found else ""
+
+
+def forget_copies(ws: Workspace, run: Run) -> None:
+    """Copies of texts, and what was made of them, hold personal data: they stay only while the run can go on."""
+    for name in (RECORDS, FINDINGS, TEXTS, COPIES, PAIRS, *LINES):
+        (ws.path(run.folder) / name).unlink(missing_ok=True)
+    shutil.rmtree(ws.path(run.folder) / WORK, ignore_errors=True)
 
 
 def _add_row(ws: Workspace, transaction: Transaction, spec: AnySpec, title: str, snapshot_id: str) -> None:
     transaction.insert("runs", [{"run_id": spec.run_id, "kind": spec.kind, "title": title, "snapshot_id": snapshot_id,
                                  "spec": dumps(spec), "folder": f"runs/{spec.run_id}", "started_at": ws.now()}])
-
-
-def _forget_copies(ws: Workspace, run: Run) -> None:
-    """A check's copies of texts hold personal data: they stay only while the check can go on."""
-    for name in COPIES:
-        (ws.path(run.folder) / name).unlink(missing_ok=True)
 
 
 def _run(ws: Workspace, row: Row) -> Run:
@@ -347,6 +336,10 @@ def _collect(ws: Workspace, transaction: Transaction, run: Run, ended: Result) -
     if ended.outcome == "done" and run.kind == "inspect" and run.snapshot_id and run.spec["measure"]:
         leaks.collect(ws, transaction, run.snapshot_id, run.run_id, run.folder)
         cards.measured_later(ws, transaction, run.snapshot_id, snapshots.get(ws, run.snapshot_id).manifest, ended.data)
+    if ended.outcome == "done" and run.kind == "dedupe":
+        folder = ws.path(run.folder)
+        duplicates.collect(transaction, run.run_id, run.spec["side"], folder / COPIES, folder / PAIRS,
+                           ended.data["meaning_threshold"])
     transaction.insert("run_results", [{
         "run_id": run.run_id, "attempt": ended.attempt, "outcome": ended.outcome, "message": ended.message,
         "hint": ended.hint, "data": json.dumps(ended.data),

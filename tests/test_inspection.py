@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from studio import cards, foreign, intake, leaks, records, runs, snapshots
+from studio import cards, foreign, inspections, intake, leaks, records, runs, snapshots
 from studio.columns import Choices
 from studio.errors import StudioError
 from studio.records import Filter
@@ -47,7 +47,7 @@ def checked_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("checked")
     ws = Workspace(home / "ws")
     import_leaky(ws, home)
-    assert ended(ws, runs.start_inspection(ws, RECIPE)).state == "done"
+    assert ended(ws, inspections.of_plan(ws, RECIPE)).state == "done"
     ws.close()
     return home / "ws"
 
@@ -134,7 +134,7 @@ def test_a_snapshot_frozen_without_a_check_can_be_checked_later(ws: Workspace, t
     import_leaky(ws, tmp_path)
     snapshot = snapshots.freeze(ws, "s", RECIPE)
     before = cards.get(ws, snapshot.snapshot_id)
-    ended(ws, runs.start_later_inspection(ws, snapshot))
+    ended(ws, inspections.of_snapshot(ws, snapshot))
     card = cards.get(ws, snapshot.snapshot_id)
     assert before and card and card.leaks and card.measures
     assert (before.leaks, card.leaks["later"] > 0, len(leaks.of_snapshot(ws, snapshot.snapshot_id))) == (
@@ -176,7 +176,7 @@ def test_a_file_without_questions_is_said_to_be_so(ws: Workspace, tmp_path: Path
 
 def test_a_stopped_check_says_nothing_and_can_be_resumed(ws: Workspace, tmp_path: Path) -> None:
     import_leaky(ws, tmp_path)
-    run_id = runs.start_inspection(ws, RECIPE)
+    run_id = inspections.of_plan(ws, RECIPE)
     runs.stop(ws, run_id)
     stopped = ended(ws, run_id)
     plan = snapshots.plan(ws, RECIPE).sha256

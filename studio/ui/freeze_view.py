@@ -8,7 +8,7 @@ from typing import Literal
 
 import streamlit as st
 
-from studio import intake, leaks, models, records, runs
+from studio import inspections, intake, leaks, models, records, runs
 from studio.leaks import Checked, Leak
 from studio.models import Ready
 from studio.planning import Plan
@@ -124,7 +124,7 @@ def watch(ws: Workspace, run: Run) -> None:
 def how_to_match(key: str) -> tuple[float, Meaning | None]:
     """From which similarity on a line is a leak, and whether meaning counts too."""
     with st.popover("How alike is too alike", icon=":material/tune:"):
-        floor = st.slider("Near twins from this similarity on", 0.5, 1.0, runs.NEAR_FLOOR, 0.05, key=f"floor-{key}",
+        floor = st.slider("Near twins from this similarity on", 0.5, 1.0, inspections.NEAR_FLOOR, 0.05, key=f"floor-{key}",
                           help="Share of three-word sequences that two questions have in common.")
         kind = st.selectbox("Match by meaning too", list(_MEANINGS), format_func=_MEANINGS.__getitem__, key=f"meaning-{key}")
         ref = st.text_input(_WHERE[kind], key=f"ref-{key}") if kind in _WHERE else ""
@@ -152,7 +152,7 @@ def _unchecked(ws: Workspace, found: Plan) -> None:
         floor, meaning = how_to_match("plan")
         if st.button("Check for leaks", type="primary", icon=":material/difference:"):
             with st.spinner("Writing the planned lines out for the check…"):
-                runs.start_inspection(ws, found.recipe, floor, meaning)
+                inspections.of_plan(ws, found.recipe, floor, meaning)
             st.rerun()
 
 

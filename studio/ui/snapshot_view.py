@@ -15,6 +15,7 @@ from studio import (
     exports,
     findings,
     foreign,
+    inspections,
     leaks,
     readiness,
     runs,
@@ -65,7 +66,7 @@ def leak_warning(ws: Workspace, snapshot: Snapshot, card: Card | None) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             floor, meaning = freeze_view.how_to_match("later")
             if st.button("Check for leaks now", icon=":material/difference:"):
-                runs.start_later_inspection(ws, snapshot, floor, meaning)
+                inspections.of_snapshot(ws, snapshot, floor, meaning)
                 st.rerun()
     found = leaks.of_snapshot(ws, snapshot.snapshot_id)
     if found:
