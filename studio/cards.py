@@ -57,7 +57,7 @@ class Card:
         """What readiness is judged by."""
         measured = self.measures or {}
         return Facts(
-            train=self.counts["train"], lines=self.lines, measured=bool(measured),
+            train=self.counts["train"], lines=self.lines, measured=measured.get("lines", 0),
             short_answers=measured.get("short_answers", 0), long_answers=measured.get("long_answers", 0),
             multi_turn=measured.get("multi_turn", 0), distinct_answers=measured.get("distinct_answers", 0),
             answer_words=measured.get("answer_words", 0), looked_at=measured.get("looked_at", 0),

@@ -23,6 +23,7 @@ from studio.workspace import Workspace
 
 _BATCH = 5_000
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_HUB_CLIENTS = ("httpx", "httpx2", "httpcore", "httpcore2", "requests", "huggingface_hub")
 NO_TOKEN = "There is no Hugging Face token: HF_TOKEN is not set where the studio was started."
 
 
@@ -124,7 +125,7 @@ def push(ws: Workspace, snapshot: Snapshot, repository: str, private: bool = Tru
             raise StudioError(f"The Hugging Face Hub could not be reached ({type(error).__name__}).",
                               "Check the network and the token, then try again.") from None
         except Exception as error:  # the Hub's client lets those of its HTTP library through
-            if type(error).__module__.split(".")[0] not in ("httpx", "httpcore", "requests", "huggingface_hub"):
+            if type(error).__module__.split(".")[0] not in _HUB_CLIENTS:
                 raise
             raise StudioError(f"The Hugging Face Hub could not be reached ({type(error).__name__}).",
                               "Check the network and the token, then try again.") from None
