@@ -55,16 +55,17 @@ class Checked:
 
 
 def of_plan(ws: Workspace, plan: str) -> Checked | None:
-    """What was found for exactly this plan; None where nobody looked yet."""
+    """What was found for exactly this plan; None where nobody looked yet, or where what was found is gone."""
     row = ws.row("""select r.run_id, r.folder, e.data from runs r join run_results e using (run_id)
                     where r.kind = 'inspect' and e.outcome = 'done' and json_extract_string(r.spec, '$.plan') = ?
                     order by r.started_at desc limit 1""", [plan])
     if row is None:
         return None
+    data, found = json.loads(row["data"]), _read(ws, row["folder"])
+    if len(found) != data["leaking"]:
+        return None
     said = decisions(ws, plan)
-    found = _read(ws, row["folder"])
-    return Checked(row["run_id"], tuple(Leak(**leak, decision=said.get(leak["item_id"], "")) for leak in found),
-                   json.loads(row["data"]))
+    return Checked(row["run_id"], tuple(Leak(**leak, decision=said.get(leak["item_id"], "")) for leak in found), data)
 
 
 def decisions(ws: Workspace, plan: str) -> dict[str, str]:

@@ -82,7 +82,10 @@ def _plan(ws: Workspace, recipe: Recipe) -> Plan:
     twins = duplicates.together(ws) if recipe.twins else {}
     people = _people(ws) if recipe.customers else {}
     kept, repeats = _distinct(rows)
-    pieces = [_piece(row, recipe, twins, people.get(row["record_id"], ())) for row in kept]
+    keys = {row["record_id"]: _keys(row, recipe, twins, people.get(row["record_id"], ())) for row in rows}
+    for name, other in repeats:  # who hangs together with a repeat hangs together with what it repeats
+        keys[other] = tuple(dict.fromkeys((*keys[other], *keys[name])))
+    pieces = [_piece(row, recipe, keys[row["record_id"]]) for row in kept]
     division = splits.divide(pieces, recipe)
     sides = tuple(side for side in duplicates.HELD_TOGETHER if duplicates.latest(ws, side)) if recipe.twins else ()
     return Plan(recipe, division.splits, len(rows), tuple(repeats), division, _ties(pieces), sides,
@@ -119,14 +122,18 @@ def _distinct(rows: Sequence[Row]) -> tuple[list[Row], list[tuple[str, str]]]:
     return kept, repeats
 
 
-def _piece(row: Row, recipe: Recipe, twins: dict[str, str], people: Iterable[str]) -> Piece:
+def _keys(row: Row, recipe: Recipe, twins: dict[str, str], people: Iterable[str]) -> tuple[str, ...]:
     keys = [f"question:{row['question']}", *people]
     if row["record_id"] in twins:
         keys.append(f"twins:{twins[row['record_id']]}")
     if recipe.threads and row["external_id"]:
         keys.append(f"thread:{row['family']}:{row['external_id']}")
+    return tuple(keys)
+
+
+def _piece(row: Row, recipe: Recipe, keys: tuple[str, ...]) -> Piece:
     stratum = {"none": "", "tag": row["tags"] or "", "source": row["source_name"]}[recipe.stratify]
-    return Piece(row["record_id"], row["version"], row["line"], tuple(keys), stratum, row["happened_at"])
+    return Piece(row["record_id"], row["version"], row["line"], keys, stratum, row["happened_at"])
 
 
 def _ties(pieces: Sequence[Piece]) -> dict[str, int]:

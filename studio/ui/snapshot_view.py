@@ -94,7 +94,8 @@ def card(ws: Workspace, snapshot: Snapshot, found: Card | None) -> None:
     with left:
         if found.measures:
             tokens = found.measures["tokens"]
-            charts.token_lengths(tokens["steps"], tokens["counts"], tokens["median"], tokens["longest"],
+            bars = max((place + 1 for place, number in enumerate(tokens["counts"]) if number), default=1) + 1
+            charts.token_lengths(tokens["steps"][:bars], tokens["counts"][:bars], tokens["median"], tokens["longest"],
                                  "tokens" if tokens["by"] == "tokenizer" else "estimated tokens")
     with right:
         if found.tags:
@@ -107,7 +108,8 @@ def ready(found: Readiness) -> None:
     """The verdict, and the numbers behind each part of it."""
     _BOXES[found.word](f"**{layout.plain(found.sentence)}**", icon=_MARKS[found.word])
     for one in found.verdicts:
-        st.markdown(f"{_MARKS[one.word]} **{one.question} {one.word.capitalize()}.** {layout.plain(one.sentence)}")
+        mark = ":material/lightbulb:" if one.question == readiness.PROMPT else _MARKS[one.word]
+        st.markdown(f"{mark} **{one.question} {one.word.capitalize()}.** {layout.plain(one.sentence)}")
 
 
 def lines(ws: Workspace, snapshot: Snapshot) -> None:
