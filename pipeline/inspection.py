@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.dedupe.leaks import Item, Match, find
+from pipeline.dedupe.vectors import suited
 from pipeline.errors import PipelineError, Stopped
 from pipeline.examples import Turn
 from pipeline.foreign import read_foreign, sides
@@ -63,7 +64,10 @@ def _matches(child: Child, spec: InspectSpec, train: Sequence[Item], split: str,
         child.say(f"matching {split}", done, total, sentence=f"Looking for lines of {split} that resemble train")
         _stop_if_asked(child)
 
-    return find(train, items, spec.near_floor, spec.meaning, watch, spec.meaning_floor) if items else []
+    floor = spec.meaning_floor
+    if spec.meaning and floor is None:
+        floor = suited(spec.meaning).threshold
+    return find(train, items, spec.near_floor, spec.meaning, watch, floor) if items else []
 
 
 def _measure(child: Child, files: Sequence[Path], total: int, tokenizer: Path | None) -> dict[str, Any]:

@@ -138,7 +138,7 @@ class InspectSpec(Frozen):
     tested: Annotated[tuple[Tested, ...], Field(min_length=1)]
     near_floor: float = Field(default=0.8, ge=0.3, le=1, description="lines whose 3-word shingles are this alike are leaks")
     meaning: Meaning | None = None
-    meaning_floor: float | None = Field(default=None, ge=0, le=1, description="none: what suits the model")
+    meaning_floor: float | None = Field(default=None, ge=0, le=1, description="none: from where the model calls texts twins")
     measure: bool = True
     tokenizer: str = Field(default="", description="a tokenizer.json, relative to the workspace, for real lengths")
 

@@ -13,7 +13,7 @@ from studio import cards, foreign, inspections, intake, leaks, records, runs, sn
 from studio.columns import Choices
 from studio.errors import StudioError
 from studio.records import Filter
-from studio.runs import Run
+from studio.runs import Meaning, Run
 from studio.snapshots import SPLITS, Recipe, Snapshot
 from studio.workspace import Workspace
 from tests.children import wait_until
@@ -164,6 +164,19 @@ def test_a_foreign_file_is_held_against_train_line_by_line(ws: Workspace, tmp_pa
     assert sorted((one.line, one.kind) for one in known) == [(1, "exact"), (2, "near"), (5, "exact")]
     assert all(one.question.removesuffix(" please") == one.train_question.removesuffix(" please") for one in known)
     assert (leaks.of_snapshot(ws, snapshot.snapshot_id), (tmp_path / "theirs.jsonl").exists()) == ([], True)
+
+
+def test_by_meaning_without_a_model_the_same_rare_words_in_another_order_are_seen(ws: Workspace, tmp_path: Path) -> None:
+    import_leaky(ws, tmp_path)
+    snapshot = snapshots.freeze(ws, "s", RECIPE)
+    words = snapshots.items(ws, snapshot, "train")[0].messages[1]["content"].split()
+    turned = [word for start in range(len(words) - 4, -4, -4) for word in words[max(0, start) : start + 4]]
+    (tmp_path / "turned.jsonl").write_text(json.dumps({"question": " ".join(turned)}) + "\n")
+    kinds = []
+    for meaning in (None, Meaning(kind="tfidf")):
+        run = ended(ws, foreign.start(ws, snapshot, str(tmp_path / "turned.jsonl"), 0.8, meaning))
+        kinds.append([one.kind for one in foreign.known(ws, run)])
+    assert kinds == [[], ["meaning"]]
 
 
 def test_a_file_without_questions_is_said_to_be_so(ws: Workspace, tmp_path: Path) -> None:
