@@ -51,7 +51,7 @@ def latest(ws: Workspace, side: str) -> Search | None:
     """The newest search of this side that is done and collected."""
     row = ws.row("""select r.run_id, e.data, e.ended_at from runs r join run_results e using (run_id)
                     where r.kind = 'dedupe' and e.outcome = 'done' and json_extract_string(r.spec, '$.side') = ?
-                    order by e.ended_at desc, r.started_at desc limit 1""", [_side(side)])
+                    order by e.ended_at desc, r.started_at desc limit 1""", [known_side(side)])
     if row is None:
         return None
     data = json.loads(row["data"])
@@ -80,10 +80,17 @@ def set_threshold(ws: Workspace, side: str, kind: str, threshold: float, who: st
         _regroup(transaction, side, thresholds(ws, side) | {kind: threshold})
 
 
+def known_side(side: str) -> str:
+    """Raises StudioError for a side there is none of."""
+    if side not in SIDES:
+        raise StudioError(f"There is no side called {side}.", f"Choose one of {', '.join(SIDES)}.")
+    return side
+
+
 def regroup(ws: Workspace, side: str) -> None:
     """Write the groups of one side anew from copies, pairs and thresholds."""
     with ws.transaction() as transaction:
-        _regroup(transaction, _side(side), thresholds(ws, side))
+        _regroup(transaction, known_side(side), thresholds(ws, side))
 
 
 def together(ws: Workspace) -> dict[str, str]:
@@ -115,7 +122,7 @@ def write_out(ws: Workspace, run_id: str, side: str, path: Path, chunk_texts: in
     """
     beside = path.with_name(f".{path.name}.tmp")
     name = str(beside).replace("'", "''")
-    other = {"question": "answer", "answer": "question"}.get(_side(side))
+    other = {"question": "answer", "answer": "question"}.get(known_side(side))
     ws.rows(f"""copy (
         select i.record_id, {_joined(side)} as text, {_joined(other) if other else 'null::varchar'} as other
         from duplicate_items i
@@ -161,7 +168,7 @@ join named n on n.root = p.root join duplicate_texts t on t.side = '{side}' and 
 
 def _regroup(transaction: Transaction, side: str, levels: dict[str, float]) -> None:
     found = transaction.arrow("""select a, b, similarity from duplicate_pairs
-                                 where side = ? and similarity >= case kind when 'near' then ? else ? end""",
+                                 where side = ? and similarity >= case kind when 'near' then ?::float else ?::float end""",
                               [side, levels["near"], levels["meaning"]])
     ids, roots = _components(found)
     best = np.zeros(len(ids), np.float32)
@@ -208,9 +215,3 @@ def _changed(ws: Workspace, side: str) -> int:
 
 def _joined(side: str) -> str:
     return (f"array_to_string(list_transform(list_filter({_TURNS}, {_ROLES[side]}), lambda turn: turn.content), chr(10))")
-
-
-def _side(side: str) -> str:
-    if side not in SIDES:
-        raise StudioError(f"There is no side called {side}.", f"Choose one of {', '.join(SIDES)}.")
-    return side

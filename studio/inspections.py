@@ -30,7 +30,7 @@ def of_plan(ws: Workspace, recipe: Recipe, near_floor: float = NEAR_FLOOR, meani
             raise StudioError("A check for leaks is running already.", "Wait for its end, or stop it first.")
         planned = snapshots.plan(ws, recipe)
         for run in earlier:
-            runs.forget_copies(ws, run)
+            runs.clear_copies(ws, run)
         run_id = ws.new_id()
         spec = InspectSpec(
             run_id=run_id, plan=planned.sha256, train_file=f"runs/{run_id}/train.jsonl", near_floor=near_floor, meaning=meaning,

@@ -124,6 +124,12 @@ def suspicious(ws: Workspace, snapshot_id: str) -> frozenset[str]:
     return frozenset(leak.item_id for leak in of_snapshot(ws, snapshot_id) if leak.split == "test")
 
 
+def forget(transaction: Transaction, record_ids: Sequence[str]) -> None:
+    """Delete what was found and said about these records."""
+    for where in ("leaks where item_id", "leaks where train_id", "leak_decisions where item_id"):
+        transaction.execute(f"delete from {where} in (select unnest(?::varchar[]))", [list(record_ids)])
+
+
 def every_match(ws: Workspace, folder: str) -> list[Leak]:
     """What a run found, the strongest match of each line, the strongest first."""
     return [Leak(**row) for row in _read(ws, folder)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import NamedTuple
 
 from studio.errors import StudioError
@@ -47,6 +47,24 @@ def files(written: Mapping[SplitName, File]) -> dict[str, Row]:
 def head(manifest: Row) -> Row:
     """All but the lines, which are as many as the records."""
     return {key: value for key, value in manifest.items() if key != "lines"}
+
+
+def names(manifest: Row, record_ids: Set[str]) -> bool:
+    """Whether one of these records is named beside the lines: as a repeat that was left out, or in quarantine."""
+    beside = [name for pair in manifest.get("identical", ()) for name in pair]
+    return not record_ids.isdisjoint([*beside, *(line["id"] for line in manifest.get("quarantined", ()))])
+
+
+def without(manifest: Row, record_ids: Set[str]) -> Row:
+    """The manifest once these records are forgotten: their lines gone, and how many were taken out so far."""
+    kept = [line for line in manifest["lines"] if line["id"] not in record_ids]
+    found = manifest | {
+        "lines": kept, "counts": {name: sum(line["split"] == name for line in kept) for name in SPLITS},
+        "forgotten": manifest.get("forgotten", 0) + len(manifest["lines"]) - len(kept)}
+    if "identical" in manifest:
+        found["identical"] = [pair for pair in manifest["identical"] if not set(pair) & set(record_ids)]
+        found["quarantined"] = [line for line in manifest["quarantined"] if line["id"] not in record_ids]
+    return found
 
 
 def read(text: str) -> Row:

@@ -149,7 +149,7 @@ def _start_check(ws: Workspace, only_new: bool, context_tokens: int, names_model
                          names_model=names_model, tokenizer=tokenizer(ws))
         _add_row(ws, transaction, spec, f"Check of {look:,} records", "")
     for run in earlier:
-        forget_copies(ws, run)
+        clear_copies(ws, run)
     folder = ws.path(f"runs/{run_id}")
     rundir.prepare(folder, dumps(spec))
     findings.write_out(ws, run_id, folder / RECORDS)
@@ -163,6 +163,7 @@ def start_dedupe(ws: Workspace, side: str, meaning: Meaning | None = None) -> st
     Raises StudioError while another search runs, and where there is nothing to compare.
     """
     with _one_search_starts:
+        duplicates.known_side(side)
         collect(ws)
         earlier = every(ws, "dedupe")
         if any(run.moving for run in earlier):
@@ -176,7 +177,7 @@ def start_dedupe(ws: Workspace, side: str, meaning: Meaning | None = None) -> st
             spec = DedupeSpec(run_id=run_id, records=total, side=side, meaning=meaning)  # type: ignore[arg-type]
             _add_row(ws, transaction, spec, f"Duplicates by {side}, {total:,} records", "")
         for run in earlier:
-            forget_copies(ws, run)
+            clear_copies(ws, run)
         folder = ws.path(f"runs/{run_id}")
         rundir.prepare(folder, dumps(spec))
         duplicates.write_out(ws, run_id, side, folder / TEXTS, spec.chunk_texts)
@@ -240,7 +241,7 @@ def collect(ws: Workspace) -> list[Run]:
                     continue
                 _collect(ws, transaction, run, run.result)
             if run.kind in FOLLOWS and run.result.outcome == "done":
-                forget_copies(ws, run)
+                clear_copies(ws, run)
             collected.append(run)
     return collected
 
@@ -287,6 +288,17 @@ def proven(ws: Workspace) -> list[Run]:
     return [_run(ws, row) for row in found]
 
 
+def forget_copies(ws: Workspace) -> None:
+    """Delete every copy of texts that a check made. Raises StudioError while any run moves."""
+    found = every(ws)
+    if moving := [run for run in found if run.moving]:
+        raise StudioError(f"{moving[0].title} is still running and may hold what is to go.",
+                          "Wait for its end, or stop it first.")
+    for run in found:
+        if run.kind in FOLLOWS:
+            clear_copies(ws, run)
+
+
 def begin(ws: Workspace, spec: AnySpec, title: str, snapshot_id: str = "",
           write: Callable[[Path], None] = lambda folder: None) -> str:
     """Start a run: its row, its spec, the files that `write` puts into its folder, its process. Returns its id."""
@@ -305,7 +317,7 @@ def tokenizer(ws: Workspace) -> str:
     return str(found[0].relative_to(ws.root)) if found else ""
 
 
-def forget_copies(ws: Workspace, run: Run) -> None:
+def clear_copies(ws: Workspace, run: Run) -> None:
     """Copies of texts, and what was made of them, hold personal data: they stay only while the run can go on."""
     for name in (RECORDS, FINDINGS, TEXTS, COPIES, PAIRS, *LINES):
         (ws.path(run.folder) / name).unlink(missing_ok=True)

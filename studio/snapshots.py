@@ -27,10 +27,10 @@ from studio.models import Ready
 from studio.planning import Plan, plan
 from studio.records import Turns
 from studio.splits import SPLITS, Piece, Recipe, SplitName, Stratify
-from studio.workspace import Row, Workspace
+from studio.workspace import Row, Transaction, Workspace
 
-__all__ = ["SPLITS", "Item", "Plan", "Recipe", "Snapshot", "SplitName", "Stratify", "add_folder", "content", "every", "freeze",
-           "fresh_folder", "frozen", "get", "items", "lines_of", "plan", "verify", "write_lines"]
+__all__ = ["SPLITS", "Item", "Plan", "Recipe", "Snapshot", "SplitName", "Stratify", "add_folder", "content", "every", "forget",
+           "forget_lines", "freeze", "fresh_folder", "frozen", "get", "items", "lines_of", "plan", "verify", "write_lines"]
 
 
 @dataclass(frozen=True)
@@ -141,17 +141,23 @@ def frozen(ws: Workspace) -> int:
 
 
 def verify(ws: Workspace, snapshot: Snapshot) -> None:
-    """Raises StudioError when a file is missing or any byte of it differs from the manifest, or the manifest from its id."""
+    """Raises StudioError when a file is missing or any byte of it differs from the manifest, or the manifest from its id.
+
+    Where somebody was forgotten the manifest was written anew, so it has to be the one that was noted then.
+    """
     folder = ws.path(snapshot.folder)
-    for name, wanted in [*((name, facts["sha256"]) for name, facts in snapshot.manifest["files"].items()),
-                         (manifests.NAME, snapshot.snapshot_id)]:
+    wanted = {name: facts["sha256"] for name, facts in snapshot.manifest["files"].items()}
+    for name in (*wanted, manifests.NAME):
         path = folder / name
         if not path.is_file():
             raise StudioError(f"The file {name} of snapshot {snapshot.name} is gone from {snapshot.folder}.",
                               "Put it back from a backup, or freeze again.")
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != wanted and "s" + found[:11] != wanted:
+        if name in wanted:
+            with path.open("rb") as file:
+                same = hashlib.file_digest(file, "sha256").hexdigest() == wanted[name]
+        else:
+            same = _is_its_manifest(path.read_text(encoding="utf-8", errors="replace"), snapshot)
+        if not same:
             raise StudioError(f"The file {name} of snapshot {snapshot.name} was changed after it was frozen.",
                               "Put it back from a backup, or freeze again: results on changed data would prove nothing.")
 
@@ -168,10 +174,11 @@ def items(ws: Workspace, snapshot: Snapshot, split: SplitName, skip: int = 0, li
 
 def lines_of(ws: Workspace, snapshot: Snapshot, record_ids: Collection[str]) -> dict[str, Item]:
     """Some lines as they were frozen, by record; ids that are not in the snapshot are left out."""
-    found = ws.rows("""select split, position, record_id from snapshot_items
-                       where snapshot_id = ? and record_id in (select unnest(?::varchar[]))""",
-                    [snapshot.snapshot_id, list(record_ids)])
-    wanted: dict[SplitName, set[int]] = {split: {row["position"] for row in found if row["split"] == split} for split in SPLITS}
+    found = ws.rows("""select split, place from (
+                           select split, record_id, row_number() over (partition by split order by position) - 1 as place
+                           from snapshot_items where snapshot_id = ?)
+                       where record_id in (select unnest(?::varchar[]))""", [snapshot.snapshot_id, list(record_ids)])
+    wanted: dict[SplitName, set[int]] = {split: {row["place"] for row in found if row["split"] == split} for split in SPLITS}
     lines = {}
     for split in SPLITS:
         if wanted[split]:
@@ -184,6 +191,38 @@ def lines_of(ws: Workspace, snapshot: Snapshot, record_ids: Collection[str]) -> 
 def content(ws: Workspace, snapshot: Snapshot, name: str) -> bytes:
     """One file of the snapshot, byte for byte: `train.jsonl`, `validation.jsonl`, `test.jsonl` or `manifest.json`."""
     return (ws.path(snapshot.folder) / name).read_bytes()
+
+
+def forget_lines(ws: Workspace, record_ids: Sequence[str]) -> int:
+    """Take these records' lines out of every frozen file: the one exception to "never changes", and the manifest says so.
+
+    Files first, each renamed in, the manifest last; done again after a crash it goes on. Returns how many lines went.
+    """
+    meant, taken = set(record_ids), 0
+    for snapshot in every(ws):
+        path = ws.path(snapshot.folder) / manifests.NAME
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        gone = sum(line["id"] in meant for line in manifest["lines"])
+        if gone or manifests.names(manifest, meant):
+            for name in manifest["files"]:
+                manifest["files"][name] = _without(ws.path(snapshot.folder) / name, meant)
+            _put(path, manifests.text(manifests.without(manifest, meant)))
+            taken += gone
+    return taken
+
+
+def forget(ws: Workspace, transaction: Transaction, record_ids: Sequence[str]) -> None:
+    """After `forget_lines`: bring the tables in line with the files."""
+    transaction.execute("delete from snapshot_items where record_id in (select unnest(?::varchar[]))", [list(record_ids)])
+    for row in transaction.rows("select snapshot_id, folder, manifest from snapshots"):
+        whole = (ws.path(row["folder"]) / manifests.NAME).read_text(encoding="utf-8")
+        text = manifests.text(manifests.head(json.loads(whole)))
+        if text != row["manifest"]:
+            counts = [json.loads(text)["files"][f"{split}.jsonl"]["lines"] for split in SPLITS]
+            transaction.execute("update snapshots set manifest = ?, train = ?, validation = ?, test = ? where snapshot_id = ?",
+                                [text, *counts, row["snapshot_id"]])
+    leaks.forget(transaction, record_ids)
+    wording_keys.forget(transaction, record_ids)
 
 
 def add_folder(ws: Workspace, name: str, manifest_text: str, beside: Path) -> str:
@@ -221,14 +260,40 @@ def fresh_folder(ws: Workspace) -> Path:
     return beside
 
 
+def _is_its_manifest(text: str, snapshot: Snapshot) -> bool:
+    if "forgotten" not in snapshot.manifest:
+        return manifests.snapshot_id(text) == snapshot.snapshot_id
+    try:
+        return manifests.head(json.loads(text)) == snapshot.manifest
+    except ValueError:
+        return False
+
+
 def _add(ws: Workspace, name: str, manifest: Row, beside: Path) -> str:
     """The manifest is written last."""
     text = manifests.text(manifest)
-    with (beside / manifests.NAME).open("w", encoding="utf-8", newline="\n") as file:
+    _put(beside / manifests.NAME, text)
+    return add_folder(ws, name, text, beside)
+
+
+def _without(path: Path, record_ids: set[str]) -> Row:
+    """Write the file anew without these records' lines; returns what the manifest says of it."""
+    lines = [line for line in path.read_text(encoding="utf-8").split("\n") if line and json.loads(line)["id"] not in record_ids]
+    text = "".join(line + "\n" for line in lines)
+    _put(path, text)
+    return {"lines": len(lines), "sha256": wording_keys.sha256(text)}
+
+
+def _put(path: Path, text: str) -> None:
+    """Write a file that nobody writes again beside, down to the disk, and rename it in."""
+    beside = path.with_name(f".{path.name}.tmp")
+    beside.unlink(missing_ok=True)
+    with beside.open("w", encoding="utf-8", newline="\n") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    return add_folder(ws, name, text, beside)
+    beside.chmod(0o444)
+    os.replace(beside, path)
 
 
 def _check_left(splits: Mapping[SplitName, Sequence[Piece]], out: frozenset[str]) -> None:

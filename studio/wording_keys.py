@@ -6,9 +6,10 @@ import hashlib
 import json
 import threading
 import unicodedata
+from collections.abc import Sequence
 
 from studio.records import Turns
-from studio.workspace import Row, Workspace
+from studio.workspace import Row, Transaction, Workspace
 
 _CHUNK = 20_000
 _one_at_a_time = threading.Lock()
@@ -46,3 +47,7 @@ def _keys(row: Row) -> Row:
     normal = " ".join(unicodedata.normalize("NFKC", asked).casefold().split())
     return {"record_id": row["record_id"], "version": row["version"], "line": sha256(line_text(row["record_id"], messages)),
             "conversation": sha256(json.dumps(messages)), "question": sha256(normal)}
+
+
+def forget(transaction: Transaction, record_ids: Sequence[str]) -> None:
+    transaction.execute("delete from wording_keys where record_id in (select unnest(?::varchar[]))", [list(record_ids)])

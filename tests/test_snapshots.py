@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from studio import cards, intake, manifests, models, records, runs, snapshots
+from studio import cards, intake, leaks, manifests, models, records, runs, snapshots
 from studio.columns import Choices
 from studio.errors import StudioError
 from studio.records import Filter
 from studio.snapshots import SPLITS, Recipe, Snapshot
 from studio.workspace import Workspace
 from tests.children import wait_until
+from tests.inspections import recorded_inspection
 from tests.tickets import COLUMNS, freeze_forty, import_forty, write_csv
 
 
@@ -246,3 +247,24 @@ def test_a_recipe_that_leaves_nothing_to_learn_is_refused(ws: Workspace, recipe:
     import_forty(ws)
     with pytest.raises(StudioError):
         snapshots.plan(ws, recipe)
+
+
+def test_of_somebody_forgotten_nothing_stays_in_the_manifest_the_leaks_or_the_hashes(ws: Workspace) -> None:
+    import_forty(ws)
+    found = recorded_inspection(ws, Recipe(), leaking=2)
+    plan = snapshots.plan(ws, Recipe()).sha256
+    leaks.decide(ws, plan, found[:1], "quarantine", "ann")
+    leaks.decide(ws, plan, found[1:], "accept", "ann")
+    snapshot = snapshots.freeze(ws, "s", Recipe())
+    gone = [*found, snapshots.items(ws, snapshot, "train")[3].record_id]
+    snapshots.forget_lines(ws, gone)
+    with ws.transaction() as transaction:
+        snapshots.forget(ws, transaction, gone)
+    after = snapshots.get(ws, snapshot.snapshot_id)
+    snapshots.verify(ws, after)
+    texts = b"".join(files(ws, after).values()).decode()
+    tables = ("leaks", "leak_decisions", "snapshot_items", "wording_keys")
+    left = [row for table in tables for row in ws.rows(f"select * from {table}") if set(map(str, row.values())) & set(gone)]
+    assert ([name for name in gone if name in texts], left, after.manifest["forgotten"]) == ([], [], 2)
+    shown = snapshots.items(ws, after, "train")[5]
+    assert snapshots.lines_of(ws, after, [shown.record_id]) == {shown.record_id: shown}
