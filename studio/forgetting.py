@@ -28,7 +28,8 @@ from studio.mentions import is_named, named_in
 from studio.workspace import Row, Transaction, Workspace
 
 NOTE = "forgetting.json"
-_CHOSEN = (("imports", "source_name"), ("imports", "choices"), ("mappings", "name"), ("mappings", "choices"))
+_CHOSEN = (("imports", "source_name"), ("imports", "choices"), ("mappings", "name"), ("mappings", "choices"),
+           ("snapshot_cards", "card"))
 """Where a file's name, or a value that somebody filtered by, can name a customer."""
 
 _PIECE = 8 << 20
@@ -177,7 +178,7 @@ def _about(line: str, record_ids: set[str], words: Sequence[str]) -> bool:
         found = json.loads(line)
     except ValueError:
         return is_named(line, words)
-    if isinstance(found, dict) and any(found.get(key) in record_ids for key in ("id", "item_id", "record_id")):
+    if isinstance(found, dict) and any(found.get(key) in record_ids for key in ("id", "item_id", "record_id", "train_id")):
         return True
     return is_named("\n".join(_texts(found)), words)
 
