@@ -334,7 +334,7 @@ def test_two_snapshots_are_compared_with_links_to_the_records(home: Path) -> Non
     snapshots.freeze(ws, "Later", Recipe(sizes=(20, 6, 12), seed=5))
     page = draw("snapshots", view="Compare", snapshot=snapshot.snapshot_id)
     table = page.dataframe[0].value
-    assert (list(table.columns)[:3], table.iloc[0]["record"][:15]) == (["record", "before", "after"], "/curate?record=")
+    assert (list(table.columns), table.iloc[0]["record"][:15]) == (["record", "part", "wording"], "/curate?record=")
 
 
 def test_a_folder_that_is_no_snapshot_is_refused_on_the_page(home: Path, tmp_path: Path) -> None:
