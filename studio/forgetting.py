@@ -21,7 +21,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from studio import arrivals, charsets, files, findings, records, reviews, runs, scores, snapshots
+from studio import arrivals, charsets, duplicates, files, findings, records, reviews, runs, scores, snapshots
 from studio.customers import Customer
 from studio.errors import StudioError
 from studio.mentions import is_named, named_in
@@ -135,6 +135,7 @@ def _carry_out(ws: Workspace, order: Order) -> Forgotten:
 def _clean_tables(ws: Workspace, transaction: Transaction, order: Order) -> None:
     records.forget(transaction, order.record_ids)
     findings.forget(transaction, order.record_ids)
+    duplicates.forget(ws, transaction, order.record_ids)
     reviews.forget(transaction, order.answers, order.review_ids)
     scores.forget(transaction, order.answers)
     snapshots.forget(ws, transaction, order.record_ids)

@@ -289,7 +289,7 @@ def proven(ws: Workspace) -> list[Run]:
 
 
 def forget_copies(ws: Workspace) -> None:
-    """Delete every copy of texts that a check made. Raises StudioError while any run moves."""
+    """Delete every copy of texts that checks and searches made. Raises StudioError while any run moves."""
     found = every(ws)
     if moving := [run for run in found if run.moving]:
         raise StudioError(f"{moving[0].title} is still running and may hold what is to go.",
