@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from studio import card_text, findings, leaks, records, reviews, runs, snapshots, validation
+from studio import card_text, findings, intake, leaks, records, reviews, runs, snapshots, validation
 from studio import workspace as folders
+from studio.columns import Choices
 from studio.snapshots import Recipe
 from studio.ui import finding_view
 from studio.workspace import Workspace
@@ -17,7 +19,16 @@ from tests.checks import NOT_WORTH, email, found, import_twelve, recorded_check,
 from tests.children import wait_until
 from tests.conftest import ROOT
 from tests.inspections import recorded_inspection
-from tests.tickets import filled, forty, freeze_forty, import_forty, recorded_evaluation, recorded_training
+from tests.tickets import (
+    COLUMNS,
+    filled,
+    forty,
+    freeze_forty,
+    import_forty,
+    recorded_evaluation,
+    recorded_training,
+    write_csv,
+)
 
 PAGES = (
     "overview",
@@ -334,7 +345,30 @@ def test_two_snapshots_are_compared_with_links_to_the_records(home: Path) -> Non
     snapshots.freeze(ws, "Later", Recipe(sizes=(20, 6, 12), seed=5))
     page = draw("snapshots", view="Compare", snapshot=snapshot.snapshot_id)
     table = page.dataframe[0].value
-    assert (list(table.columns)[:3], table.iloc[0]["record"][:15]) == (["record", "before", "after"], "/curate?record=")
+    assert (list(table.columns), table.iloc[0]["record"][:15]) == (["record", "part", "wording"], "/curate?record=")
+
+
+def test_with_a_token_a_snapshot_can_be_pushed_and_without_one_the_page_says_why(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(folders.open_workspace(home))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    bare = draw("snapshots", view="Export")
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    ready = draw("snapshots", view="Export")
+    assert ("HF_TOKEN is not set" in words(bare), "Push to the Hub" in labels(bare)) == (True, False)
+    assert ("Push to the Hub" in labels(ready), "hf_secret" in words(ready)) == (True, False)
+
+
+def test_split_by_time_says_where_the_future_begins(home: Path, tmp_path: Path) -> None:
+    ws = folders.open_workspace(home)
+    header = ("ticket", "message", "answer", "rating", "topic", "asked")
+    rows = [(f"T{n}", f"question {n} here", f"answer {n}", "5", "x", f"2026-03-{1 + n:02}" if n else "") for n in range(30)]
+    path = write_csv(tmp_path / "dated.csv", rows, header)
+    intake.import_file(ws, path, path.name, Choices(replace(COLUMNS, time="asked")))
+    page = draw("freeze")
+    page.toggle(key="by-time").set_value(True).run()
+    assert "By time: validation from 2026-03-25, test from 2026-03-28. 1 record without a date goes to train." in words(page)
 
 
 def test_a_folder_that_is_no_snapshot_is_refused_on_the_page(home: Path, tmp_path: Path) -> None:
