@@ -184,6 +184,11 @@ class Workspace:
         with self._connection.cursor() as cursor:
             return _rows(cursor, sql, parameters)
 
+    def columns(self, sql: str, parameters: Sequence[Any] = ()) -> dict[str, Any]:
+        """The same as numpy arrays, one a column: for answers of millions of rows."""
+        with self._connection.cursor() as cursor:
+            return dict(cursor.execute(sql, list(parameters)).fetchnumpy())
+
     def side(self, relative: str) -> Side:
         """Open a side database in the workspace's folder; close it before deleting the file."""
         side = Side(self._connection, self.path(relative), f"side_{uuid.uuid4().hex[:8]}")
