@@ -105,7 +105,36 @@ class ValidateSpec(Frozen):
     max_tokens: int = Field(default=8_192, ge=16, description="an example estimated to be longer is an error")
 
 
-AnySpec = TrainSpec | EvaluateSpec | CheckSpec | ValidateSpec
+class Meaning(Frozen):
+    """How texts become vectors: words weighed by TF-IDF, a model in a local folder (safetensors), or an endpoint.
+
+    `ref` is the model's folder, or the endpoint's base URL; `model` the endpoint's name for its model. The endpoint's key is in
+    the environment (`pipeline.dedupe.endpoint`), never here.
+    """
+
+    kind: Literal["tfidf", "model2vec", "transformer", "endpoint"] = "tfidf"
+    ref: str = ""
+    model: str = ""
+
+
+class DedupeSpec(Frozen):
+    """Twins among the texts of the run folder's texts.parquet: exact copies, near twins and, where asked, twins by meaning.
+
+    Pairs are kept from the floors on; thresholds are applied by the app. `meaning_floor` none: what suits the model.
+    """
+
+    kind: Literal["dedupe"] = "dedupe"
+    run_id: str
+    records: int = Field(ge=0)
+    side: Literal["question", "answer", "both"]
+    near_floor: float = Field(default=0.5, ge=0.3, le=1)
+    meaning: Meaning | None = None
+    meaning_floor: float | None = Field(default=None, ge=0, le=1)
+    workers: int = Field(default=2, ge=1, le=64)
+    chunk_texts: int = Field(default=16_384, ge=1, description="texts a worker reads at once; a quarter of a second")
+
+
+AnySpec = TrainSpec | EvaluateSpec | CheckSpec | ValidateSpec | DedupeSpec
 Spec = Annotated[AnySpec, Field(discriminator="kind")]
 _adapter: TypeAdapter[AnySpec] = TypeAdapter(Spec)
 

@@ -148,10 +148,12 @@ create table forgettings (
 
 # What a search found is derived and is replaced by the next search of the same side; what people say of it is insert-only.
 # `copy_of` is the record that stands for all word-for-word copies (itself for all others); pairs are between those.
+# `other_text` is a hash of the other side's words, for records that have twins: copies that differ in it conflict.
 DUPLICATES = """
 create table duplicate_items (run_id varchar not null, record_id varchar not null, version integer not null);
 create table duplicate_texts (
-    side varchar not null, record_id varchar not null, version integer not null, copy_of varchar not null);
+    side varchar not null, record_id varchar not null, version integer not null, copy_of varchar not null,
+    other_text ubigint);
 create table duplicate_pairs (
     side varchar not null, kind varchar not null, a varchar not null, b varchar not null, similarity float not null,
     other_similarity float);

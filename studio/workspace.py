@@ -45,6 +45,10 @@ class Transaction:
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         return _rows(self._cursor, sql, parameters)
 
+    def arrow(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        """The rows as an Arrow table: for hundreds of thousands of them."""
+        return self._cursor.sql(sql, params=list(parameters)).to_arrow_table()
+
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Write many rows at once with SQL, where they are in the database already."""
         self._cursor.execute(sql, list(parameters))
@@ -59,6 +63,14 @@ class Transaction:
             self._cursor.execute(
                 f"insert into {table} ({', '.join(columns)}) select {values}",
                 [[row[column] for row in chunk] for column in columns])
+
+    def load(self, sql: str, name: str, table: Any) -> None:
+        """Run a statement that reads an Arrow table under `name`."""
+        self._cursor.register(name, table)
+        try:
+            self._cursor.execute(sql)
+        finally:
+            self._cursor.unregister(name)
 
     def decided(self, table: str, rows: Sequence[Row]) -> None:
         """Insert rows that a person decided; a column `seq` is filled with the row's place in the journal."""

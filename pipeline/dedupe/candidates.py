@@ -1,0 +1,116 @@
+"""Which pairs are worth comparing: those that share a band. Crowded bands stay bounded, and what is left out is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.dedupe.sketches import U32
+from pipeline.dedupe.texts import I64, U64
+
+PAIRS_A_BAND = 200_000
+"""Of each band at least so many pairs are compared, and two for each text where that is more."""
+
+LARGEST = 512
+CAPS = (LARGEST, 256, 128, 64, 32, 16, 8)
+WINDOW = 4
+A_TESTED_TEXT = 64
+_LOW = np.uint64(0xFFFFFFFF)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Distinct pairs of row numbers, left < right. `crowded` texts share a band with more others than were compared with all.
+
+    `left_out` counts the pairs of crowded bands that were not made; a pair of several bands counts several times.
+    """
+
+    left: I64
+    right: I64
+    crowded: int
+    left_out: int
+
+
+def candidates(bands: U32, watch: Callable[[int, int], None] = lambda done, total: None) -> Candidates:
+    """All pairs of rows that share a band; of crowded bands each row with the next few and with the first.
+
+    Rows must be in an order that depends on the texts alone (by their hash), then the result does too.
+    """
+    limit = max(PAIRS_A_BAND, 2 * len(bands))
+    crowded = np.zeros(len(bands), bool)
+    found: U64 = np.empty(0, np.uint64)
+    fresh: list[U64] = []
+    left_out = 0
+    for band in range(bands.shape[1]):
+        watch(band, bands.shape[1])
+        rows, begins, sizes = _runs(bands[:, band])
+        cap = next((cap for cap in CAPS if _pairs(sizes[sizes <= cap]) <= limit), CAPS[-1])
+        for size in np.unique(sizes[sizes <= cap]):
+            fresh.append(_all_of(rows, begins[sizes == size], int(size)))
+        for begin, size in zip(begins[sizes > cap], sizes[sizes > cap], strict=True):
+            crowd = rows[begin : begin + size].astype(np.int64)
+            made = _some_of(crowd[np.argsort(bands[crowd, (band + 1) % bands.shape[1]], kind="stable")].astype(np.uint64))
+            crowded[crowd] = True
+            left_out += int(size) * (int(size) - 1) // 2 - len(made)
+            fresh.append(made)
+        if sum(map(len, fresh)) > 4 * limit or band == bands.shape[1] - 1:
+            found, fresh = np.unique(np.concatenate([found, *fresh])), []
+    return Candidates(*_unpacked(found), int(crowded.sum()), left_out)
+
+
+def across(bands: U32, tested: U32) -> Candidates:
+    """Pairs of a row of `bands` (left) and a row of `tested` (right) that share a band.
+
+    A tested row is compared with 64 rows of a band, or with fewer where very many are tested; `crowded` counts those that met
+    more.
+    """
+    most = int(np.clip(20_000_000 // (bands.shape[1] * max(len(tested), 1)), 4, A_TESTED_TEXT))
+    found, crowded, left_out = [], np.zeros(len(tested), bool), 0
+    for band in range(bands.shape[1]):
+        order = np.argsort(bands[:, band], kind="stable")
+        known = bands[order, band]
+        first = np.searchsorted(known, tested[:, band], "left")
+        met = np.searchsorted(known, tested[:, band], "right") - first
+        crowded |= met > most
+        left_out += int(np.maximum(met - most, 0).sum())
+        taken = np.minimum(met, most)
+        step = np.arange(taken.sum()) - np.repeat(np.cumsum(taken) - taken, taken)
+        left = order[np.repeat(first, taken) + step].astype(np.uint64)
+        right = np.repeat(np.arange(len(tested), dtype=np.uint64), taken)
+        found.append(left << np.uint64(32) | right)
+    return Candidates(*_unpacked(np.unique(np.concatenate(found))), int(crowded.sum()), left_out)
+
+
+def _runs(band: U32) -> tuple[U64, I64, I64]:
+    """Rows that share a value with another: the rows in runs, and where each run begins and how long it is."""
+    packed = np.sort(band.astype(np.uint64) << np.uint64(32) | np.arange(len(band), dtype=np.uint64))
+    values = packed >> np.uint64(32)
+    begins = np.flatnonzero(np.concatenate((np.ones(min(1, len(values)), bool), values[1:] != values[:-1])))
+    sizes = np.diff(np.append(begins, len(values)))
+    return packed & _LOW, begins[sizes > 1], sizes[sizes > 1]
+
+
+def _pairs(sizes: I64) -> int:
+    return int((sizes * (sizes - 1) // 2).sum())
+
+
+def _all_of(rows: U64, begins: I64, size: int) -> U64:
+    """Every pair within each of these runs of one length; rows of a run are in order."""
+    a, b = np.triu_indices(size, 1)
+    members = rows[begins[:, None] + np.arange(size)]
+    return (members[:, a] << np.uint64(32) | members[:, b]).ravel()
+
+
+def _some_of(members: U64) -> U64:
+    """Each member of a crowd with the four that follow and with the first; they come in the order of their next band, so that
+    those that resemble each other more stand together."""
+    made = [(members[:-step], members[step:]) for step in range(1, WINDOW + 1)]
+    made.append((np.full(len(members) - WINDOW - 1, members[0]), members[WINDOW + 1 :]))
+    return np.concatenate([np.minimum(a, b) << np.uint64(32) | np.maximum(a, b) for a, b in made])
+
+
+def _unpacked(pairs: U64) -> tuple[I64, I64]:
+    return (pairs >> np.uint64(32)).astype(np.int64), (pairs & _LOW).astype(np.int64)
+
