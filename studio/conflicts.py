@@ -1,8 +1,7 @@
 """Conflicts: questions that are twins of each other and were answered differently. Work for a person.
 
 Two wordings of a question clash where they are a pair at or above the threshold and their answers have less in common than
-`low` (Jaccard similarity of their word shingles); copies of one question clash where their answers are not the same word for
-word. All clashes of one duplicate group are one conflict: keep one answer, or say that all are right.
+`low` (Jaccard similarity of their word shingles); copies of one question clash where their answers are not the same words. All clashes of one duplicate group are one conflict: keep one answer, or say that all are right.
 """
 
 from __future__ import annotations
@@ -20,15 +19,12 @@ SIDE = "question"
 LOW = 0.5
 """Answers count as different below this similarity, unless a person says otherwise."""
 
-_ANSWER = """md5(lower(trim(regexp_replace(array_to_string(list_transform(list_filter(
-    from_json(v.messages, '[{"role": "VARCHAR", "content": "VARCHAR"}]'), lambda turn: turn.role = 'assistant'),
-    lambda turn: turn.content), ' '), '\\s+', ' ', 'g'))))"""
-_CLASHES = f""", copied as (select copy_of from members where here group by copy_of having count(*) > 1),
-    answers as (
-        select m.group_id, m.copy_of, {_ANSWER} as answer from members m join copied using (copy_of)
-        join record_versions v on v.record_id = m.record_id and v.version = m.version where m.here),
-    clashes as (
-        select group_id, 1.0 as similarity from answers group by group_id, copy_of having count(distinct answer) > 1
+_ANSWER = "coalesce(other_text::varchar, record_id)"
+"""What the answer of a member is told apart by: a hash of its words, where the search noted one."""
+
+_CLASHES = f""", clashes as (
+        select group_id, 1.0 as similarity from members where here
+        group by group_id, copy_of having count(*) > 1 and count(distinct {_ANSWER}) > 1
         union all
         select x.group_id, p.similarity from pairs p join texts x on x.copy_of = p.a and x.standing > 0
         join texts y on y.copy_of = p.b and y.standing > 0 where p.other_similarity < ?),
@@ -39,9 +35,8 @@ _CLASHES = f""", copied as (select copy_of from members where here group by copy
             select group_key from duplicate_dismissals where side = '{CONFLICT}'
             group by group_key having arg_max(dismissed, seq)))"""
 _IN_GROUP = f""", here as (
-        select m.group_id, m.record_id, m.copy_of, m.position, m.rating, m.decision, {_ANSWER} as answer
-        from members m join record_versions v on v.record_id = m.record_id and v.version = m.version
-        where m.here and m.group_id in (select unnest(?::varchar[]))),
+        select group_id, record_id, copy_of, position, rating, decision, {_ANSWER} as answer
+        from members where here and group_id in (select unnest(?::varchar[]))),
     near as (select copy_of, copy_of as other from here union select a, b from pairs union select b, a from pairs),
     reach as (
         select distinct h.group_id, h.answer, n.other from (select distinct group_id, answer, copy_of from here) h

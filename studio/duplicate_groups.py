@@ -95,8 +95,8 @@ def twins(ws: Workspace, side: str) -> tuple[str, list[Any]]:
     levels = duplicates.thresholds(ws, _known(side))
     return """with levels as (select unnest(?::varchar[]) as kind, unnest(?::float[]) as threshold),
         members as (
-            select g.group_id, g.record_id, g.similarity, t.copy_of, t.version, n.position, n.rating, n.decision, n.tags,
-                   n.import_id, n.version = t.version as as_searched, n.decision <> 'drop' and n.version = t.version as here
+            select g.group_id, g.record_id, g.similarity, t.copy_of, t.other_text, n.version, n.position, n.rating, n.decision,
+                   n.version = t.version as as_searched, n.decision <> 'drop' and n.version = t.version as here
             from duplicate_groups g
             join duplicate_texts t on t.side = g.side and t.record_id = g.record_id
             join record_now n on n.record_id = g.record_id
@@ -240,7 +240,7 @@ def take_back(ws: Workspace, side: str, group: Group, who: str) -> None:
 
 
 def undo(ws: Workspace, who: str) -> Undone | None:
-    """Take back this person's newest act that still stands: a drop, a "no twins", a "both are right", an edit."""
+    """Take back this person's newest act that still stands: a drop, a "no twins", "all answers are right", an edit."""
     last = ws.row("""select side, group_key, max(seq) as newest from duplicate_dismissals where who = ?
                      group by side, group_key having arg_max(dismissed, seq) order by newest desc limit 1""", [who])
     act = ws.value("""select max(seq) from curation_batches b where who = ? and undoes is null
@@ -249,7 +249,7 @@ def undo(ws: Workspace, who: str) -> Undone | None:
         return records.undo(ws, who)
     with ws.transaction() as transaction:
         transaction.decided("duplicate_dismissals", [_mark(ws, last["side"], last["group_key"], False, who)])
-    return Undone("Undone: both are right" if last["side"] == CONFLICT else "Undone: no twins", "")
+    return Undone("Undone: all answers are right" if last["side"] == CONFLICT else "Undone: no twins", "")
 
 
 def sources(ws: Workspace) -> dict[str, str]:

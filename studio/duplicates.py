@@ -161,7 +161,7 @@ join named n on n.root = p.root join duplicate_texts t on t.side = '{side}' and 
 
 def _regroup(transaction: Transaction, side: str, levels: dict[str, float]) -> None:
     found = transaction.arrow("""select a, b, similarity from duplicate_pairs
-                                 where side = ? and similarity >= case kind when 'near' then ? else ? end""",
+                                 where side = ? and similarity >= case kind when 'near' then ?::float else ?::float end""",
                               [side, levels["near"], levels["meaning"]])
     ids, roots = _components(found)
     best = np.zeros(len(ids), np.float32)

@@ -143,7 +143,7 @@ def greedy(texts: Numbers, a: Numbers, b: Numbers, forced: NDArray[np.bool_]) ->
     """For each record the one that stays for it, itself where it stays. Records are numbered in the order of a rule.
 
     `texts[i]` is the first record worded like record i; `a` and `b` are such first records that are twins; `forced` records
-    stay whatever they resemble. In that order each record stays unless it is a twin of one that stays already.
+    stay whatever they resemble. After them, in that order, each stays unless it is a twin of one that stays already.
     """
     size = len(texts)
     stays = np.full(size, -1, dtype=np.int64)
@@ -151,10 +151,10 @@ def greedy(texts: Numbers, a: Numbers, b: Numbers, forced: NDArray[np.bool_]) ->
     order = np.argsort(ends, kind="stable")
     others = np.concatenate([b, a])[order]
     starts = np.searchsorted(ends[order], np.arange(size + 1))
-    firsts = np.unique(texts)
     must = np.zeros(size, dtype=bool)
     must[texts[forced]] = True
-    for first in firsts.tolist():
+    firsts = np.unique(texts)
+    for first in [*firsts[must[firsts]].tolist(), *firsts[~must[firsts]].tolist()]:
         if stays[first] >= 0 and not must[first]:
             continue
         stays[first] = first
