@@ -1,7 +1,8 @@
 """Conflicts: questions that are twins of each other and were answered differently. Work for a person.
 
 Two wordings of a question clash where they are a pair at or above the threshold and their answers have less in common than
-`low` (Jaccard similarity of their word shingles); copies of one question clash where their answers are not the same words. All clashes of one duplicate group are one conflict: keep one answer, or say that all are right.
+`low` (Jaccard similarity of their word shingles); copies of one question clash where their answers are not the same words.
+All clashes of one duplicate group are one conflict: keep one answer, or say that all are right.
 """
 
 from __future__ import annotations

@@ -179,6 +179,14 @@ def members(ws: Workspace, side: str, record_ids: Sequence[str]) -> list[Member]
             for record in records.every(ws, ids) if record.record_id in found]
 
 
+def everyone(ws: Workspace, side: str, group_id: str, limit: int) -> list[Member]:
+    """All that were found together, dropped and reworded ones too, in the order they came in."""
+    clause, values = twins(ws, side)
+    found = ws.rows(f"{clause} select record_id from members where group_id = ? order by position limit ?",
+                    [*values, group_id, limit])
+    return members(ws, side, [row["record_id"] for row in found])
+
+
 def pairs(ws: Workspace, side: str, group_id: str, limit: int = 1_000) -> list[Pair]:
     """The pairs that hold a group together, the most alike first."""
     clause, values = twins(ws, side)
@@ -197,6 +205,11 @@ def likeness(ws: Workspace, side: str, wanted: Sequence[tuple[str, str]]) -> dic
                         group by a, b""", [*values, firsts, seconds])
     by_ends = {(row["a"], row["b"]): Pair(**row) for row in found}
     return {pair: by_ends[min(pair), max(pair)] for pair in wanted if (min(pair), max(pair)) in by_ends}
+
+
+def kinds(ws: Workspace, side: str) -> list[str]:
+    """The kinds of pairs that the newest search stored."""
+    return [row["kind"] for row in ws.rows("select distinct kind from duplicate_pairs where side = ? order by kind", [side])]
 
 
 def steps(ws: Workspace, side: str, kind: str) -> list[Step]:

@@ -7,6 +7,7 @@ stay first; where two of them are twins, the second is proposed only when the pl
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -74,6 +75,11 @@ class Plan:
     def falls(self) -> NDArray[np.bool_]:
         return self.stays != np.arange(len(self.ids))
 
+    @cached_property
+    def key(self) -> str:
+        """Names exactly what would be dropped."""
+        return hashlib.sha256("\n".join(self.drops).encode()).hexdigest()[:16]
+
     @property
     def drops(self) -> list[str]:
         """The records to be dropped, in the rule's order."""
@@ -100,6 +106,11 @@ class Plan:
         folds = [self._fold(found) for found in by_text.values()]
         order = {fold.record_id: place for place, fold in enumerate(folds)}
         return sorted(folds, key=lambda fold: (order.get(fold.stays_for, -1), fold.falls, order[fold.record_id]))
+
+    def fold_of(self, record_id: str) -> Fold:
+        """The wording that this record, the first of it, stands for."""
+        text = self.texts[self.ids.index(record_id)]
+        return self._fold([place for place, found in enumerate(self.texts) if found == text])
 
     def _fold(self, places: list[int]) -> Fold:
         first, rest = places[0], places[1:]
@@ -182,7 +193,8 @@ def plan(ws: Workspace, side: str, rule: Rule, group_ids: Sequence[str] | None =
     stays = greedy(found["text"].astype(np.int64), near["a"].astype(np.int64), near["b"].astype(np.int64), forced)
     if rule == "hand":
         stays = np.arange(len(stays))
-    return Plan(side, rule, *(tuple(found[name].tolist()) for name in ("record_id", "group_id", "copy_of")), marked, stays)
+    ids, groups, texts = (tuple(found[name].tolist()) for name in ("record_id", "group_id", "copy_of"))
+    return Plan(side, rule, ids, groups, texts, marked, stays)
 
 
 def accept(ws: Workspace, proposed: Plan, who: str, group_id: str | None = None) -> int:

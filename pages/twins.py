@@ -1,0 +1,87 @@
+"""Records that say the same: see them side by side, let a rule or a person choose who stays, settle answers that contradict."""
+
+import streamlit as st
+
+from studio import conflicts, duplicate_groups, keepers, records
+from studio.ui import layout, session, twin_cards, twin_search, twins_view
+from studio.ui.formats import count
+
+SHOWN, CONFLICTS_SHOWN = 8, 5
+PARTS = ["Groups", "Conflicts", "Cost"]
+
+ws = session.workspace()
+layout.header(ws, "Twins", "Records that say the same, exactly, nearly or in meaning. Nothing is dropped until you say so, "
+              "nothing is ever deleted, and undo brings back exactly what was there.", "kept")
+counted = records.counts(ws)
+if not counted.total:
+    layout.empty("Here records that say the same are found, so that a model does not learn them twice and is not tested on "
+                 "what it learned. There are none yet.", "Import tickets", "pages/import_tickets.py")
+    st.stop()
+side, who = twin_search.choose_side(), session.person()
+if twin_search.newest_search(ws, side) is None:
+    st.stop()
+dial = st.container()
+with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+    part = st.segmented_control("Look at", PARTS, default=PARTS[0], required=True, key="part", bind="query-params")
+    if st.button("Undo my last act", icon=":material/undo:"):
+        undone = duplicate_groups.undo(ws, who)
+        st.toast(layout.plain(undone.sentence) if undone else "There is nothing of yours to undo.")
+        st.rerun()
+
+
+def groups() -> duplicate_groups.Tally:
+    rule, spare = twins_view.choose_rule()
+    state, order = twins_view.choose_groups()
+    number = twins_view.page_number()
+    tally, shown = duplicate_groups.listing(ws, side, SHOWN, (number - 1) * SHOWN, order, state)
+    plan = keepers.plan(ws, side, rule, [group.group_id for group in shown], spare=spare)
+    if not shown:
+        st.success(twins_view.NOTHING[state], icon=":material/check:")
+    if state == "open" and plan.drops:
+        if st.button(f"Accept all {count(len(shown), 'group')} on this page: drop {count(len(plan.drops), 'record')}",
+                     key=f"accept-page-{plan.key}", icon=":material/done_all:", type="primary"):
+            twin_cards.said(keepers.accept(ws, plan, who))
+        twins_view.losses(keepers.cost(ws, plan.drops))
+    twin_cards.groups(ws, shown, plan, who)
+    twins_view.pager(number, getattr(tally, state), SHOWN)
+    return tally
+
+
+def clashes() -> None:
+    if not twins_view.conflicts_need(side):
+        return
+    low = st.slider("Answers count as different below this similarity", 0.05, 1.0, conflicts.LOW, 0.05, key="low", width=460,
+                    help="Of near questions. Copies of one question conflict as soon as their answers are not the same words.")
+    number = twins_view.page_number()
+    with st.spinner("Looking for answers that contradict…"):
+        total, shown = conflicts.listing(ws, CONFLICTS_SHOWN, (number - 1) * CONFLICTS_SHOWN, low)
+    if not shown:
+        st.success("No question was answered in two different ways, or each was settled.", icon=":material/check:")
+    else:
+        st.markdown(f"**{count(total, 'question')}** with answers that contradict, the most frequent first. Keep one answer, "
+                    "or say that all are right.")
+    for one in shown:
+        twin_cards.conflict(ws, one, who)
+    twins_view.pager(number, total, CONFLICTS_SHOWN)
+
+
+def all_groups() -> None:
+    rule, spare = twins_view.choose_rule()
+    least = twins_view.at_least(ws, side)
+    with st.spinner("Counting what would fall…"):
+        plan = keepers.plan(ws, side, rule, at_least=least, spare=spare)
+        slices = keepers.cost(ws, plan.drops)
+    if st.button(f"Accept all: drop {count(len(plan.drops), 'record')}", type="primary", disabled=not plan.drops,
+                 icon=":material/done_all:", key=f"accept-all-{plan.key}"):
+        with st.spinner("Dropping…"):
+            twin_cards.said(keepers.accept(ws, plan, who))
+    twins_view.cost(plan, slices, counted.usable)
+
+
+if part == "Conflicts":
+    clashes()
+elif part == "Cost":
+    all_groups()
+tally = groups() if part == "Groups" else duplicate_groups.tally(ws, side)
+with dial:
+    twin_search.dial(ws, side, tally)

@@ -1,0 +1,139 @@
+"""Searching for twins on the screen: what is compared and how, the moving search, what is new since, and the dial."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from studio import duplicate_groups, duplicates, findings, records, runs
+from studio.duplicate_groups import Tally
+from studio.duplicates import Search
+from studio.runs import Run
+from studio.ui import charts, layout, session
+from studio.ui.formats import ago, count
+from studio.workspace import Workspace
+
+SIDE_NAMES = {"question": "Questions", "answer": "Answers", "both": "Whole conversations"}
+SIDE_WORDS = {
+    "question": "Compared is what the customer said, all turns of it.",
+    "answer": "Compared is what the agent said, all turns of it.",
+    "both": "Compared is the whole conversation, without the system prompt."}
+KIND_NAMES = {"near": "Nearly the same words", "meaning": "The same meaning"}
+MEANINGS = {
+    "": ("Not asked", "Word for word and nearly word for word only."),
+    "tfidf": ("TF-IDF", "The offline fallback: it sees shared words, not meaning."),
+    "model2vec": ("A model2vec model", "Quick on any machine; names the folder it lies in."),
+    "transformer": ("A MiniLM model", "Slower and better; names the folder it lies in."),
+    "endpoint": ("An endpoint", "Texts leave this machine.")}
+LOWEST = {"near": 0.5, "meaning": 0.3}
+
+
+def choose_side() -> str:
+    """What is compared: questions, answers or both."""
+    picked = st.segmented_control("Compare", list(SIDE_NAMES), default="question", required=True, key="side",
+                                  bind="query-params", format_func=SIDE_NAMES.__getitem__)
+    return picked or "question"
+
+
+def newest_search(ws: Workspace, side: str) -> Search | None:
+    """The newest search of this side with what is new since, and the button that starts one; a moving one with its progress."""
+    every = runs.every(ws, "dedupe")
+    found = duplicates.latest(ws, side)
+    if every and every[0].moving:
+        layout.live_run(ws, every[0].run_id, lambda run: _moving(ws, run))
+        return found
+    if every and every[0].resumable:
+        layout.run_end(ws, every[0])
+    if found is None:
+        st.markdown(f"**{SIDE_NAMES[side]} were not compared yet.** A search finds exact copies and texts of nearly the same "
+                    "words, and, if you like, of the same meaning. It shows them; it drops nothing.")
+        _form(ws, side, "Search for twins", True)
+        return None
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if found.changed:
+            st.caption(f":material/info: {count(found.changed, 'record')} came in, changed or went since this search of "
+                       f"{ago(found.searched_at, ws.now())}.", width="content")
+        else:
+            st.caption(f"{count(found.records, 'record')} compared {ago(found.searched_at, ws.now())}. {SIDE_WORDS[side]}",
+                       width="content")
+        with st.popover("Search again", icon=":material/search:", type="primary" if found.changed else "secondary"):
+            _form(ws, side, "Search all records again", bool(found.changed))
+    return found
+
+
+def _form(ws: Workspace, side: str, label: str, primary: bool) -> None:
+    """How meaning is measured, what that needs, and the button."""
+    kind = st.radio("Meaning, measured with", list(MEANINGS), key=f"meaning-{side}", horizontal=True,
+                    format_func=lambda key: MEANINGS[key][0])
+    st.caption(MEANINGS[kind][1])
+    ref = model = ""
+    if kind in ("model2vec", "transformer"):
+        ref = st.text_input("Folder of the model", key=f"model-folder-{side}", placeholder="/models/potion-base-8M",
+                            help="It holds a config, a tokenizer and safetensors. Nothing is downloaded.")
+    ready = kind in ("", "tfidf") or bool(ref.strip())
+    if kind == "endpoint":
+        ref = st.text_input("Base URL", key=f"endpoint-{side}", placeholder="https://api.example.com/v1")
+        model = st.text_input("Its model", key=f"endpoint-model-{side}", placeholder="text-embedding-3-small")
+        ready = bool(ref.strip() and model.strip()) and _may_leave(ws, side, ref)
+    if st.button(label, type="primary" if primary else "secondary", icon=":material/search:", disabled=not ready,
+                 key=f"search-{side}"):
+        with st.spinner("Writing the texts out for the search…"), layout.guarded():
+            runs.start_dedupe(ws, side, runs.Meaning(kind=kind, ref=ref.strip(), model=model.strip()) if kind else None)
+            st.rerun()
+
+
+def _may_leave(ws: Workspace, side: str, where: str) -> bool:
+    """The warning before texts are sent somewhere; with open personal data among them, a box to tick."""
+    gate = findings.privacy_gate(ws)
+    parts = [f"{SIDE_NAMES[side]} of all {count(records.counts(ws).total, 'record')}, dropped ones too, are sent to "
+             f"**{layout.plain(where)}**."]
+    if gate.open_records:
+        parts.append(f"{count(gate.open_records, 'record')} among them hold{'s' if gate.open_records == 1 else ''} open "
+                     "privacy findings.")
+    if gate.unchecked_records:
+        were = "was" if gate.unchecked_records == 1 else "were"
+        parts.append(f"{count(gate.unchecked_records, 'record')} {were} not checked for personal data as now worded.")
+    st.warning(" ".join(parts), icon=":material/privacy_tip:")
+    if gate.clear:
+        return True
+    layout.link("Show them on Clean", "pages/clean.py")
+    return st.checkbox("I know, and want to send them all the same", key=f"send-{side}")
+
+
+def _moving(ws: Workspace, run: Run) -> None:
+    layout.progress(run)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if run.moving and st.button("Stop the search", icon=":material/stop_circle:", key=f"stop-{run.run_id}"):
+            runs.stop(ws, run.run_id)
+            st.toast("Asked to stop.")
+        st.caption("What an earlier search found stays below meanwhile.", width="content")
+
+
+def dial(ws: Workspace, side: str, tally: Tally) -> None:
+    """A slider for each kind that was searched, what the groups hold now, and what would fall at other thresholds."""
+    levels = duplicates.thresholds(ws, side)
+    kinds = ["near", *(kind for kind in duplicate_groups.kinds(ws, side) if kind != "near")]
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        for kind in kinds:
+            _slider(ws, side, kind, levels[kind])
+        st.markdown(f"**{count(tally.groups, 'group')}** of {count(tally.members, 'record')}: {tally.open:,} open, "
+                    f"{tally.settled:,} settled, {tally.dismissed:,} no twins.")
+        st.caption("Moving a dial groups anew at once. Nothing is searched again, and no decision changes.")
+    with right:
+        shown = st.segmented_control("Chart of", kinds, default=kinds[0], required=True, key=f"chart-{side}",
+                                     format_func=KIND_NAMES.__getitem__) if len(kinds) > 1 else kinds[0]
+        steps = duplicate_groups.steps(ws, side, shown or kinds[0])
+        if steps:
+            charts.thresholds({step.threshold: step.fall for step in steps}, levels[shown or kinds[0]])
+
+
+def _slider(ws: Workspace, side: str, kind: str, now: float) -> None:
+    key = f"dial-{side}-{kind}"
+    st.session_state[key] = min(1.0, max(LOWEST[kind], now))  # what is stored goes before what this tab last showed
+
+    def moved() -> None:
+        duplicates.set_threshold(ws, side, kind, round(float(st.session_state[key]), 2), session.person())
+
+    st.slider(f"{KIND_NAMES[kind]}, from this similarity on", LOWEST[kind], 1.0, step=0.01, key=key, on_change=moved,
+              help="1 is the same, 0 has nothing in common. Every pair from the lowest value on is stored: nothing is searched "
+                   "again.")
