@@ -124,7 +124,7 @@ def write_out(ws: Workspace, run_id: str, side: str, path: Path, chunk_texts: in
     beside.rename(path)
 
 
-def collect(ws: Workspace, transaction: Transaction, run_id: str, side: str, copies: Path, pairs: Path,
+def collect(transaction: Transaction, run_id: str, side: str, copies: Path, pairs: Path,
             meaning_threshold: float | None) -> None:
     """What a search found, in place of what the earlier search of this side had found, and its groups.
 

@@ -6,6 +6,7 @@ Order of a start: the row, then the spec, then the process. A run is found again
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 import time
 from dataclasses import dataclass
@@ -13,20 +14,39 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pipeline import launch, rundir
+from pipeline.dedupe.words import CROWDS, NORMALISATION, SHORT_TEXTS
 from pipeline.rundir import Result, State, Status
-from pipeline.specs import AnySpec, BaseSource, Candidate, CheckSpec, Decoding, EvaluateSpec, TrainSpec, ValidateSpec, dumps
-from studio import findings, models, scores, snapshots
+from pipeline.specs import (
+    AnySpec,
+    BaseSource,
+    Candidate,
+    CheckSpec,
+    Decoding,
+    DedupeSpec,
+    EvaluateSpec,
+    Meaning,
+    TrainSpec,
+    ValidateSpec,
+    dumps,
+)
+from studio import duplicates, findings, models, scores, snapshots
 from studio.errors import StudioError
 from studio.models import Model
 from studio.snapshots import Snapshot
 from studio.workspace import Row, Transaction, Workspace
 
-Kind = Literal["train", "evaluate", "check", "validate"]
+__all__ = ["CROWDS", "NORMALISATION", "SHORT_TEXTS", "Meaning"]
+
+Kind = Literal["train", "evaluate", "check", "validate", "dedupe"]
 MOVING: tuple[State, ...] = ("starting", "running")
 _COLLECTED = "select 1 from run_results where run_id = ? and attempt = ?"
 RESUMABLE: tuple[State, ...] = ("lost", "failed", "stopped")
 RECORDS, FINDINGS = "records.jsonl", "findings.jsonl"
-_one_check_starts = threading.Lock()
+TEXTS, COPIES, PAIRS, WORK = "texts.parquet", "copies.parquet", "pairs.parquet", "work"
+FOLLOWS = {"check": RECORDS, "dedupe": TEXTS}
+"""What such a run reads, and cannot go on without."""
+
+_one_check_starts, _one_search_starts = threading.Lock(), threading.Lock()
 CONTEXT_TOKENS = 8_192
 """What the starter model, and most small models, read at once (`max_position_embeddings` of SmolLM2-135M-Instruct)."""
 
@@ -130,6 +150,33 @@ def _start_check(ws: Workspace, only_new: bool, context_tokens: int, names_model
     return run_id
 
 
+def start_dedupe(ws: Workspace, side: str, meaning: Meaning | None = None) -> str:
+    """Look for twins among all records, by one side of them ('question', 'answer', 'both'); returns the run's id.
+
+    Raises StudioError while another search runs, and where there is nothing to compare.
+    """
+    with _one_search_starts:
+        collect(ws)
+        earlier = every(ws, "dedupe")
+        if any(run.moving for run in earlier):
+            raise StudioError("A search for duplicates is running already.", "Wait for its end, or stop it first.")
+        run_id = ws.new_id()
+        with ws.transaction() as transaction:
+            transaction.execute("delete from duplicate_items")
+            total = duplicates.choose(transaction, run_id)
+            if not total:
+                raise StudioError("There is nothing to compare: there are no records yet.", "Import tickets first.")
+            spec = DedupeSpec(run_id=run_id, records=total, side=side, meaning=meaning)  # type: ignore[arg-type]
+            _add_row(ws, transaction, spec, f"Duplicates by {side}, {total:,} records", "")
+        for run in earlier:
+            _forget_copies(ws, run)
+        folder = ws.path(f"runs/{run_id}")
+        rundir.prepare(folder, dumps(spec))
+        duplicates.write_out(ws, run_id, side, folder / TEXTS, spec.chunk_texts)
+        launch.start(folder, ws.root)
+        return run_id
+
+
 def _tokenizer(ws: Workspace) -> str:
     """The tokenizer of a base model that is ready in the workspace, for real lengths; empty before the first training."""
     found = sorted(ws.path("models").glob("*/tokenizer.json"))
@@ -176,8 +223,9 @@ def resume(ws: Workspace, run_id: str) -> None:
         raise StudioError(f"This run is {run.state}: there is nothing to resume.")
     if run.snapshot_id:
         snapshots.verify(ws, snapshots.get(ws, run.snapshot_id))
-    elif run.kind == "check" and not (ws.path(run.folder) / RECORDS).is_file():
-        raise StudioError("This check cannot go on: its copy of the records is gone.", "Start a new check on the Clean page.")
+    elif run.kind in FOLLOWS and not (ws.path(run.folder) / FOLLOWS[run.kind]).is_file():
+        raise StudioError(f"This {'check' if run.kind == 'check' else 'search'} cannot go on: its copy of the records is gone.",
+                          f"Start a new one on the {'Clean' if run.kind == 'check' else 'Twins'} page.")
     launch.start(ws.path(run.folder), ws.root)
 
 
@@ -190,7 +238,7 @@ def collect(ws: Workspace) -> list[Run]:
                 if transaction.rows(_COLLECTED, [run.run_id, run.attempt]):  # another browser's page was quicker
                     continue
                 _collect(ws, transaction, run, run.result)
-            if run.kind == "check" and run.result.outcome == "done":
+            if run.kind in FOLLOWS and run.result.outcome == "done":
                 _forget_copies(ws, run)
             collected.append(run)
     return collected
@@ -253,9 +301,10 @@ def _add_row(ws: Workspace, transaction: Transaction, spec: AnySpec, title: str,
 
 
 def _forget_copies(ws: Workspace, run: Run) -> None:
-    """A check's copies of texts hold personal data: they stay only while the check can go on."""
-    for name in (RECORDS, FINDINGS):
+    """Copies of texts, and what was made of them, hold personal data: they stay only while the run can go on."""
+    for name in (RECORDS, FINDINGS, TEXTS, COPIES, PAIRS):
         (ws.path(run.folder) / name).unlink(missing_ok=True)
+    shutil.rmtree(ws.path(run.folder) / WORK, ignore_errors=True)
 
 
 def _run(ws: Workspace, row: Row) -> Run:
@@ -274,6 +323,10 @@ def _collect(ws: Workspace, transaction: Transaction, run: Run, ended: Result) -
                    rundir.read_lines(folder / "scores.jsonl"))
     if ended.outcome == "done" and run.kind == "check":
         findings.collect(transaction, run.run_id, ws.path(run.folder) / FINDINGS)
+    if ended.outcome == "done" and run.kind == "dedupe":
+        folder = ws.path(run.folder)
+        duplicates.collect(transaction, run.run_id, run.spec["side"], folder / COPIES, folder / PAIRS,
+                           ended.data["meaning_threshold"])
     transaction.insert("run_results", [{
         "run_id": run.run_id, "attempt": ended.attempt, "outcome": ended.outcome, "message": ended.message,
         "hint": ended.hint, "data": json.dumps(ended.data),

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.dedupe.sketches import U32
+from pipeline.dedupe.sketches import BANDS, U32
 from pipeline.dedupe.texts import I64, U64
 
 PAIRS_A_BAND = 200_000
-"""Of each band at least so many pairs are compared, and two for each text where that is more."""
+"""Of each band at least so many pairs are compared, and one for each text where that is more: the bound on time and memory."""
 
 LARGEST = 512
 CAPS = (LARGEST, 256, 128, 64, 32, 16, 8)
@@ -33,29 +33,30 @@ class Candidates:
     left_out: int
 
 
-def candidates(bands: U32, watch: Callable[[int, int], None] = lambda done, total: None) -> Candidates:
-    """All pairs of rows that share a band; of crowded bands each row with the next few and with the first.
+def candidates(count: int, band_of: Callable[[int], U32], watch: Callable[[int, int], None] = lambda done, total: None
+               ) -> Candidates:
+    """All pairs of `count` rows that share a band; of crowded bands each row with the next few and with the first.
 
-    Rows must be in an order that depends on the texts alone (by their hash), then the result does too.
+    `band_of(band)` gives one band of all rows. Rows must be in an order that depends on the texts alone (by their hash), then
+    the result does too.
     """
-    limit = max(PAIRS_A_BAND, 2 * len(bands))
-    crowded = np.zeros(len(bands), bool)
+    limit = max(PAIRS_A_BAND, count)
+    crowded = np.zeros(count, bool)
     found: U64 = np.empty(0, np.uint64)
     fresh: list[U64] = []
     left_out = 0
-    for band in range(bands.shape[1]):
-        watch(band, bands.shape[1])
-        rows, begins, sizes = _runs(bands[:, band])
+    for band in range(BANDS):
+        watch(band, BANDS)
+        rows, begins, sizes = _runs(band_of(band))
         cap = next((cap for cap in CAPS if _pairs(sizes[sizes <= cap]) <= limit), CAPS[-1])
         for size in np.unique(sizes[sizes <= cap]):
             fresh.append(_all_of(rows, begins[sizes == size], int(size)))
-        for begin, size in zip(begins[sizes > cap], sizes[sizes > cap], strict=True):
-            crowd = rows[begin : begin + size].astype(np.int64)
-            made = _some_of(crowd[np.argsort(bands[crowd, (band + 1) % bands.shape[1]], kind="stable")].astype(np.uint64))
-            crowded[crowd] = True
-            left_out += int(size) * (int(size) - 1) // 2 - len(made)
+        if (crowds := sizes > cap).any():
+            made, members = _some_of(rows, begins[crowds], sizes[crowds], band_of((band + 1) % BANDS))
+            crowded[members] = True
+            left_out += _pairs(sizes[crowds]) - len(made)
             fresh.append(made)
-        if sum(map(len, fresh)) > 4 * limit or band == bands.shape[1] - 1:
+        if sum(map(len, fresh)) > 4 * limit or band == BANDS - 1:
             found, fresh = np.unique(np.concatenate([found, *fresh])), []
     return Candidates(*_unpacked(found), int(crowded.sum()), left_out)
 
@@ -103,12 +104,22 @@ def _all_of(rows: U64, begins: I64, size: int) -> U64:
     return (members[:, a] << np.uint64(32) | members[:, b]).ravel()
 
 
-def _some_of(members: U64) -> U64:
-    """Each member of a crowd with the four that follow and with the first; they come in the order of their next band, so that
-    those that resemble each other more stand together."""
-    made = [(members[:-step], members[step:]) for step in range(1, WINDOW + 1)]
-    made.append((np.full(len(members) - WINDOW - 1, members[0]), members[WINDOW + 1 :]))
-    return np.concatenate([np.minimum(a, b) << np.uint64(32) | np.maximum(a, b) for a, b in made])
+def _some_of(rows: U64, begins: I64, sizes: I64, next_band: U32) -> tuple[U64, I64]:
+    """Each member of a crowd with the four that follow and with the first; and all members.
+
+    They come in the order of their next band, so that those that resemble each other more stand together.
+    """
+    of = np.repeat(np.arange(len(sizes)), sizes)
+    members = rows[np.repeat(begins - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())].astype(np.int64)
+    members = members[np.lexsort((members, next_band[members], of))]
+    first = np.repeat(np.cumsum(sizes) - sizes, sizes)
+    far = np.arange(len(members)) - first > WINDOW
+    pairs = [(members[first[far]], members[far])]
+    for step in range(1, WINDOW + 1):
+        same = of[step:] == of[:-step]
+        pairs.append((members[:-step][same], members[step:][same]))
+    a, b = (np.concatenate(ends).astype(np.uint64) for ends in zip(*pairs, strict=True))
+    return np.minimum(a, b) << np.uint64(32) | np.maximum(a, b), members
 
 
 def _unpacked(pairs: U64) -> tuple[I64, I64]:

@@ -9,12 +9,6 @@ from scipy import sparse
 
 from pipeline.dedupe.texts import I64, U64, Words, mixed, whole
 
-SHORT_TEXTS = (
-    "Near twins share most of their runs of three words. A text of one or two words is a single run, so only its exact copies "
-    "are its twins; in a text of ten words, one other word in the middle leaves a similarity of 0.45. Short questions are "
-    "better compared by meaning.")
-"""What near twins are for short texts, in words for people."""
-
 SIZE = 3
 _COLUMNS = 2**63 - 1
 F32 = np.ndarray[Any, np.dtype[np.float32]]

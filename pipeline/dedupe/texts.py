@@ -12,12 +12,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-NORMALISATION = (
-    "Before texts are compared they are put into one form (Unicode NFKC), capitals and small letters are made alike, and all "
-    "that is neither letter nor digit becomes a gap between words. A text without any letter or digit is compared as it is, "
-    "without regard to blanks. Characters of writing systems that put no gaps between words each count as a word.")
-"""What two texts may differ in and still be exact copies, in words for people."""
-
 U64 = np.ndarray[Any, np.dtype[np.uint64]]
 I64 = np.ndarray[Any, np.dtype[np.int64]]
 _KEPT = bytes(code + 32 if 65 <= code <= 90 else code if chr(code).isalnum() or code > 127 else 32 for code in range(256))
@@ -57,6 +51,13 @@ class Words:
     @property
     def counts(self) -> I64:
         return np.diff(self.offsets)
+
+    def of(self, rows: I64) -> Words:
+        """The words of some of the texts, in this order."""
+        counts = self.counts[rows]
+        begins = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+        steps = np.repeat(self.offsets[rows] - begins[:-1], counts) + np.arange(begins[-1])
+        return Words(self.hashes[steps], begins)
 
 
 def normalised(text: str) -> str:
