@@ -35,7 +35,7 @@ def shingled(found: Words) -> tuple[U64, I64]:
 
 def as_sets(shingles: U64, begins: I64) -> sparse.csr_array:
     """One row a text: the distinct shingles, by their upper 63 bits, in order."""
-    rows = sparse.csr_array((np.ones(len(shingles), np.int8), (shingles >> np.uint64(1)).astype(np.int64), begins),
+    rows = sparse.csr_array((np.ones(len(shingles), np.int8), (shingles >> np.uint64(1)).astype(np.int64), begins.copy()),
                             shape=(len(begins) - 1, _COLUMNS))
     rows.sum_duplicates()
     return rows
