@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from studio import conflicts, duplicate_groups, keepers, records
+from studio import conflicts, duplicate_groups, duplicates, keepers, records
 from studio.ui import layout, session, twin_cards, twin_search, twins_view
 from studio.ui.formats import count
 
@@ -17,8 +17,8 @@ if not counted.total:
     layout.empty("Here records that say the same are found, so that a model does not learn them twice and is not tested on "
                  "what it learned. There are none yet.", "Import tickets", "pages/import_tickets.py")
     st.stop()
-side, who = twin_search.choose_side(), session.person()
-if twin_search.newest_search(ws, side) is None:
+side, search, who = *twin_search.newest_search(ws), session.person()
+if search is None:
     st.stop()
 dial = st.container()
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
@@ -30,8 +30,10 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
 
 
 def groups() -> duplicate_groups.Tally:
-    rule, spare = twins_view.choose_rule()
-    state, order = twins_view.choose_groups()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        rule = twins_view.choose_rule()
+        state, order = twins_view.choose_groups()
+    spare = twins_view.spare_kept(rule)
     number = twins_view.page_number()
     tally, shown = duplicate_groups.listing(ws, side, SHOWN, (number - 1) * SHOWN, order, state)
     plan = keepers.plan(ws, side, rule, [group.group_id for group in shown], spare=spare)
@@ -42,7 +44,7 @@ def groups() -> duplicate_groups.Tally:
                      key=f"accept-page-{plan.key}", icon=":material/done_all:", type="primary"):
             twin_cards.said(keepers.accept(ws, plan, who))
         twins_view.losses(keepers.cost(ws, plan.drops))
-    twin_cards.groups(ws, shown, plan, who)
+    twin_cards.groups(ws, shown, plan, twin_search.measured(search), who)
     twins_view.pager(number, getattr(tally, state), SHOWN)
     return tally
 
@@ -51,7 +53,10 @@ def clashes() -> None:
     if not twins_view.conflicts_need(side):
         return
     low = st.slider("Answers count as different below this similarity", 0.05, 1.0, conflicts.LOW, 0.05, key="low", width=460,
-                    help="Of near questions. Copies of one question conflict as soon as their answers are not the same words.")
+                    help="1 is the same, 0 has nothing in common.")
+    if duplicates.latest(ws, "answer") is None:
+        st.caption("Copies of one question are listed as soon as one word of their answers differs, a name for instance. "
+                   "Compare the **Answers** as well, and those that are as alike as this are left out.")
     number = twins_view.page_number()
     with st.spinner("Looking for answers that contradict…"):
         total, shown = conflicts.listing(ws, CONFLICTS_SHOWN, (number - 1) * CONFLICTS_SHOWN, low)
@@ -66,8 +71,10 @@ def clashes() -> None:
 
 
 def all_groups() -> None:
-    rule, spare = twins_view.choose_rule()
-    least = twins_view.at_least(ws, side)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        rule = twins_view.choose_rule()
+        least = twins_view.at_least(ws, side)
+    spare = twins_view.spare_kept(rule)
     with st.spinner("Counting what would fall…"):
         plan = keepers.plan(ws, side, rule, at_least=least, spare=spare)
         slices = keepers.cost(ws, plan.drops)
@@ -84,4 +91,4 @@ elif part == "Cost":
     all_groups()
 tally = groups() if part == "Groups" else duplicate_groups.tally(ws, side)
 with dial:
-    twin_search.dial(ws, side, tally)
+    twin_search.dial(ws, search, tally)

@@ -1,8 +1,9 @@
 """Conflicts: questions that are twins of each other and were answered differently. Work for a person.
 
 Two wordings of a question clash where they are a pair at or above the threshold and their answers have less in common than
-`low` (Jaccard similarity of their word shingles); copies of one question clash where their answers are not the same words.
-All clashes of one duplicate group are one conflict: keep one answer, or say that all are right.
+`low` (Jaccard similarity of their word shingles). Copies of one question clash where their answers are not the same words;
+where the answers were searched as well, only those that are not as alike as `low`. All clashes of one duplicate group are one
+conflict: keep one answer, or say that all are right.
 """
 
 from __future__ import annotations
@@ -23,9 +24,19 @@ LOW = 0.5
 _ANSWER = "coalesce(other_text::varchar, record_id)"
 """What the answer of a member is told apart by: a hash of its words, where the search noted one."""
 
-_CLASHES = f""", clashes as (
-        select group_id, 1.0 as similarity from members where here
-        group by group_id, copy_of having count(*) > 1 and count(distinct {_ANSWER}) > 1
+_CLASHES = f""", told as (
+        select group_id, copy_of, {_ANSWER} as answer, min(record_id) as record_id from members where here
+        group by group_id, copy_of, answer qualify count(*) over (partition by copy_of) > 1),
+    compared as (select group_id, record_id, min(record_id) over (partition by copy_of) as other from told),
+    searched as (
+        select t.record_id, t.copy_of from duplicate_texts t
+        join record_now n on n.record_id = t.record_id and n.version = t.version where t.side = 'answer'),
+    alike as (select a, b from duplicate_pairs where side = 'answer' and kind = 'near' and similarity >= ?),
+    clashes as (
+        select c.group_id, 1.0 as similarity from compared c
+        left join searched x on x.record_id = c.record_id left join searched y on y.record_id = c.other
+        left join alike l on l.a = least(x.copy_of, y.copy_of) and l.b = greatest(x.copy_of, y.copy_of)
+        where c.record_id <> c.other and l.a is null and (x.copy_of is null or x.copy_of is distinct from y.copy_of)
         union all
         select x.group_id, p.similarity from pairs p join texts x on x.copy_of = p.a and x.standing > 0
         join texts y on y.copy_of = p.b and y.standing > 0 where p.other_similarity < ?),
@@ -78,7 +89,7 @@ def listing(ws: Workspace, limit: int, skip: int = 0, low: float = LOW, shown: i
     found = ws.rows(f"""{clause}{_CLASHES}, numbered as (
                             select *, row_number() over (order by standing desc, alike desc, group_id) as place from open)
                         select *, (select count(*) from open) as total from numbered
-                        where place > ? and place <= ? order by place""", [*values, low, skip, skip + limit])
+                        where place > ? and place <= ? order by place""", [*values, low, low, skip, skip + limit])
     given = _answers(ws, [row["group_id"] for row in found], shown)
     members = duplicate_groups.members(ws, SIDE, [row["record_id"] for rows in given.values() for row in rows])
     by_id = {member.record.record_id: member for member in members}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
@@ -206,19 +206,24 @@ def differences(before: str, after: str) -> tuple[str, str]:
 def merged(before: str, after: str) -> str:
     """The second text as escaped HTML, what it has more than the first in `<ins>`, what it lacks in `<del>` where it would be.
 
-    Texts that share less than half of their words are not marked: everything would be.
+    Capitals and blanks are not marked. Nor are texts that share less than half of their words: everything would be.
     """
-    parts = _parts(before, after, alike=0.5)
+    parts = _parts(before, after, _plain_piece, 0.5)
     return html.escape(after) if parts is None else "".join(new if same else gone + new for same, gone, new in parts)
 
 
-def _parts(before: str, after: str, alike: float = 0.0) -> list[tuple[bool, str, str]] | None:
+def _plain_piece(piece: str) -> str:
+    return piece.strip().casefold()
+
+
+def _parts(before: str, after: str, as_compared: Callable[[str], str] = str,
+           alike: float = 0.0) -> list[tuple[bool, str, str]] | None:
     """(the same, HTML of the first text, HTML of the second) of each stretch; None where the texts are very long, or less
     `alike` (twice the common pieces by all pieces) than asked."""
     left, right = _PIECES.findall(before), _PIECES.findall(after)
     if len(left) + len(right) > _MANY_PIECES:
         return None
-    matcher = difflib.SequenceMatcher(None, left, right, autojunk=False)
+    matcher = difflib.SequenceMatcher(None, list(map(as_compared, left)), list(map(as_compared, right)), autojunk=False)
     if alike and (matcher.quick_ratio() < alike or matcher.ratio() < alike):
         return None
     parts = []

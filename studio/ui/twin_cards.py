@@ -6,7 +6,7 @@ Text from data is escaped here and never run.
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import streamlit as st
@@ -33,22 +33,26 @@ class Loaded:
 
     members: dict[str, Member]
     alike: dict[tuple[str, str], Pair]
+    measured: Mapping[str, str]
 
 
-def groups(ws: Workspace, shown: Sequence[Group], plan: Plan, who: str) -> None:
-    """The groups of one page, each in its frame."""
+def groups(ws: Workspace, shown: Sequence[Group], plan: Plan, measured: Mapping[str, str], who: str) -> None:
+    """The groups of one page, each in its frame; `measured` says what each kind of twins was measured by."""
     places = [st.container(border=True) for _ in shown]
     parts = []
     for place, group in zip(places, shown, strict=True):
         with place:
-            _head(group)
+            with st.container(horizontal=True, vertical_alignment="center"):
+                _head(group)
+                _acts(ws, group, plan, who)
             parts.append(_part(group, plan.of(group.group_id)))
-    loaded = _load(ws, plan, parts)
+    loaded = _load(ws, plan, parts, measured)
     for place, group, folds in zip(places, shown, parts, strict=True):
         with place:
             for stays, fallen in _blocks(plan, folds):
                 _block(ws, group, plan, stays, fallen, loaded, who)
-            _acts(ws, group, plan, who)
+            if st.checkbox(f"List all {count(group.members, 'record')}", key=f"list-{group.key}", value=not group.standing):
+                _table(duplicate_groups.everyone(ws, plan.side, group.group_id, LISTED), group)
 
 
 def conflict(ws: Workspace, one: Conflict, who: str) -> None:
@@ -58,7 +62,7 @@ def conflict(ws: Workspace, one: Conflict, who: str) -> None:
                     f"questions up to {one.alike:.2f} alike")
         for first in range(0, len(one.answers), 2):
             for column, place in zip(st.columns(2, gap="medium"), range(first, min(first + 2, len(one.answers))), strict=False):
-                with column:
+                with column, st.container(gap="xxsmall"):
                     _answer(ws, one, place, who)
         if one.more:
             st.caption(f"{one.more:,} more answers are not shown: each is given by no more records than these. What you keep "
@@ -90,7 +94,7 @@ def _head(group: Group) -> None:
 def _part(group: Group, folds: list[Fold]) -> list[Fold]:
     """The wordings of a group that are on the screen: all, or those of one part of a large one."""
     parts = -(-len(folds) // WORDINGS)
-    if parts <= 1:
+    if len(folds) <= WORDINGS + 3:
         return folds
     with st.container(horizontal=True, vertical_alignment="bottom"):
         part = int(st.number_input(f"Part, 1 to {parts:,}", 1, parts, 1, width=150, key=f"part-{group.key}"))
@@ -111,18 +115,18 @@ def _blocks(plan: Plan, folds: Sequence[Fold]) -> list[tuple[Fold, list[Fold]]]:
     return list(found.values())
 
 
-def _load(ws: Workspace, plan: Plan, parts: Sequence[Sequence[Fold]]) -> Loaded:
+def _load(ws: Workspace, plan: Plan, parts: Sequence[Sequence[Fold]], measured: Mapping[str, str]) -> Loaded:
     folds = [fold for part in parts for fold in part]
     ids = dict.fromkeys(record_id for fold in folds for record_id in (fold.record_id, fold.stays_for))
     ends = [(fold.text, fold.stays_text) for fold in folds if fold.falls]
     return Loaded({member.record.record_id: member for member in duplicate_groups.members(ws, plan.side, list(ids))},
-                  duplicate_groups.likeness(ws, plan.side, ends) if ends else {})
+                  duplicate_groups.likeness(ws, plan.side, ends) if ends else {}, measured)
 
 
 def _block(ws: Workspace, group: Group, plan: Plan, stays: Fold, fallen: Sequence[Fold], loaded: Loaded, who: str) -> None:
     keeper = loaded.members[stays.record_id]
     left, right = st.columns(2, gap="medium")
-    with left:
+    with left, st.container(gap="xxsmall", key=f"tw-beside-{stays.record_id}"):
         proposes = plan.rule != "hand"
         word = "Stays" if proposes else "Member"
         alone = ["unlike the others that stay"] if proposes and not fallen and group.texts > 1 else []
@@ -130,10 +134,10 @@ def _block(ws: Workspace, group: Group, plan: Plan, stays: Fold, fallen: Sequenc
              "tw-stays" if proposes else "")
         _copies(stays, proposes)
         _choices(ws, group, plan, stays, who)
-    with right:
-        for fold in fallen:
+    for fold in fallen:
+        with right, st.container(gap="xxsmall"):
             member, pair = loaded.members[fold.record_id], loaded.alike.get((fold.text, fold.stays_text))
-            alike = f"{pair.similarity:.2f} alike{' in meaning' if pair.kind == 'meaning' else ''}" if pair else "word for word"
+            alike = f"{pair.similarity:.2f} alike{loaded.measured[pair.kind]}" if pair else "word for word"
             _box([f"Falls, {alike}", *_facts(member.record, member.source)], _texts(member.record, plan.side, keeper.record))
             _copies(fold, True)
             _choices(ws, group, plan, fold, who)
@@ -144,13 +148,13 @@ def _copies(fold: Fold, proposes: bool) -> None:
         kept = fold.copies - fold.copies_fall
         fate = ("" if not proposes else ": they fall" if not kept else ": they are marked keep and stay" if not fold.copies_fall
                 else f": {fold.copies_fall:,} fall, {kept:,} marked keep stay")
-        st.caption(f"+ {count(fold.copies, 'word-for-word copy', 'word-for-word copies')}{fate}")
+        st.caption(f"and {count(fold.copies, 'word-for-word copy', 'word-for-word copies')}{fate}")
 
 
 def _choices(ws: Workspace, group: Group, plan: Plan, fold: Fold, who: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if group.state == "open" and st.button(
-                "Keep this one", key=f"keep-{group.key}-{fold.record_id}", icon=":material/push_pin:",
+                "Keep this one", key=f"keep-{group.key}-{fold.record_id}", icon=":material/push_pin:", type="tertiary",
                 help="It stays; the records of this group that are its own twins are dropped."):
             said(keepers.keep_this(ws, plan.side, group, fold.record_id, who))
         layout.link("Open", "pages/curate.py", {"record": fold.record_id})
@@ -158,21 +162,17 @@ def _choices(ws: Workspace, group: Group, plan: Plan, fold: Fold, who: str) -> N
 
 def _acts(ws: Workspace, group: Group, plan: Plan, who: str) -> None:
     fall = len(plan.drops_of(group.group_id))
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if group.state == "open":
-            if st.button(f"Accept: drop {count(fall, 'record')}", key=f"accept-{group.key}-{plan.key}", icon=":material/check:",
-                         disabled=not fall):
-                said(keepers.accept(ws, plan, who, group.group_id))
-            if st.button("No twins", key=f"none-{group.key}", icon=":material/call_split:",
-                         help="These are different things. Not asked about again until the group changes."):
-                duplicate_groups.dismiss(ws, plan.side, group, who)
-                st.rerun()
-        elif group.state == "dismissed" and st.button("Ask about it again", key=f"again-{group.key}"):
-            duplicate_groups.take_back(ws, plan.side, group, who)
+    if group.state == "open":
+        if st.button(f"Accept: drop {count(fall, 'record')}", key=f"accept-{group.key}-{plan.key}", icon=":material/check:",
+                     disabled=not fall):
+            said(keepers.accept(ws, plan, who, group.group_id))
+        if st.button("No twins", key=f"none-{group.key}", icon=":material/call_split:",
+                     help="These are different things. Not asked about again until the group changes."):
+            duplicate_groups.dismiss(ws, plan.side, group, who)
             st.rerun()
-        listed = st.checkbox(f"List all {group.members:,} records", key=f"list-{group.key}", value=not group.standing)
-    if listed:
-        _table(duplicate_groups.everyone(ws, plan.side, group.group_id, LISTED), group)
+    elif group.state == "dismissed" and st.button("Ask about it again", key=f"again-{group.key}"):
+        duplicate_groups.take_back(ws, plan.side, group, who)
+        st.rerun()
 
 
 def _table(members: Sequence[Member], group: Group) -> None:

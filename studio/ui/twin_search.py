@@ -17,7 +17,7 @@ SIDE_WORDS = {
     "question": "Compared is what the customer said, all turns of it.",
     "answer": "Compared is what the agent said, all turns of it.",
     "both": "Compared is the whole conversation, without the system prompt."}
-KIND_NAMES = {"near": "Nearly the same words", "meaning": "The same meaning"}
+NEAR, BY_MEANING, BY_TFIDF = "Nearly the same words", "The same meaning", "Shared words (TF-IDF)"
 MEANINGS = {
     "": ("Not asked", "Word for word and nearly word for word only."),
     "tfidf": ("TF-IDF", "The offline fallback: it sees shared words, not meaning."),
@@ -27,37 +27,52 @@ MEANINGS = {
 LOWEST = {"near": 0.5, "meaning": 0.3}
 
 
-def choose_side() -> str:
-    """What is compared: questions, answers or both."""
-    picked = st.segmented_control("Compare", list(SIDE_NAMES), default="question", required=True, key="side",
-                                  bind="query-params", format_func=SIDE_NAMES.__getitem__)
-    return picked or "question"
-
-
-def newest_search(ws: Workspace, side: str) -> Search | None:
-    """The newest search of this side with what is new since, and the button that starts one; a moving one with its progress."""
+def newest_search(ws: Workspace) -> tuple[str, Search | None]:
+    """What is compared, its newest search, what is new since, and the button that starts one; a moving one with progress."""
     every = runs.every(ws, "dedupe")
-    found = duplicates.latest(ws, side)
-    if every and every[0].moving:
+    moving = bool(every and every[0].moving)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        side = st.segmented_control("Compare", list(SIDE_NAMES), default="question", required=True, key="side",
+                                    bind="query-params", format_func=SIDE_NAMES.__getitem__) or "question"
+        found = duplicates.latest(ws, side)
+        if found is not None:
+            _how(found)
+            if not moving:
+                with st.popover("Search again", icon=":material/search:", type="primary" if found.changed else "secondary"):
+                    _form(ws, side, "Search all records again", bool(found.changed))
+    if moving:
         layout.live_run(ws, every[0].run_id, lambda run: _moving(ws, run))
-        return found
+        return side, found
     if every and every[0].resumable:
         layout.run_end(ws, every[0])
     if found is None:
-        st.markdown(f"**{SIDE_NAMES[side]} were not compared yet.** A search finds exact copies and texts of nearly the same "
-                    "words, and, if you like, of the same meaning. It shows them; it drops nothing.")
+        st.markdown(f"**{SIDE_NAMES[side]} were not compared yet.** {SIDE_WORDS[side]} A search finds exact copies and texts "
+                    "of nearly the same words, and, if you like, of the same meaning. It shows them; it drops nothing.")
         _form(ws, side, "Search for twins", True)
-        return None
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if found.changed:
-            st.caption(f":material/info: {count(found.changed, 'record')} came in, changed or went since this search of "
-                       f"{ago(found.searched_at, ws.now())}.", width="content")
-        else:
-            st.caption(f"{count(found.records, 'record')} compared {ago(found.searched_at, ws.now())}. {SIDE_WORDS[side]}",
-                       width="content")
-        with st.popover("Search again", icon=":material/search:", type="primary" if found.changed else "secondary"):
-            _form(ws, side, "Search all records again", bool(found.changed))
-    return found
+    elif found.changed:
+        st.warning(f"{count(found.changed, 'record')} came in, changed or went since this search of "
+                   f"{ago(found.searched_at, ws.now())}. They are not in the groups below: search again.",
+                   icon=":material/update:")
+    if found is not None and side == "answer":
+        st.caption(":material/info: One answer to many questions is often right, a macro for instance. Where records fall "
+                   "here, their questions fall with them.")
+    return side, found
+
+
+def _how(found: Search) -> None:
+    """What is the same to a search, what it found, and what it left out and why."""
+    data = found.data
+    with st.popover(f"{count(found.records, 'record')} compared", icon=":material/info:"):
+        st.markdown(f"{SIDE_WORDS[found.side]} {runs.NORMALISATION}\n\n{runs.SHORT_TEXTS}")
+        facts = [(data.get("copies"), "exact copy", "exact copies"), (data.get("near_pairs"), "near pair", ""),
+                 (data.get("meaning_pairs"), "pair by meaning", "pairs by meaning"),
+                 (data.get("empty"), "record without a word on this side", "records without a word on this side")]
+        st.markdown("Found: " + ", ".join(count(number, one, many) for number, one, many in facts if number) + "."
+                    if any(number for number, _, _ in facts) else "Found: nothing.")
+        if data.get("uncompared") or data.get("near_left_out") or data.get("meaning_left_out"):
+            left = data.get("near_left_out", 0) + data.get("meaning_left_out", 0)
+            st.markdown(f"{runs.CROWDS} Here {count(data.get('uncompared', 0), 'pair')} in crowds were not compared and "
+                        f"{count(left, 'pair')} were not stored.")
 
 
 def _form(ws: Workspace, side: str, label: str, primary: bool) -> None:
@@ -77,7 +92,8 @@ def _form(ws: Workspace, side: str, label: str, primary: bool) -> None:
     if st.button(label, type="primary" if primary else "secondary", icon=":material/search:", disabled=not ready,
                  key=f"search-{side}"):
         with st.spinner("Writing the texts out for the search…"), layout.guarded():
-            runs.start_dedupe(ws, side, runs.Meaning(kind=kind, ref=ref.strip(), model=model.strip()) if kind else None)
+            meaning = runs.Meaning(kind=kind, ref=ref.strip(), model=model.strip()) if kind else None  # type: ignore[arg-type]
+            runs.start_dedupe(ws, side, meaning)
             st.rerun()
 
 
@@ -108,32 +124,45 @@ def _moving(ws: Workspace, run: Run) -> None:
         st.caption("What an earlier search found stays below meanwhile.", width="content")
 
 
-def dial(ws: Workspace, side: str, tally: Tally) -> None:
+def measured(search: Search) -> dict[str, str]:
+    """What stands behind "0.84 alike", after what measured it."""
+    meaning = search.data.get("meaning") or {}
+    return {"near": "", "meaning": " by TF-IDF" if meaning.get("kind") == "tfidf" else " in meaning"}
+
+
+def names(search: Search) -> dict[str, str]:
+    """What each kind of twins is called, after what measured it."""
+    meaning = search.data.get("meaning") or {}
+    return {"near": NEAR, "meaning": BY_TFIDF if meaning.get("kind") == "tfidf" else BY_MEANING}
+
+
+def dial(ws: Workspace, search: Search, tally: Tally) -> None:
     """A slider for each kind that was searched, what the groups hold now, and what would fall at other thresholds."""
+    side, called = search.side, names(search)
     levels = duplicates.thresholds(ws, side)
     kinds = ["near", *(kind for kind in duplicate_groups.kinds(ws, side) if kind != "near")]
     left, right = st.columns([2, 3], gap="large")
     with left:
         for kind in kinds:
-            _slider(ws, side, kind, levels[kind])
+            _slider(ws, side, kind, called[kind], levels[kind])
         st.markdown(f"**{count(tally.groups, 'group')}** of {count(tally.members, 'record')}: {tally.open:,} open, "
                     f"{tally.settled:,} settled, {tally.dismissed:,} no twins.")
         st.caption("Moving a dial groups anew at once. Nothing is searched again, and no decision changes.")
     with right:
         shown = st.segmented_control("Chart of", kinds, default=kinds[0], required=True, key=f"chart-{side}",
-                                     format_func=KIND_NAMES.__getitem__) if len(kinds) > 1 else kinds[0]
+                                     format_func=called.__getitem__) if len(kinds) > 1 else kinds[0]
         steps = duplicate_groups.steps(ws, side, shown or kinds[0])
         if steps:
             charts.thresholds({step.threshold: step.fall for step in steps}, levels[shown or kinds[0]])
 
 
-def _slider(ws: Workspace, side: str, kind: str, now: float) -> None:
+def _slider(ws: Workspace, side: str, kind: str, name: str, now: float) -> None:
     key = f"dial-{side}-{kind}"
     st.session_state[key] = min(1.0, max(LOWEST[kind], now))  # what is stored goes before what this tab last showed
 
     def moved() -> None:
         duplicates.set_threshold(ws, side, kind, round(float(st.session_state[key]), 2), session.person())
 
-    st.slider(f"{KIND_NAMES[kind]}, from this similarity on", LOWEST[kind], 1.0, step=0.01, key=key, on_change=moved,
+    st.slider(f"{name}, from this similarity on", LOWEST[kind], 1.0, step=0.01, key=key, on_change=moved,
               help="1 is the same, 0 has nothing in common. Every pair from the lowest value on is stored: nothing is searched "
                    "again.")

@@ -21,32 +21,36 @@ RULE_WORDS: dict[Rule, str] = {
     "longest": "The conversation with the most characters stays.", "central": "The one that resembles most of its group stays.",
     "hand": "Nothing is proposed: choose in each group."}
 STATE_NAMES: dict[State, str] = {"open": "Open", "settled": "Settled", "dismissed": "No twins"}
-ORDER_NAMES: dict[Order, str] = {"size": "Largest first", "similarity": "Most alike first", "spread": "Ratings furthest apart"}
+ORDER_NAMES: dict[Order, str] = {"size": "Largest first", "similarity": "Most alike first", "spread": "Ratings apart"}
 NOTHING = {"open": "Nothing is open: in every group at most one of each two twins is left, or you said that they are none.",
            "settled": "No group is settled yet.", "dismissed": "You called no group \"no twins\"."}
 
 
-def choose_rule() -> tuple[Rule, bool]:
-    """Who stays, and whether records marked keep are left alone."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        rule = st.segmented_control("Who stays", list(RULES), default="rated", required=True, key="rule", bind="query-params",
-                                    format_func=RULE_NAMES.__getitem__) or "rated"
-        spare = st.checkbox("Leave records marked keep alone", True, key="spare", disabled=rule == "hand",
-                            help="They stay before all others in any case. Not ticked, one of two twins that are both marked "
-                                 "keep may fall, and that is said.")
-    st.caption(f"{RULE_WORDS[rule]}" + ("" if rule == "hand" else " Where two are equal, the smaller record id stays. Whoever "
-                                        "falls is itself a twin of one that stays."))
-    return rule, spare
+def choose_rule() -> Rule:
+    """Who stays."""
+    rule = st.segmented_control("Who stays", list(RULES), default="rated", required=True, key="rule", bind="query-params",
+                                format_func=RULE_NAMES.__getitem__,
+                                help="Where two are equal, the one with the smaller id stays. Whoever falls is itself a twin "
+                                     "of one that stays: in a chain of texts, both ends can stay.")
+    return rule or "rated"
+
+
+def spare_kept(rule: Rule) -> bool:
+    """Whether records marked keep are left alone, behind what the rule does."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(RULE_WORDS[rule], width="content")
+        return st.checkbox("Leave records marked keep alone", True, key="spare", disabled=rule == "hand",
+                           help="They stay before all others in any case. Not ticked, one of two twins that are both marked "
+                                "keep may fall, and that is said.")
 
 
 def choose_groups() -> tuple[State, Order]:
     """Which groups, in which order."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        state = st.segmented_control("Groups", list(STATES), default="open", required=True, key="groups", bind="query-params",
-                                     format_func=STATE_NAMES.__getitem__, on_change=_first_page) or "open"
-        order = st.selectbox("Order", list(ORDER_NAMES), key="order", bind="query-params", width=230,
-                             format_func=ORDER_NAMES.__getitem__, on_change=_first_page)
-    return state, order
+    state = st.segmented_control("Groups", list(STATES), default="open", required=True, key="groups", bind="query-params",
+                                 format_func=STATE_NAMES.__getitem__, on_change=_first_page)
+    order = st.selectbox("Order", list(ORDER_NAMES), key="order", bind="query-params", width=190,
+                         format_func=ORDER_NAMES.__getitem__, on_change=_first_page)
+    return state or "open", order
 
 
 def page_number() -> int:
@@ -84,14 +88,16 @@ def at_least(ws: Workspace, side: str) -> float:
     """From which similarity on twins fall, when all groups are settled in one act."""
     levels = duplicates.thresholds(ws, side)
     lowest = min(0.99, min(levels[kind] for kind in ("near", *duplicate_groups.kinds(ws, side))))
-    return float(st.slider("Only twins at least this alike", lowest, 1.0, lowest, 0.01, key=f"at-least-{side}-{lowest}", width=460,
+    return float(st.slider("Only twins at least this alike", lowest, 1.0, lowest, 0.01, width=460,
+                           key=f"at-least-{side}-{lowest}",
                            help="1.00: word-for-word copies, and texts of the same sequences of words."))
 
 
 def cost(plan: Plan, slices: Sequence[Slice], before: int) -> None:
     """How many fall, what becomes of every slice, and whether a small one would lose most of its rows."""
     fall = len(plan.drops)
-    st.markdown(f"Drops **{share(fall, before)}** records of {count(plan.groups_touched, 'group')}; **{before - fall:,}** stay.")
+    groups = count(plan.groups_touched, "group")
+    st.markdown(f"Drops **{share(fall, before)}** records, out of {groups}; **{before - fall:,}** stay.")
     if plan.marked_drops:
         st.warning(f"{count(plan.marked_drops, 'record')} of them {'is' if plan.marked_drops == 1 else 'are'} marked keep.",
                    icon=":material/push_pin:")
@@ -114,8 +120,9 @@ def conflicts_need(side: str) -> bool:
 
 
 def _slices(found: Sequence[Slice], by: str) -> None:
-    rows = [{by: one.name, "before": one.before, "after": one.after, "lost": 100 * (one.before - one.after) / one.before,
-             "warning": "loses most" if one.shrinks else ""} for one in found]
+    warned = any(one.shrinks for one in found)
+    rows = [{by: one.name, "before": one.before, "after": one.after, "lost": 100 * (one.before - one.after) / one.before}
+            | ({"": "loses most" if one.shrinks else ""} if warned else {}) for one in found]
     st.markdown(f"**By {by}**")
     st.dataframe(rows, hide_index=True, height=320 if len(rows) > 8 else "auto", alt=f"Records before and after by {by}",
                  column_config={"lost": st.column_config.ProgressColumn(format="%.0f %%", min_value=0, max_value=100)})
