@@ -35,15 +35,18 @@ def groups() -> duplicate_groups.Tally:
         state, order = twins_view.choose_groups()
     spare = twins_view.spare_kept(rule)
     number = twins_view.page_number()
-    tally, shown = duplicate_groups.listing(ws, side, SHOWN, (number - 1) * SHOWN, order, state)
-    plan = keepers.plan(ws, side, rule, [group.group_id for group in shown], spare=spare)
+    with st.spinner("Reading the groups…"):
+        tally, shown = duplicate_groups.listing(ws, side, SHOWN, (number - 1) * SHOWN, order, state)
+        plan = keepers.plan(ws, side, rule, [group.group_id for group in shown], spare=spare)
     if not shown:
         st.success(twins_view.NOTHING[state], icon=":material/check:")
     if state == "open" and plan.drops:
         if st.button(f"Accept all {count(len(shown), 'group')} on this page: drop {count(len(plan.drops), 'record')}",
                      key=f"accept-page-{plan.key}", icon=":material/done_all:", type="primary"):
             twin_cards.said(keepers.accept(ws, plan, who))
-        twins_view.losses(keepers.cost(ws, plan.drops))
+        with st.spinner("Counting what would fall…"):
+            slices = keepers.cost(ws, plan.drops)
+        twins_view.losses(slices)
     twin_cards.groups(ws, shown, plan, twin_search.measured(search), who)
     twins_view.pager(number, getattr(tally, state), SHOWN)
     return tally

@@ -240,7 +240,7 @@ def test_undo_restores_exactly_what_was_there_whatever_was_decided_before(ws: Wo
     ids = import_tickets(ws, [asked(n // 3, str(1 + n % 5)) for n in range(24)])
     recorded_search(ws, ids, {n: n // 3 * 3 for n in range(24)}, [(n, n + 3, 0.9) for n in range(0, 18, 3)])
     dice = random.Random(5)
-    for _ in range(12):
+    for _ in range(6):
         for decision in ("keep", "drop", "undecided"):
             records.decide(ws, dice.sample(ids, dice.randrange(1, 6)), decision, dice.choice(("ann", "bob")))  # type: ignore[arg-type]
         before = decisions(ws)
