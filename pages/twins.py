@@ -10,8 +10,8 @@ SHOWN, CONFLICTS_SHOWN = 8, 5
 PARTS = ["Groups", "Conflicts", "Cost"]
 
 ws = session.workspace()
-layout.header(ws, "Twins", "Records that say the same, exactly, nearly or in meaning. Nothing is dropped until you say so, "
-              "nothing is ever deleted, and undo brings back exactly what was there.", "kept")
+layout.header(ws, "Twins", "Records that say the same, exactly, nearly or in meaning. Nothing is dropped until you say so, and "
+              "undo brings it back.", "kept")
 counted = records.counts(ws)
 if not counted.total:
     layout.empty("Here records that say the same are found, so that a model does not learn them twice and is not tested on "
@@ -24,7 +24,8 @@ dial = st.container()
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
     part = st.segmented_control("Look at", PARTS, default=PARTS[0], required=True, key="part", bind="query-params")
     if st.button("Undo my last act", icon=":material/undo:"):
-        undone = duplicate_groups.undo(ws, who)
+        with st.spinner("Undoing…"):
+            undone = duplicate_groups.undo(ws, who)
         st.toast(layout.plain(undone.sentence) if undone else "There is nothing of yours to undo.")
         st.rerun()
 

@@ -213,7 +213,7 @@ def kinds(ws: Workspace, side: str) -> list[str]:
 
 
 def steps(ws: Workspace, side: str, kind: str) -> list[Step]:
-    """How many records would fall at each threshold of a kind, from its lowest stored pair to 1.00 in steps of 0.02.
+    """How many records would fall at each threshold of a kind, from 0.50 (or its lowest stored pair) to 1.00 in steps of 0.02.
 
     A record falls where it is a copy of another one, or resembles one with a smaller id; what is at or above the threshold of
     the other kind falls in any case. Only records that count are counted. In long chains a rule keeps a few more.
@@ -275,7 +275,7 @@ def _summed(at: dict[int, int]) -> list[Step]:
     if not at:
         return []
     total, found = 0, []
-    for step in range(_STEPS, min(at) - 1, -1):
+    for step in range(_STEPS, min(_STEPS // 2, *at) - 1, -1):
         total += at.get(step, 0)
         found.append(Step(step / _STEPS, total))
     return found[::-1]

@@ -27,6 +27,9 @@ Numbers = NDArray[np.int64]
 FEW = 50
 """A slice that would be left with fewer rows than this, after losing more than half of them, is warned about."""
 
+SOME = 4
+"""Copies of a wording that are named."""
+
 _ORDERS: dict[Rule, str] = {
     "rated": "rating desc nulls last", "newest": "happened_at desc nulls last, position desc",
     "longest": "characters desc", "central": "weight desc", "hand": "true"}
@@ -115,14 +118,15 @@ class Plan:
     def _fold(self, places: list[int]) -> Fold:
         first, rest = places[0], places[1:]
         return Fold(self.ids[first], self.texts[first], self.ids[self.stays[first]], self.texts[self.stays[first]],
-                    bool(self.falls[first]), bool(self.marked[first]), len(rest), int(self.falls[rest].sum()))
+                    bool(self.falls[first]), bool(self.marked[first]), len(rest), int(self.falls[rest].sum()),
+                    tuple(self.ids[place] for place in rest[:SOME]))
 
 
 @dataclass(frozen=True)
 class Fold:
     """One wording of a group by its first record, which stays, or falls for record `stays_for`, worded `stays_text`.
 
-    `copies` more records say the same word for word; `copies_fall` of them would be dropped.
+    `copies` more records say the same word for word, `some` of which are named; `copies_fall` of them would be dropped.
     """
 
     record_id: str
@@ -133,6 +137,7 @@ class Fold:
     marked: bool
     copies: int
     copies_fall: int
+    some: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -166,7 +166,7 @@ def _write(child: Child, spec: DedupeSpec, file: Path, parts: Parts, texts: _Tex
         other, sets = _others(child, spec, file, parts, rows, made)
         told = pa.array(other)
         at = np.full(texts.count, -1)  # where in `rows` the record stands that stands for a text
-        first = np.append(True, ranks[1:] != ranks[:-1])
+        first = np.append(True, ranks[1:] != ranks[:-1])[: len(ranks)]  # nothing, where no record has a twin
         at[ranks[first]] = np.flatnonzero(first)
         alike = [pa.array(shingles.jaccard(sets, at[pairs.left], at[pairs.right])) for pairs in found]
     _table(child.folder / COPIES, {"record_id": texts.ids.take(pa.array(rows)), "copy_of": stand, "other_text": told})

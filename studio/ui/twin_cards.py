@@ -27,6 +27,9 @@ LONG = 700
 """A text longer than this scrolls inside its box, which then takes the keyboard's focus."""
 
 
+OTHERS = {"question": ("Agent", "assistant"), "answer": ("Customer", "user")}
+
+
 @dataclass(frozen=True)
 class Loaded:
     """What the cards of a page need: the texts on the screen, and how alike each that falls is to the one it falls for."""
@@ -58,8 +61,13 @@ def groups(ws: Workspace, shown: Sequence[Group], plan: Plan, measured: Mapping[
 def conflict(ws: Workspace, one: Conflict, who: str) -> None:
     """One conflict: its answers two by two, words that differ from the first one marked."""
     with st.container(border=True):
-        st.markdown(f"**{count(one.group.standing, 'record')} ask the same, {len(one.answers) + one.more:,} answers** · "
-                    f"questions up to {one.alike:.2f} alike")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**{count(one.group.standing, 'record')} ask the same, {len(one.answers) + one.more:,} answers** · "
+                        f"questions up to {one.alike:.2f} alike")
+            if st.button("All of them are right", key=f"right-{one.group.key}", icon=":material/done_all:",
+                         help="They differ, and that is well. Not asked about again until the group changes."):
+                conflicts.all_right(ws, one, who)
+                st.rerun()
         for first in range(0, len(one.answers), 2):
             for column, place in zip(st.columns(2, gap="medium"), range(first, min(first + 2, len(one.answers))), strict=False):
                 with column, st.container(gap="xxsmall"):
@@ -67,10 +75,6 @@ def conflict(ws: Workspace, one: Conflict, who: str) -> None:
         if one.more:
             st.caption(f"{one.more:,} more answers are not shown: each is given by no more records than these. What you keep "
                        "drops them too, where their questions are twins.")
-        if st.button("All of them are right", key=f"right-{one.group.key}",
-                     help="They differ, and that is well. Not asked about again until the group changes."):
-            conflicts.all_right(ws, one, who)
-            st.rerun()
 
 
 def said(fallen: int) -> None:
@@ -117,7 +121,7 @@ def _blocks(plan: Plan, folds: Sequence[Fold]) -> list[tuple[Fold, list[Fold]]]:
 
 def _load(ws: Workspace, plan: Plan, parts: Sequence[Sequence[Fold]], measured: Mapping[str, str]) -> Loaded:
     folds = [fold for part in parts for fold in part]
-    ids = dict.fromkeys(record_id for fold in folds for record_id in (fold.record_id, fold.stays_for))
+    ids = dict.fromkeys(record_id for fold in folds for record_id in (fold.record_id, fold.stays_for, *fold.some))
     ends = [(fold.text, fold.stays_text) for fold in folds if fold.falls]
     return Loaded({member.record.record_id: member for member in duplicate_groups.members(ws, plan.side, list(ids))},
                   duplicate_groups.likeness(ws, plan.side, ends) if ends else {}, measured)
@@ -134,6 +138,9 @@ def _block(ws: Workspace, group: Group, plan: Plan, stays: Fold, fallen: Sequenc
              "tw-stays" if proposes else "")
         _copies(stays, proposes)
         _choices(ws, group, plan, stays, who)
+    if not fallen and stays.some and plan.side in OTHERS:
+        with right:
+            _others(stays, plan.side, loaded)
     for fold in fallen:
         with right, st.container(gap="xxsmall"):
             member, pair = loaded.members[fold.record_id], loaded.alike.get((fold.text, fold.stays_text))
@@ -141,6 +148,15 @@ def _block(ws: Workspace, group: Group, plan: Plan, stays: Fold, fallen: Sequenc
             _box([f"Falls, {alike}", *_facts(member.record, member.source)], _texts(member.record, plan.side, keeper.record))
             _copies(fold, True)
             _choices(ws, group, plan, fold, who)
+
+
+def _others(fold: Fold, side: str, loaded: Loaded) -> None:
+    """What stands on the other side of some word-for-word copies: other questions to one answer, or other answers to one."""
+    name, role = OTHERS[side]
+    lines = "".join(f'<div class="tw-said tw-other"><span class="tw-label">{name}: </span>'
+                    f"{html.escape(_turns(loaded.members[record_id].record, role))}</div>" for record_id in fold.some)
+    more = fold.copies - len(fold.some)
+    _box([f"{len(fold.some)} of the copies" if more else "The copies", *([f"{more:,} more are folded"] if more else [])], lines)
 
 
 def _copies(fold: Fold, proposes: bool) -> None:

@@ -141,13 +141,14 @@ def dial(ws: Workspace, search: Search, tally: Tally) -> None:
     side, called = search.side, names(search)
     levels = duplicates.thresholds(ws, side)
     kinds = ["near", *(kind for kind in duplicate_groups.kinds(ws, side) if kind != "near")]
-    left, right = st.columns([2, 3], gap="large")
+    with st.expander("How alike are twins?", icon=":material/tune:", expanded=True):
+        left, right = st.columns([2, 3], gap="large")
     with left:
         for kind in kinds:
             _slider(ws, side, kind, called[kind], levels[kind])
-        st.markdown(f"**{count(tally.groups, 'group')}** of {count(tally.members, 'record')}: {tally.open:,} open, "
-                    f"{tally.settled:,} settled, {tally.dismissed:,} no twins.")
         st.caption("Moving a dial groups anew at once. Nothing is searched again, and no decision changes.")
+    st.markdown(f"**{count(tally.groups, 'group')}** of {count(tally.members, 'record')}: {tally.open:,} open, "
+                f"{tally.settled:,} settled, {tally.dismissed:,} called no twins.")
     with right:
         shown = st.segmented_control("Chart of", kinds, default=kinds[0], required=True, key=f"chart-{side}",
                                      format_func=called.__getitem__) if len(kinds) > 1 else kinds[0]
