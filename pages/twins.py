@@ -40,7 +40,7 @@ def groups() -> duplicate_groups.Tally:
         tally, shown = duplicate_groups.listing(ws, side, SHOWN, (number - 1) * SHOWN, order, state)
         plan = keepers.plan(ws, side, rule, [group.group_id for group in shown], spare=spare)
     if not shown:
-        st.success(twins_view.NOTHING[state], icon=":material/check:")
+        twins_view.nothing(state, tally)
     if state == "open" and plan.drops:
         if st.button(f"Accept all {count(len(shown), 'group')} on this page: drop {count(len(plan.drops), 'record')}",
                      key=f"accept-page-{plan.key}", icon=":material/done_all:", type="primary"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from studio import conflicts, duplicate_groups, records
 from studio.conflicts import Conflict
 from studio.workspace import Workspace
-from tests.twins import asked, import_tickets, recorded_search
+from tests.recorded_twins import asked, import_tickets, recorded_search
 
 
 def listed(ws: Workspace, low: float = conflicts.LOW) -> list[Conflict]:

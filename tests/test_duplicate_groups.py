@@ -8,7 +8,7 @@ from studio import duplicate_groups, records
 from studio.duplicate_groups import Group, Tally
 from studio.errors import StudioError
 from studio.workspace import Workspace
-from tests.twins import asked, chain, import_tickets, recorded_search
+from tests.recorded_twins import asked, chain, import_tickets, recorded_search
 
 SIDE = "question"
 

@@ -15,7 +15,7 @@ from studio.keepers import Plan, Rule, Slice
 from studio.records import Filter
 from studio.workspace import Workspace
 from tests.checks import found, recorded_check
-from tests.twins import asked, chain, import_tickets, recorded_search
+from tests.recorded_twins import asked, chain, import_tickets, recorded_search
 
 SIDE = "question"
 

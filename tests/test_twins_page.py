@@ -11,8 +11,8 @@ from studio import duplicate_groups, duplicates, records
 from studio import workspace as folders
 from studio.workspace import Workspace
 from tests.checks import recorded_check
+from tests.recorded_twins import asked, import_tickets, recorded_search
 from tests.test_pages import draw, labels, press, shown, words
-from tests.twins import asked, import_tickets, recorded_search
 
 
 @pytest.fixture
@@ -153,6 +153,13 @@ def test_moving_the_dial_groups_anew_at_once(ws: Workspace) -> None:
     assert (duplicates.thresholds(ws, "question")["near"], "**2 groups** of 7 records" in words(page)) == (0.91, True)
 
 
+def test_a_search_that_found_no_twins_says_what_to_do(ws: Workspace) -> None:
+    ids = import_tickets(ws, [asked(n, "3") for n in range(3)])
+    recorded_search(ws, ids, pairs=[(0, 1, 0.6)])
+    page = draw("twins")
+    assert ("No twins at these thresholds" in page.info[0].value, list(page.exception)) == (True, [])
+
+
 def test_nothing_left_open_is_said(ws: Workspace) -> None:
     searched(ws)
     page = press_first(draw("twins"), "Accept all 3 groups")
@@ -208,6 +215,11 @@ def test_the_cost_is_shown_before_all_is_accepted_with_a_warning_for_small_slice
 def test_an_address_that_names_what_is_gone_still_draws(ws: Workspace) -> None:
     searched(ws)
     assert list(draw("twins", side="gone", part="gone", rule="gone", page="gone", groups="gone", order="gone").exception) == []
+
+
+def test_the_runs_page_leads_from_a_search_to_its_twins(ws: Workspace) -> None:
+    searched(ws)
+    assert "Open the twins" in labels(draw("runs"))
 
 
 def test_records_marked_keep_are_left_alone_unless_told_otherwise(ws: Workspace) -> None:

@@ -41,9 +41,10 @@ def newest_search(ws: Workspace) -> tuple[str, Search | None]:
                 with st.popover("Search again", icon=":material/search:", type="primary" if found.changed else "secondary"):
                     _form(ws, side, "Search all records again", bool(found.changed))
     if moving:
-        layout.live_run(ws, every[0].run_id, lambda run: _moving(ws, run))
+        layout.live_run(ws, every[0].run_id, lambda run: _moving(ws, run, found is not None))
         return side, found
     if every and every[0].resumable:
+        st.caption(f"The last search, of {SIDE_NAMES[every[0].spec['side']].lower()}:")
         layout.run_end(ws, every[0])
     if found is None:
         st.markdown(f"**{SIDE_NAMES[side]} were not compared yet.** {SIDE_WORDS[side]} A search finds exact copies and texts "
@@ -115,13 +116,15 @@ def _may_leave(ws: Workspace, side: str, where: str) -> bool:
     return st.checkbox("I know, and want to send them all the same", key=f"send-{side}")
 
 
-def _moving(ws: Workspace, run: Run) -> None:
+def _moving(ws: Workspace, run: Run, found: bool) -> None:
+    st.markdown(f"**Comparing the {SIDE_NAMES[run.spec['side']].lower()}** of {count(run.spec['records'], 'record')}")
     layout.progress(run)
     with st.container(horizontal=True, vertical_alignment="center"):
         if run.moving and st.button("Stop the search", icon=":material/stop_circle:", key=f"stop-{run.run_id}"):
             runs.stop(ws, run.run_id)
             st.toast("Asked to stop.")
-        st.caption("What an earlier search found stays below meanwhile.", width="content")
+        st.caption("What the search before found stays below meanwhile." if found else
+                   "You can go on elsewhere meanwhile: the search goes on, even when the browser closes.", width="content")
 
 
 def measured(search: Search) -> dict[str, str]:

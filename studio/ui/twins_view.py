@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from studio import duplicate_groups, duplicates, keepers
-from studio.duplicate_groups import STATES, Order, State
+from studio.duplicate_groups import STATES, Order, State, Tally
 from studio.keepers import RULES, Plan, Rule, Slice
 from studio.ui import layout, twin_search
 from studio.ui.formats import count, share
@@ -24,6 +24,15 @@ STATE_NAMES: dict[State, str] = {"open": "Open", "settled": "Settled", "dismisse
 ORDER_NAMES: dict[Order, str] = {"size": "Largest first", "similarity": "Most alike first", "spread": "Ratings apart"}
 NOTHING = {"open": "Nothing is open: in every group at most one of each two twins is left, or you said that they are none.",
            "settled": "No group is settled yet.", "dismissed": "You called no group \"no twins\"."}
+
+
+def nothing(state: State, tally: Tally) -> None:
+    """Why a list of groups is empty."""
+    if tally.groups:
+        st.success(NOTHING[state], icon=":material/check:")
+    else:
+        st.info("No twins at these thresholds. Move the dial down to see texts that are less alike; texts of a few words are "
+                "better compared by meaning.", icon=":material/info:")
 
 
 def choose_rule() -> Rule:
