@@ -38,7 +38,7 @@ def groups() -> duplicate_groups.Tally:
     number = twins_view.page_number()
     with st.spinner("Reading the groups…"):
         tally, shown = duplicate_groups.listing(ws, side, SHOWN, (number - 1) * SHOWN, order, state)
-        plan = keepers.plan(ws, side, rule, [group.group_id for group in shown], spare=spare)
+        plan = keepers.plan(ws, side, rule if state == "open" else "hand", [group.group_id for group in shown], spare=spare)
     if not shown:
         twins_view.nothing(state, tally)
     if state == "open" and plan.drops:

@@ -63,7 +63,8 @@ _LANGUAGES = """
 class Plan:
     """What a rule proposes. Record i of `ids` (in the rule's order) stays for itself, or falls for record `stays[i]`.
 
-    `texts[i]` is the wording of record i (the record that stands for its copies), `marked` those that a person marked keep.
+    `texts[i]` is the wording of record i (the record that stands for its copies), `marked` those that a person marked keep. By
+    hand nothing is proposed: `stays` then only says which twins are shown beside each other.
     """
 
     side: str
@@ -75,8 +76,14 @@ class Plan:
     stays: Numbers
 
     @cached_property
-    def falls(self) -> NDArray[np.bool_]:
+    def beside(self) -> NDArray[np.bool_]:
+        """Which records stand beside another one, being its twins."""
         return self.stays != np.arange(len(self.ids))
+
+    @property
+    def falls(self) -> NDArray[np.bool_]:
+        """Which of them the rule would drop: all, or none when a person chooses by hand."""
+        return self.beside & (self.rule != "hand")
 
     @cached_property
     def key(self) -> str:
@@ -108,7 +115,7 @@ class Plan:
             by_text.setdefault(self.texts[place], []).append(place)
         folds = [self._fold(found) for found in by_text.values()]
         order = {fold.record_id: place for place, fold in enumerate(folds)}
-        return sorted(folds, key=lambda fold: (order.get(fold.stays_for, -1), fold.falls, order[fold.record_id]))
+        return sorted(folds, key=lambda fold: (order.get(fold.stays_for, -1), fold.beside, order[fold.record_id]))
 
     def fold_of(self, record_id: str) -> Fold:
         """The wording that this record, the first of it, stands for."""
@@ -118,13 +125,13 @@ class Plan:
     def _fold(self, places: list[int]) -> Fold:
         first, rest = places[0], places[1:]
         return Fold(self.ids[first], self.texts[first], self.ids[self.stays[first]], self.texts[self.stays[first]],
-                    bool(self.falls[first]), bool(self.marked[first]), len(rest), int(self.falls[rest].sum()),
+                    bool(self.beside[first]), bool(self.marked[first]), len(rest), int(self.falls[rest].sum()),
                     tuple(self.ids[place] for place in rest[:SOME]))
 
 
 @dataclass(frozen=True)
 class Fold:
-    """One wording of a group by its first record, which stays, or falls for record `stays_for`, worded `stays_text`.
+    """One wording of a group by its first record: it stays, or is `beside` its twin, record `stays_for`, worded `stays_text`.
 
     `copies` more records say the same word for word, `some` of which are named; `copies_fall` of them would be dropped.
     """
@@ -133,7 +140,7 @@ class Fold:
     text: str
     stays_for: str
     stays_text: str
-    falls: bool
+    beside: bool
     marked: bool
     copies: int
     copies_fall: int
@@ -196,8 +203,6 @@ def plan(ws: Workspace, side: str, rule: Rule, group_ids: Sequence[str] | None =
     marked = found["marked"].astype(bool)
     forced = marked if spare else np.zeros(len(marked), dtype=bool)
     stays = greedy(found["text"].astype(np.int64), near["a"].astype(np.int64), near["b"].astype(np.int64), forced)
-    if rule == "hand":
-        stays = np.arange(len(stays))
     ids, groups, texts = (tuple(found[name].tolist()) for name in ("record_id", "group_id", "copy_of"))
     return Plan(side, rule, ids, groups, texts, marked, stays)
 

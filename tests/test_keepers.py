@@ -126,7 +126,7 @@ def test_a_group_is_shown_by_its_wordings_with_copies_folded(ws: Workspace) -> N
     ids = import_tickets(ws, [asked(0, "5"), asked(1, "3"), asked(1, "2"), asked(1, "1"), asked(4, "4")])
     recorded_search(ws, ids, {2: 1, 3: 1}, [(0, 1, 0.9), (1, 4, 0.9)])
     folds = keepers.plan(ws, SIDE, "rated").of(group_id(ws))
-    shown = [(ids.index(f.record_id), ids.index(f.stays_for), f.falls, f.copies, f.copies_fall) for f in folds]
+    shown = [(ids.index(f.record_id), ids.index(f.stays_for), f.beside, f.copies, f.copies_fall) for f in folds]
     assert shown == [(0, 0, False, 0, 0), (1, 0, True, 2, 2), (4, 4, False, 0, 0)]
 
 

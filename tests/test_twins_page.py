@@ -134,6 +134,7 @@ def test_accepting_one_group_leaves_the_others(ws: Workspace) -> None:
 def test_by_hand_the_chosen_record_stays(ws: Workspace) -> None:
     ids = searched(ws)
     page = draw("twins", rule="By hand")
+    assert "Twin, 0.92 alike" in shown(page) and "Falls" not in shown(page) + words(page)
     page.button(key=next(b.key for b in page.button if b.key and b.key.endswith(ids[6]))).click().run()
     assert dropped(ws, ids) == [5]
 

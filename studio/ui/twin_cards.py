@@ -23,8 +23,8 @@ from studio.workspace import Workspace
 WORDINGS = 6
 """Wordings of a group shown at once."""
 LISTED = 500
-LONG = 700
-"""A text longer than this scrolls inside its box, which then takes the keyboard's focus."""
+LINES, FEWER_LINES, CHARACTERS = 10, 5, 60
+"""Lines of a compared text and of the other side that are shown (see studio.css), and about how many characters one has."""
 
 
 OTHERS = {"question": ("Agent", "assistant"), "answer": ("Customer", "user")}
@@ -113,8 +113,8 @@ def _blocks(plan: Plan, folds: Sequence[Fold]) -> list[tuple[Fold, list[Fold]]]:
     found: dict[str, tuple[Fold, list[Fold]]] = {}
     for fold in folds:
         if fold.stays_for not in found:
-            found[fold.stays_for] = (plan.fold_of(fold.stays_for) if fold.falls else fold, [])
-        if fold.falls:
+            found[fold.stays_for] = (plan.fold_of(fold.stays_for) if fold.beside else fold, [])
+        if fold.beside:
             found[fold.stays_for][1].append(fold)
     return list(found.values())
 
@@ -122,16 +122,15 @@ def _blocks(plan: Plan, folds: Sequence[Fold]) -> list[tuple[Fold, list[Fold]]]:
 def _load(ws: Workspace, plan: Plan, parts: Sequence[Sequence[Fold]], measured: Mapping[str, str]) -> Loaded:
     folds = [fold for part in parts for fold in part]
     ids = dict.fromkeys(record_id for fold in folds for record_id in (fold.record_id, fold.stays_for, *fold.some))
-    ends = [(fold.text, fold.stays_text) for fold in folds if fold.falls]
+    ends = [(fold.text, fold.stays_text) for fold in folds if fold.beside]
     return Loaded({member.record.record_id: member for member in duplicate_groups.members(ws, plan.side, list(ids))},
                   duplicate_groups.likeness(ws, plan.side, ends) if ends else {}, measured)
 
 
 def _block(ws: Workspace, group: Group, plan: Plan, stays: Fold, fallen: Sequence[Fold], loaded: Loaded, who: str) -> None:
-    keeper = loaded.members[stays.record_id]
+    keeper, proposes = loaded.members[stays.record_id], plan.rule != "hand"
     left, right = st.columns(2, gap="medium")
     with left, st.container(gap="xxsmall", key=f"tw-beside-{stays.record_id}"):
-        proposes = plan.rule != "hand"
         word = "Stays" if proposes else "Member"
         alone = ["unlike the others that stay"] if proposes and not fallen and group.texts > 1 else []
         _box([word, *alone, *_facts(keeper.record, keeper.source)], _texts(keeper.record, plan.side, None),
@@ -145,8 +144,9 @@ def _block(ws: Workspace, group: Group, plan: Plan, stays: Fold, fallen: Sequenc
         with right, st.container(gap="xxsmall"):
             member, pair = loaded.members[fold.record_id], loaded.alike.get((fold.text, fold.stays_text))
             alike = f"{pair.similarity:.2f} alike{loaded.measured[pair.kind]}" if pair else "word for word"
-            _box([f"Falls, {alike}", *_facts(member.record, member.source)], _texts(member.record, plan.side, keeper.record))
-            _copies(fold, True)
+            _box([f"{'Falls' if proposes else 'Twin'}, {alike}", *_facts(member.record, member.source)],
+                 _texts(member.record, plan.side, keeper.record))
+            _copies(fold, proposes)
             _choices(ws, group, plan, fold, who)
 
 
@@ -245,7 +245,7 @@ def _texts(record: Record, side: str, keeper: Record | None) -> str:
     for place, name in enumerate(names):
         text = _turns(record, roles[name])
         shown = _compared(text, _turns(keeper, roles[name]) if keeper else None)
-        parts.append(f'<div class="tw-said{" tw-other" if place else ""}"{_focus(text, name)}>'
+        parts.append(f'<div class="tw-said{" tw-other" if place else ""}"{_focus(text, name, FEWER_LINES if place else LINES)}>'
                      f'<span class="tw-label">{name}: </span>{shown}</div>')
     return "".join(parts)
 
@@ -260,5 +260,7 @@ def _compared(text: str, against: str | None) -> str:
     return html.escape(text) if against is None or against == text else finding_view.merged(against, text)
 
 
-def _focus(text: str, name: str) -> str:
-    return f' tabindex="0" role="region" aria-label="{name}"' if len(text) > LONG else ""
+def _focus(text: str, name: str, lines: int = LINES) -> str:
+    """A text that scrolls inside its box takes the keyboard's focus, under a name."""
+    scrolls = len(text) > CHARACTERS * lines or text.count("\n") >= lines
+    return f' tabindex="0" role="region" aria-label="{name}"' if scrolls else ""
