@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from studio import models
+from studio import customers, models
 from studio.models import Model
 from studio.ui import layout, session
-from studio.ui.formats import ago, duration
+from studio.ui.formats import ago, count, duration
 
 ws = session.workspace()
 layout.header(ws, "Models", "Base models you can tune, and what was tuned from them.", "trained")
@@ -23,6 +23,10 @@ def one_tuned(model: Model) -> None:
         st.markdown(f"Validation loss {loss(model.facts, 'first_validation_loss')} → "
                     f"**{loss(model.facts, 'best_validation_loss')}** (best at step "
                     f"{model.facts.get('best_step', 'unknown')}), trained in {duration(model.facts.get('seconds') or 0)}.")
+        if gone := customers.forgotten_lines(ws, model.run_id or ""):
+            st.warning(f"{count(gone, 'line')} of its snapshot went since because somebody asked to be forgotten. A model "
+                       "cannot forget: train again on a new snapshot, and delete this adapter.",
+                       icon=":material/person_remove:")
         with st.container(horizontal=True):
             layout.go("Evaluate it", "pages/evaluate.py", {"model": model.model_id}, primary=True)
             layout.go("Its training run", "pages/runs.py", {"run": model.run_id or ""})

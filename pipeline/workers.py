@@ -6,11 +6,10 @@ import multiprocessing
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from multiprocessing import connection
 from typing import Any, TypeVar
 
@@ -20,46 +19,54 @@ LOOK_SECONDS = 0.3
 T = TypeVar("T")
 
 
-@contextmanager
-def pool(count: int, begin: Callable[..., None], *given: Any) -> Iterator[ProcessPoolExecutor]:
-    """Processes that each call `begin(*given)` first. At the end, or on an error, what they are at is given up.
+class Helpers:
+    """Processes that help this one with jobs. Use as a context manager: at the end what they are at is given up.
 
-    Spawned, not forked: a forked worker would keep the run's lock after the death of the run's process.
+    Spawned, not forked: a forked process would keep the run's lock after the death of the run's process. With `count` 0 this
+    process does every job itself.
     """
-    made = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=begin, initargs=given)
-    try:
-        yield made
-    finally:
-        made.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
-            process.terminate()
 
+    def __init__(self, count: int, begin: Callable[[], None], look: Callable[[], None]) -> None:
+        self._count, self._look = count, look
+        self._pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=begin) if count else None
 
-def in_order(made: ProcessPoolExecutor, work: Callable[..., T], jobs: Iterable[tuple[Any, ...]], ahead: int,
-             look: Callable[[], None]) -> Iterator[T]:
-    """`work(*job)` of every job, in their order, at most `ahead` of them begun; `look` is called while waiting and may raise.
+    def __enter__(self) -> Helpers:
+        return self
 
-    Raises PipelineError when a worker was killed.
-    """
-    waiting: deque[Future[T]] = deque()
-    for job in jobs:
-        waiting.append(made.submit(work, *job))
-        if len(waiting) >= ahead:
-            yield _result(waiting.popleft(), look)
-    while waiting:
-        yield _result(waiting.popleft(), look)
+    def __exit__(self, *_: object) -> None:
+        if self._pool:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()
 
+    def do(self, work: Callable[..., T], jobs: Sequence[tuple[Any, ...]]) -> Iterator[T]:
+        """`work(*job)` of every job, in their order. A job is begun in each helper and in this process, as each gets free.
 
-def _result(future: Future[T], look: Callable[[], None]) -> T:
-    while True:
-        look()
+        `look` is called between jobs and while waiting, and may raise. Raises PipelineError when a helper was killed.
+        """
+        left, begun = deque(jobs), deque[Future[T]]()
         try:
-            return future.result(timeout=LOOK_SECONDS)
-        except NotYet:
-            continue
+            while left or begun:
+                while self._pool and left and sum(not future.done() for future in begun) < 2 * self._count:
+                    begun.append(self._pool.submit(work, *left.popleft()))
+                self._look()
+                if left:
+                    own: Future[T] = Future()
+                    own.set_result(work(*left.popleft()))
+                    begun.append(own)
+                while begun and (begun[0].done() or not left):
+                    yield self._wait(begun.popleft())
         except BrokenProcessPool:
             raise PipelineError("A process of this run was killed, most likely for want of memory.",
                                 "Free some memory, then resume: it goes on after the last whole part.") from None
+
+    def _wait(self, future: Future[T]) -> T:
+        while True:
+            self._look()
+            try:
+                return future.result(timeout=LOOK_SECONDS)
+            except NotYet:
+                continue
 
 
 def end_with_the_run() -> None:

@@ -11,7 +11,7 @@ if str(ROOT) not in sys.path:  # Streamlit puts only this file's folder there
 
 import streamlit as st  # noqa: E402
 
-from studio import runs  # noqa: E402
+from studio import forgetting, runs  # noqa: E402
 from studio.ui import layout, session, sitemap, theme  # noqa: E402
 
 
@@ -22,6 +22,7 @@ def main() -> None:
     session.settle_memory()
     with layout.guarded():
         ws = session.workspace()
+        forgetting.go_on(ws)
         runs.collect(ws)
         for warning in ws.warnings:
             st.warning(layout.plain(warning))

@@ -133,6 +133,16 @@ def discard(ws: Workspace, arrival: Arrival) -> None:
     shutil.rmtree(arrival.folder, ignore_errors=True)
 
 
+def discard_idle(ws: Workspace) -> None:
+    """Let go of everything that was read and not imported. Raises StudioError while something moves."""
+    with _guard:
+        here = list(_arrivals.get(ws.root, {}).values())
+    if any(arrival.moving for arrival in here):
+        raise StudioError("Files are being read or imported.", "Wait for their end, or cancel them on the Import page.")
+    for arrival in here:
+        discard(ws, arrival)
+
+
 def wait(arrival: Arrival, seconds: float) -> None:
     """Give a short piece of work the time to end, so that small files appear at once."""
     arrival.finished.wait(seconds)

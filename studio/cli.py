@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import sys
 import tempfile
 import time
@@ -11,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from studio import findings, intake, models, runs, scores, snapshots, validation, workspace
+from studio import customers, findings, forgetting, intake, models, runs, scores, snapshots, validation, workspace
 from studio.errors import StudioError
 from studio.intake import Report
 from studio.snapshots import Recipe, Snapshot
@@ -83,6 +84,33 @@ def validate(
         workspace.close_all()
     if run.result is None or run.result.data["errors"]:
         raise typer.Exit(1)
+
+
+@app.command()
+def forget(
+    words: Annotated[str, typer.Argument(help="An e-mail address, a name as the tickets have it, or a ticket number.")],
+    folder: Annotated[Path, typer.Option("--workspace", help="Folder of the workspace.")],
+    mentions: Annotated[bool, typer.Option(help="Also conversations of others in which they are named.")] = True,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without this only say what would go.")] = False,
+) -> None:
+    """Take one customer's data out of every table and file of a workspace. There is no undo."""
+    try:
+        ws = workspace.open_workspace(folder)
+        forgetting.go_on(ws)
+        customer = customers.find(ws, words)
+        ids = (*customer.own, *(customer.mentions if mentions else ()))
+        for sentence in customers.sentences(ws, customer, ids):
+            _say(sentence)
+        if ids and yes:
+            done = forgetting.forget(ws, customer, ids, getpass.getuser())
+            _say(f"Forgotten: {done.records:,} records, {done.snapshot_lines:,} lines of snapshots, {done.files:,} files.")
+        elif ids:
+            _say("Nothing was changed. Add --yes to forget them for good.")
+    except StudioError as error:
+        typer.echo(f"{error.message}\n{error.hint}".strip(), err=True)
+        raise typer.Exit(1) from None
+    finally:
+        workspace.close_all()
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ csv.field_size_limit(LONGEST_CELL)
 NO_QUOTES = "none"
 _RECORDS = 2_000
 _REREAD_LINES = 500
+TITLE_LINES = 12
 _NOT_A_TABLE = "Save the tickets as CSV with one column for the customer's message and one for the answer."
 
 
@@ -88,7 +89,8 @@ def open_delimited(path: Path, head: bytes, encoding: str, delimiter: str = "", 
     text, whole = head_text(head, encoding)
     header_line, text, stated = _preamble(text)
     marks = [delimiter or stated] if delimiter or stated else list(DELIMITERS)
-    found = detect(text, whole, marks, quote)
+    titles, found = _below_titles(text, whole, marks, quote)
+    header_line += titles
     if found is None and re.split("[\r\n]", text, maxsplit=1)[0].count('"') % 2:
         raise _broken_header(path.name, header_line)
     if found is None:
@@ -192,6 +194,35 @@ def _preamble(text: str) -> tuple[int, str, str]:
     return (2, text[stated.end():], stated[1]) if stated else (1, text, "")
 
 
+def _below_titles(text: str, whole: bool, marks: list[str], quote: str) -> tuple[int, Dialect | None]:
+    """(lines of title above the header, the dialect from there on): reports begin with their name and date.
+
+    The first line is the header where it has more than one cell that is filled. Else it is the first line below it that has
+    and is as wide as nine tenths of the rows under it, five at least: prose has commas too.
+    """
+    first = detect(text, whole, marks, quote)
+    if first is not None and _filled(text, first) > 1:
+        return 0, first
+    rest = text
+    for passed in range(1, TITLE_LINES + 1):
+        rest = rest[len(io.StringIO(rest, newline="").readline()):]
+        found = detect(rest, whole, marks, quote)
+        if found is not None and _filled(rest, found) > 1:
+            widths = _rate(rest, whole, found).widths
+            if sum(width == widths[0] for width in widths[1:]) >= max(5, 0.9 * (len(widths) - 1)):
+                return passed, found
+    return 0, first
+
+
+def _filled(text: str, dialect: Dialect) -> int:
+    """Cells that are not blank in the first record that is not."""
+    try:
+        records = _records(_Feed("", io.StringIO(text, newline=""), dialect), dialect)
+        return next((filled for line in records if (filled := sum(bool(cell.strip()) for cell in line.cells))), 0)
+    except _OpenQuote:
+        return 0
+
+
 def detect(text: str, whole: bool, marks: list[str], quote: str = "") -> Dialect | None:
     """The dialect under which most of the first records are as wide as the header; None where no mark splits the header.
 
@@ -213,12 +244,13 @@ def detect(text: str, whole: bool, marks: list[str], quote: str = "") -> Dialect
 
 @dataclass(frozen=True)
 class _Rating:
-    """`score` from 0 to 1 grows with the share of records as wide as the header, and with that width.
+    """`score` from 0 to 1 grows with the share of records as wide as the header, and with that width; `widths` are theirs.
 
     `single` and `double` count the cells that begin and end with such a quote after parsing; `cells` all that are not blank.
     """
 
     score: float
+    widths: list[int]
     broken: int
     cells: int
     single: int
@@ -241,7 +273,7 @@ def _rate(text: str, whole: bool, dialect: Dialect) -> _Rating:
         broken += whole
         widths += [0] * whole
     ends = [cell[0] + cell[-1] for cell in cells if len(cell) > 1]
-    return _Rating(_score(widths), broken, sum(map(bool, cells)), ends.count("''"), ends.count('""'))
+    return _Rating(_score(widths), widths, broken, sum(map(bool, cells)), ends.count("''"), ends.count('""'))
 
 
 def _score(widths: list[int]) -> float:

@@ -92,7 +92,7 @@ class Step:
 
 def twins(ws: Workspace, side: str) -> tuple[str, list[Any]]:
     """The `with` clause that other questions begin with, and its values: `levels`, `members` and `pairs` of one side."""
-    levels = duplicates.thresholds(ws, _known(side))
+    levels = duplicates.thresholds(ws, duplicates.known_side(side))
     return """with levels as (select unnest(?::varchar[]) as kind, unnest(?::float[]) as threshold),
         members as (
             select g.group_id, g.record_id, g.similarity, t.copy_of, t.other_text, n.version, n.position, n.rating, n.decision,
@@ -172,7 +172,7 @@ def members(ws: Workspace, side: str, record_ids: Sequence[str]) -> list[Member]
     found = {row["record_id"]: row for row in ws.rows(
         """select g.record_id, g.similarity, t.copy_of from duplicate_groups g
            join duplicate_texts t on t.side = g.side and t.record_id = g.record_id
-           where g.side = ? and g.record_id in (select unnest(?::varchar[]))""", [_known(side), ids])}
+           where g.side = ? and g.record_id in (select unnest(?::varchar[]))""", [duplicates.known_side(side), ids])}
     names = sources(ws)
     return [Member(record, found[record.record_id]["copy_of"], found[record.record_id]["similarity"],
                    names.get(record.import_id, record.import_id))
@@ -243,13 +243,14 @@ def dismiss(ws: Workspace, side: str, group: Group, who: str, conflict: bool = F
     With `conflict`, its answers differ and are all right: only its conflict is settled.
     """
     with ws.transaction() as transaction:
-        transaction.decided("duplicate_dismissals", [_mark(ws, CONFLICT if conflict else _known(side), group.key, True, who)])
+        about = CONFLICT if conflict else duplicates.known_side(side)
+        transaction.decided("duplicate_dismissals", [_mark(ws, about, group.key, True, who)])
 
 
 def take_back(ws: Workspace, side: str, group: Group, who: str) -> None:
     """A group that was dismissed is asked about again."""
     with ws.transaction() as transaction:
-        transaction.decided("duplicate_dismissals", [_mark(ws, _known(side), group.key, False, who)])
+        transaction.decided("duplicate_dismissals", [_mark(ws, duplicates.known_side(side), group.key, False, who)])
 
 
 def undo(ws: Workspace, who: str) -> Undone | None:
@@ -289,10 +290,3 @@ def as_group(row: Row) -> Group:
 def _mark(ws: Workspace, side: str, key: str, dismissed: bool, who: str) -> Row:
     return {"dismissal_id": ws.new_id(), "seq": 0, "side": side, "group_key": key, "dismissed": dismissed, "who": who,
             "said_at": ws.now()}
-
-
-def _known(side: str) -> str:
-    if side not in duplicates.SIDES:
-        raise StudioError(f"There is no side called {side}.", "Twins are looked for in the question, the answer or both.")
-    return side
-

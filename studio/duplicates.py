@@ -78,10 +78,17 @@ def set_threshold(ws: Workspace, side: str, kind: str, threshold: float, who: st
         _regroup(transaction, side, thresholds(ws, side) | {kind: threshold})
 
 
+def known_side(side: str) -> str:
+    """Raises StudioError for a side there is none of."""
+    if side not in SIDES:
+        raise StudioError(f"There is no side called {side}.", f"Choose one of {', '.join(SIDES)}.")
+    return side
+
+
 def regroup(ws: Workspace, side: str) -> None:
     """Write the groups of one side anew from copies, pairs and thresholds."""
     with ws.transaction() as transaction:
-        _regroup(transaction, _side(side), thresholds(ws, side))
+        _regroup(transaction, known_side(side), thresholds(ws, side))
 
 
 def together(ws: Workspace) -> dict[str, str]:
@@ -113,7 +120,7 @@ def write_out(ws: Workspace, run_id: str, side: str, path: Path, chunk_texts: in
     """
     beside = path.with_name(f".{path.name}.tmp")
     name = str(beside).replace("'", "''")
-    other = {"question": "answer", "answer": "question"}.get(_side(side))
+    other = {"question": "answer", "answer": "question"}.get(known_side(side))
     ws.rows(f"""copy (
         select i.record_id, {_joined(side)} as text, {_joined(other) if other else 'null::varchar'} as other
         from duplicate_items i
@@ -200,7 +207,7 @@ def _said(rows: list[Row]) -> dict[str, float]:
 def _newest(ws: Workspace, side: str) -> Row | None:
     return ws.row("""select r.run_id, e.data, e.ended_at from runs r join run_results e using (run_id)
                      where r.kind = 'dedupe' and e.outcome = 'done' and json_extract_string(r.spec, '$.side') = ?
-                     order by e.ended_at desc, r.started_at desc limit 1""", [_side(side)])
+                     order by e.ended_at desc, r.started_at desc limit 1""", [known_side(side)])
 
 
 def _changed(ws: Workspace, side: str) -> int:
@@ -212,9 +219,3 @@ def _changed(ws: Workspace, side: str) -> int:
 
 def _joined(side: str) -> str:
     return (f"array_to_string(list_transform(list_filter({_TURNS}, {_ROLES[side]}), lambda turn: turn.content), chr(10))")
-
-
-def _side(side: str) -> str:
-    if side not in SIDES:
-        raise StudioError(f"There is no side called {side}.", f"Choose one of {', '.join(SIDES)}.")
-    return side

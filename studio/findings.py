@@ -257,6 +257,12 @@ def accepted(ws: Workspace, snapshot_id: str) -> str:
     return f"{row['who']} froze it with {' and '.join(parts)}."
 
 
+def forget(transaction: Transaction, record_ids: Sequence[str]) -> None:
+    """Delete what was found in these records and what people said of it."""
+    for table in ("findings", "checked_now", "check_items", "finding_dismissals", "surrogates"):
+        transaction.execute(f"delete from {table} where record_id in (select unnest(?::varchar[]))", [list(record_ids)])
+
+
 # What a check run needs -------------------------------------------------------------------------------------------------
 
 def choose(transaction: Transaction, run_id: str, only_new: bool) -> tuple[int, int]:

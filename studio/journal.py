@@ -9,11 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 GENESIS = "0" * 64
+FORGOTTEN = "forgotten"
+"""The table named by a line whose row was taken out because a customer asked to be forgotten."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,24 @@ class Journal:
         self._last_sha, self._last_n = sha, n
         return numbers
 
+    def forget(self, meant: Callable[[str, dict[str, Any]], bool]) -> int:
+        """Take out every row for which `meant(table, row)` is true; returns how many.
+
+        Lines keep their numbers; the chain is made anew from the first line on, in a file beside that is renamed in.
+        """
+        before, sha, taken, lines = Journal(self.path).entries, GENESIS, 0, []
+        for entry in before:
+            table, row = entry.table, entry.row
+            if table != FORGOTTEN and meant(table, row):
+                table, row, taken = FORGOTTEN, {}, taken + 1
+            line = {"n": entry.n, "table": table, "row": row, "prev": sha}
+            sha = _sha(sha, entry.n, table, row)
+            lines.append(json.dumps(line | {"sha": sha}, ensure_ascii=False) + "\n")
+        if taken:
+            _replace(self.path, "".join(lines).encode())
+            self._last_sha = sha
+        return taken
+
     def _read(self) -> None:
         if not self.path.exists():
             return
@@ -98,6 +119,13 @@ class Journal:
         """Keep the damaged file whole under another name, and go on from its last good line."""
         self.path.with_name(f"{self.path.name}.damaged-at-{line}").write_bytes(raw)
         good = b"".join(part + b"\n" for part in raw.split(b"\n")[: line - 1])
-        beside = self.path.with_name(f".{self.path.name}.tmp")
-        beside.write_bytes(good)
-        os.replace(beside, self.path)
+        _replace(self.path, good)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    beside = path.with_name(f".{path.name}.tmp")
+    with beside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)

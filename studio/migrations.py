@@ -138,8 +138,9 @@ SURROGATES = """
 create table surrogates (record_id varchar not null, value varchar not null);
 """
 
-# Hashes of ids, addresses and names that must not come in again; nothing in it says who they were.
+# Salted hashes of record ids and addresses that must not come in again; nothing in it says who they were.
 FORGETTING = """
+create table forgetting_salt as select uuid()::varchar as salt;
 create table forgotten (sha256 varchar not null, forget_id varchar not null);
 create table forgettings (
     forget_id varchar primary key, seq bigint not null, records bigint not null, snapshot_lines bigint not null,

@@ -84,6 +84,7 @@ def _build(staging: Staging, choices: Choices) -> None:
     side.execute(f"""create or replace table side.conversations as
         select g.conversation, {_record_id(staging, choices)} as record_id, {_reason(choices)} as reason
         from side.gathered g left join side.keys k using (conversation)""")
+    _leave_out_forgotten(staging)
     side.execute("""create or replace table side.plan as
         select p.r, p.file, p.line, p.conversation,
             case when p.refused is not null then 'refused' when coalesce(p.left_out, c.reason) is not null then 'filtered'
@@ -250,6 +251,17 @@ def _record_id(staging: Staging, choices: Choices) -> str:
     """A conversation's name for ever: its ticket within its desk, else its content and how often that came before."""
     desk = choices.desk.strip().lower() or "columns:" + ",".join(sorted(staging.columns))
     return f"'r' || left(sha256({text(desk + ':')} || coalesce('ticket:' || {_ticket(choices)}, k.key)), 15)"
+
+
+def _leave_out_forgotten(staging: Staging) -> None:
+    """A customer who asked to be forgotten does not come in again with the next export (`studio/forgetting.py`)."""
+    side = staging.side
+    if side.rows("select 1 from forgotten limit 1"):
+        hashed = "sha256((select salt from forgetting_salt) || '{}:' || {})"
+        side.execute(f"""update side.conversations set reason = 'its customer was forgotten' where conversation in (
+            select c.conversation from side.conversations c join side.gathered g using (conversation)
+            where {hashed.format('record', 'c.record_id')} in (select sha256 from forgotten)
+               or {hashed.format('email', 'lower(g.email)')} in (select sha256 from forgotten))""")
 
 
 def _reason(choices: Choices) -> str:

@@ -229,6 +229,12 @@ def undo(ws: Workspace, who: str, batch_id: str | None = None) -> Undone | None:
     return Undone(f"Undone: {last['what']}", touched)
 
 
+def forget(transaction: Transaction, record_ids: Sequence[str]) -> None:
+    """Delete these records with every wording they had, their people and what was decided of them. There is no undo."""
+    for table in ("records", "record_now", "record_versions", "record_people", "decisions"):
+        transaction.execute(f"delete from {table} where record_id in (select unnest(?::varchar[]))", [list(record_ids)])
+
+
 def check_messages(messages: Turns) -> Turns:
     """A conversation: known roles, no empty turn, at most one system turn and that first, the last turn the agent's."""
     clean = [{"role": turn["role"], "content": turn["content"].strip()} for turn in messages]

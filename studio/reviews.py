@@ -14,6 +14,7 @@ from typing import Literal
 
 from studio import scores, verdicts
 from studio.errors import StudioError
+from studio.mentions import named_in
 from studio.records import Turns
 from studio.verdicts import Interval
 from studio.workspace import Row, Transaction, Workspace
@@ -199,6 +200,31 @@ def models_of(ws: Workspace, session_id: str) -> tuple[str, str]:
     return row["model_a"], row["model_b"]
 
 
+def about(ws: Workspace, answers: Sequence[tuple[str, str]], words: Sequence[str]) -> list[str]:
+    """The ids of verdicts on these answers (run id, item id), and of those whose note holds one of the words (lower case)."""
+    found = ws.rows(
+        f"""select review_id from reviews where pair_id in ({_PAIRS_OVER}) union
+            select review_id from reviews r, (select unnest(?::varchar[]) as word) w where {named_in('r.note')}
+            order by all""", [*_parted(answers), list(words)])
+    return [row["review_id"] for row in found]
+
+
+def forget(transaction: Transaction, answers: Sequence[tuple[str, str]], review_ids: Sequence[str]) -> None:
+    """Delete the pairs over these answers with their verdicts, and empty the notes of the other verdicts named."""
+    for table in ("reviews", "review_pairs"):
+        transaction.execute(f"delete from {table} where pair_id in ({_PAIRS_OVER})", _parted(answers))
+    transaction.execute("update reviews set note = '' where review_id in (select unnest(?::varchar[]))", [list(review_ids)])
+    transaction.execute("""update review_sessions set items =
+                           (select count(*) from review_pairs p where p.session_id = review_sessions.session_id)""")
+
+
+def _parted(answers: Sequence[tuple[str, str]]) -> list[list[str]]:
+    return [[run_id for run_id, _ in answers], [item_id for _, item_id in answers]]
+
+
+_PAIRS_OVER = """select p.pair_id from review_pairs p join review_sessions s using (session_id)
+    join (select unnest(?::varchar[]) as run_id, unnest(?::varchar[]) as item_id) g
+    on g.run_id = s.run_id and g.item_id = p.item_id"""
 _NEWEST = """select pair_id, arg_max(verdict, seq) as verdict, arg_max(note, seq) as note, arg_max(who, seq) as who,
              max(seq) as seq from reviews group by pair_id"""
 _PAIR_OUTPUTS = """from review_pairs p join review_sessions s using (session_id)

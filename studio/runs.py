@@ -156,6 +156,7 @@ def start_dedupe(ws: Workspace, side: str, meaning: Meaning | None = None) -> st
     Raises StudioError while another search runs, and where there is nothing to compare.
     """
     with _one_search_starts:
+        duplicates.known_side(side)
         collect(ws)
         earlier = every(ws, "dedupe")
         if any(run.moving for run in earlier):
@@ -284,6 +285,17 @@ def proven(ws: Workspace) -> list[Run]:
     found = ws.rows("""select distinct r.* from runs r join run_results e using (run_id)
                        where r.kind = 'evaluate' and e.outcome = 'done' order by r.started_at desc""")
     return [_run(ws, row) for row in found]
+
+
+def forget_copies(ws: Workspace) -> None:
+    """Delete every copy of texts that a check made. Raises StudioError while any run moves."""
+    found = every(ws)
+    if moving := [run for run in found if run.moving]:
+        raise StudioError(f"{moving[0].title} is still running and may hold what is to go.",
+                          "Wait for its end, or stop it first.")
+    for run in found:
+        if run.kind == "check":
+            _forget_copies(ws, run)
 
 
 def _start(ws: Workspace, spec: AnySpec, title: str, snapshot_id: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from studio import snapshots, verdicts
 from studio.errors import StudioError
+from studio.mentions import named_in
 from studio.records import Turns
 from studio.verdicts import MIN_ITEMS, Comparison
 from studio.workspace import Row, Transaction, Workspace
@@ -102,6 +104,24 @@ def cut_answers(ws: Workspace, run_id: str) -> dict[str, int]:
     found = ws.rows("select model_id, count(*) filter (finish = 'length') as n from outputs where run_id = ? group by 1",
                     [run_id])
     return {row["model_id"]: row["n"] for row in found}
+
+
+def holding(ws: Workspace, item_ids: Sequence[str], words: Sequence[str]) -> list[tuple[str, str]]:
+    """(run id, item id) of every answer to one of these items, or in which a model names one of the words (lower case)."""
+    found = ws.rows(
+        f"""select distinct run_id, item_id from outputs o where item_id in (select unnest(?::varchar[]))
+            or exists (from (select unnest(?::varchar[]) as word) w where {named_in('o.text')}) order by all""",
+        [list(item_ids), list(words)])
+    return [(row["run_id"], row["item_id"]) for row in found]
+
+
+def forget(transaction: Transaction, answers: Sequence[tuple[str, str]]) -> None:
+    """Delete every model's answers to these items of these runs, with their scores."""
+    for table in ("outputs", "scores"):
+        transaction.execute(
+            f"""delete from {table} t using (select unnest(?::varchar[]) as run_id, unnest(?::varchar[]) as item_id) g
+                where t.run_id = g.run_id and t.item_id = g.item_id""",
+            [[run_id for run_id, _ in answers], [item_id for _, item_id in answers]])
 
 
 def _means(ws: Workspace, run_id: str, a: str, b: str, metric: str) -> Comparison:

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ from studio import findings, records
 from studio.errors import StudioError
 from studio.findings import Gate
 from studio.records import Record, Turns
-from studio.workspace import Row, Workspace
+from studio.workspace import Row, Transaction, Workspace
 
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
@@ -113,7 +114,7 @@ def freeze(ws: Workspace, name: str, recipe: Recipe, accepted: Gate | None = Non
     """
     planned = plan(ws, recipe)
     manifest = _manifest(planned, recipe)
-    text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    text = _manifest_text(manifest)
     snapshot_id = "s" + hashlib.sha256(text.encode()).hexdigest()[:11]
     if ws.value("select count(*) from snapshots where snapshot_id = ?", [snapshot_id]):
         return get(ws, snapshot_id)
@@ -166,6 +167,51 @@ def items(ws: Workspace, snapshot: Snapshot, split: SplitName) -> list[Item]:
 def content(ws: Workspace, snapshot: Snapshot, name: str) -> bytes:
     """One file of the snapshot, byte for byte: `train.jsonl`, `validation.jsonl`, `test.jsonl` or `manifest.json`."""
     return (ws.path(snapshot.folder) / name).read_bytes()
+
+
+def forget_lines(ws: Workspace, record_ids: Sequence[str]) -> int:
+    """Take these records' lines out of every frozen file: the one exception to "never changes", and the manifest says so.
+
+    Files first, each renamed in, the manifest last; done again after a crash it goes on. Returns how many lines went.
+    """
+    meant, taken = set(record_ids), 0
+    for snapshot in every(ws):
+        manifest = json.loads((ws.path(snapshot.folder) / "manifest.json").read_text(encoding="utf-8"))
+        gone = [line for line in manifest["lines"] if line["id"] in meant]
+        if not gone:
+            continue
+        for name in manifest["files"]:
+            manifest["files"][name] = _without(ws.path(snapshot.folder) / name, meant)
+        manifest["lines"] = [line for line in manifest["lines"] if line["id"] not in meant]
+        manifest["forgotten"] = manifest.get("forgotten", 0) + len(gone)
+        _put(ws.path(snapshot.folder) / "manifest.json", _manifest_text(manifest))
+        taken += len(gone)
+    return taken
+
+
+def forget(ws: Workspace, transaction: Transaction, record_ids: Sequence[str]) -> None:
+    """After `forget_lines`: bring the tables in line with the files."""
+    transaction.execute("delete from snapshot_items where record_id in (select unnest(?::varchar[]))", [list(record_ids)])
+    for row in transaction.rows("select snapshot_id, folder, manifest from snapshots"):
+        text = (ws.path(row["folder"]) / "manifest.json").read_text(encoding="utf-8")
+        if text != row["manifest"]:
+            counts = [facts["lines"] for facts in (json.loads(text)["files"][f"{split}.jsonl"] for split in SPLITS)]
+            transaction.execute("update snapshots set manifest = ?, train = ?, validation = ?, test = ? where snapshot_id = ?",
+                                [text, *counts, row["snapshot_id"]])
+
+
+def _without(path: Path, record_ids: set[str]) -> Row:
+    """Write the file anew without these records' lines; returns what the manifest says of it."""
+    lines = [line for line in path.read_text(encoding="utf-8").split("\n") if line and json.loads(line)["id"] not in record_ids]
+    text = "".join(line + "\n" for line in lines)
+    _put(path, text)
+    return {"lines": len(lines), "sha256": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def _put(path: Path, text: str) -> None:
+    beside = path.with_name(f".{path.name}.tmp")
+    _flushed(beside, text)
+    os.replace(beside, path)
 
 
 def _check(recipe: Recipe) -> None:
@@ -242,12 +288,22 @@ def _write(folder: Path, planned: Plan, manifest: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)  # files without rows: a freeze that died before its transaction
     beside.mkdir(parents=True)
     for name, text in [*((f"{s}.jsonl", _file_text(planned.splits[s])) for s in SPLITS), ("manifest.json", manifest)]:
-        with (beside / name).open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        (beside / name).chmod(0o444)
+        _flushed(beside / name, text)
     os.rename(beside, folder)
+
+
+def _flushed(path: Path, text: str) -> None:
+    """Write a file that nobody writes again, down to the disk."""
+    path.unlink(missing_ok=True)
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    path.chmod(0o444)
+
+
+def _manifest_text(manifest: Row) -> str:
+    return json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def _snapshot(row: Row) -> Snapshot:

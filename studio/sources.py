@@ -74,7 +74,9 @@ class Source:
         if self.kind == "delimited":
             marks = {'"': "", "'": ", single quotes", "": ", no quotes"}.get(self.quote, f", quoted with {self.quote}")
             mark = DELIMITERS.get(self.delimiter, repr(self.delimiter))
-            return f"{encoding_name(self.encoding)}, {mark}-separated{marks}{', backslash escapes' if self.escape else ''}"
+            escapes = ", backslash escapes" if self.escape else ""
+            below = f", column names in line {self.header_line}" if self.header_line > 1 and self.headed else ""
+            return f"{encoding_name(self.encoding)}, {mark}-separated{marks}{escapes}{below}"
         parts = (KIND_NAMES[self.kind], f"sheet '{self.sheet}'" if self.sheet else "",
                  f"list '{self.rows_at}'" if self.rows_at else "", FORM_NAMES[self.form],
                  "" if self.encoding in ("", "utf-8", "utf-8-sig") else encoding_name(self.encoding))

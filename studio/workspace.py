@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import uuid
@@ -14,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from filelock import FileLock, Timeout
 
+from studio import locks
 from studio.errors import StudioError
-from studio.journal import Journal
+from studio.gate import Gate
+from studio.journal import FORGOTTEN, Journal
 from studio.migrations import REBUILD_NOW, STEPS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -96,7 +96,7 @@ class Side:
         self.alias = alias
         self._cursor = connection.cursor()
         self._cancelled = self._closed = False
-        self._cursor.execute(f"attach if not exists '{str(path).replace(chr(39), chr(39) * 2)}' as {alias}")
+        self._cursor.execute(f"attach if not exists '{_quoted(path)}' as {alias}")
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         self._run(lambda: self._cursor.execute(self.named(sql), list(parameters)))
@@ -137,6 +137,10 @@ class Side:
         """The share of the running statement that is done, 0 to 1; 0 where it is not known."""
         return 0.0 if self._closed else max(0.0, self._cursor.query_progress()) / 100
 
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
     def close(self) -> None:
         """Let go of the file; it can be deleted then."""
         if not self._closed:
@@ -175,7 +179,8 @@ class Workspace:
         self._writing = threading.RLock()
         self._types: dict[str, dict[str, str]] = {}
         self._sides: weakref.WeakSet[Side] = weakref.WeakSet()
-        self._lock = _take(self.root)
+        self._gate = Gate()
+        self._lock = locks.take(self.root)
         try:
             self._connection = _connect(self.root / "studio.duckdb")
             self._migrate()
@@ -193,17 +198,49 @@ class Workspace:
             self._lock.release()
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        with self._connection.cursor() as cursor:
+        with self._gate.reading(), self._connection.cursor() as cursor:
             return _rows(cursor, sql, parameters)
 
     def columns(self, sql: str, parameters: Sequence[Any] = ()) -> dict[str, Any]:
         """The same as numpy arrays, one a column: for answers of millions of rows."""
-        with self._connection.cursor() as cursor:
+        with self._gate.reading(), self._connection.cursor() as cursor:
             return dict(cursor.execute(sql, list(parameters)).fetchnumpy())
+
+    def rewrite(self) -> None:
+        """Write the whole database anew into a fresh file and put that in its place.
+
+        A deleted row's bytes stay in the old file, even after a checkpoint; in the fresh one they are not. Takes about as long
+        as importing everything again. Raises StudioError while files are on their way in.
+        """
+        with self._writing:
+            if any(not side.closed for side in self._sides):
+                raise StudioError("Files are on their way in.", "Import or discard them on the Import page first.")
+            with self._gate.alone():
+                self._exchange()
+
+    def _exchange(self) -> None:
+        path, fresh = self.root / "studio.duckdb", self.root / ".studio.fresh.duckdb"
+        fresh.unlink(missing_ok=True)
+        with self._connection.cursor() as cursor:
+            try:
+                cursor.execute("checkpoint")  # from here on the log is empty: whichever file is there after a crash is whole
+                cursor.execute(f"attach '{_quoted(fresh)}' as fresh")
+                cursor.execute("copy from database studio to fresh")
+            except duckdb.Error as error:
+                raise StudioError(f"The database could not be written anew: {str(error).splitlines()[0]}",
+                                  "Make room on the disk for another copy of studio.duckdb, then try again.") from None
+            finally:
+                cursor.execute("detach database if exists fresh")
+        self._connection.close()
+        try:
+            os.replace(fresh, path)
+        finally:
+            self._connection = _connect(path)
 
     def side(self, relative: str) -> Side:
         """Open a side database in the workspace's folder; close it before deleting the file."""
-        side = Side(self._connection, self.path(relative), f"side_{uuid.uuid4().hex[:8]}")
+        with self._gate.reading():
+            side = Side(self._connection, self.path(relative), f"side_{uuid.uuid4().hex[:8]}")
         self._sides.add(side)
         return side
 
@@ -273,7 +310,8 @@ class Workspace:
         with self._connection.cursor() as cursor:
             seen = {row["n"] for row in _rows(cursor, "select n from journaled")}
             void = {entry.row["n"] for entry in self.journal.entries if entry.table == "void"}
-            missing = [e for e in self.journal.entries if e.table != "void" and e.n not in seen and e.n not in void]
+            missing = [e for e in self.journal.entries
+                       if e.table not in ("void", FORGOTTEN) and e.n not in seen and e.n not in void]
             if not missing:
                 return
             cursor.execute("begin")
@@ -297,6 +335,11 @@ def _put_back(cursor: duckdb.DuckDBPyConnection, table: str, row: Row) -> None:
     cursor.execute(f"insert or ignore into {table} ({columns}) values ({marks})", list(row.values()))
 
 
+def _quoted(path: Path) -> str:
+    """A path as it stands between quotes in SQL."""
+    return str(path).replace("'", "''")
+
+
 def _plain(row: Row) -> Row:
     return {key: value.isoformat(sep=" ") if isinstance(value, datetime) else value for key, value in row.items()}
 
@@ -305,24 +348,6 @@ def _rows(cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any]
     cursor.execute(sql, list(parameters))
     names = [column[0] for column in cursor.description or ()]
     return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
-
-
-def _take(root: Path) -> FileLock:
-    """Hold the folder for this process, or say in one sentence who holds it."""
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(root / "workspace.lock", timeout=0)
-        lock.acquire()
-    except Timeout:
-        owner = root / "workspace.owner.json"
-        holder = f" (process {json.loads(owner.read_text())['pid']})" if owner.exists() else ""
-        raise StudioError(f"Another Tunewright{holder} already has the workspace {root} open.",
-                          "Close it, or choose another folder with STUDIO_WORKSPACE or --workspace.") from None
-    except OSError as error:
-        raise StudioError(f"The workspace folder {root} cannot be used: {error.strerror}.",
-                          "Choose a folder you may write to, with STUDIO_WORKSPACE or --workspace.") from None
-    (root / "workspace.owner.json").write_text(json.dumps({"pid": os.getpid()}))
-    return lock
 
 
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:

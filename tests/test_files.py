@@ -125,6 +125,29 @@ def test_a_first_line_that_states_the_separator_is_no_header(tmp_path: Path) -> 
     assert read(put(tmp_path, "sep=;\nmessage;answer\na,b;c,d\n")) == [Line(3, ("a,b", "c,d"))]
 
 
+@pytest.mark.parametrize(
+    "titles",
+    [
+        "Tickets of May\n",
+        "Tickets of May,,\n",
+        "Tickets of May, all queues\nmade on 2026-06-01\n\n",
+        "\n\nReport\nby Ana\n",
+        '"Tickets, of May"\r\n\r\n',
+    ],
+)
+def test_title_lines_above_the_header_are_passed_over_and_the_header_said_to_be_below(tmp_path: Path, titles: str) -> None:
+    rows = "".join(f"{n},Where is parcel {n}?,On its way\n" for n in range(8))
+    source = files.open_source(put(tmp_path, f"{titles}id,question,answer\n{rows}"))
+    line = titles.count("\n") + 1
+    said = f"column names in line {line}" in source.written_as
+    assert (source.columns, len(list(files.lines(source))), said) == (("id", "question", "answer"), 8, True)
+
+
+def test_prose_with_a_few_commas_is_still_no_table(tmp_path: Path) -> None:
+    with pytest.raises(StudioError, match="not a table"):
+        files.open_source(put(tmp_path, "Hello\nthis is a letter, you see\nand it goes on\nand on\nyours, truly\n"))
+
+
 def test_backslashes_before_quotes_are_escapes_and_others_stay(tmp_path: Path) -> None:
     assert cells(put(tmp_path, 'message,answer\n"say \\"hi\\", in C:\\new",x\n')) == [('say "hi", in C:\\new', "x")]
 

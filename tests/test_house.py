@@ -12,7 +12,8 @@ import pytest
 
 from tests.conftest import ROOT
 
-HEAVY = {"torch", "transformers", "peft", "bitsandbytes", "sklearn", "rouge_score", "accelerate", "safetensors"}
+TRAINS = {"torch", "transformers", "peft", "bitsandbytes", "sklearn", "rouge_score", "accelerate", "safetensors"}
+HEAVY = TRAINS | {"rensa", "scipy", "model2vec", "openai"}
 LIGHT_PIPELINE = (
     "specs",
     "rundir",
@@ -28,6 +29,8 @@ LIGHT_PIPELINE = (
     "checking/kinds",
     "checking/cleaning",
     "checking/engine",
+    "dedupe/words",
+    "workers",
 )
 ENGINES = {"presidio_analyzer", "spacy", "ftfy", "py3langid", "phonenumbers"}
 CHECKING_FOR_THE_APP = {

@@ -23,6 +23,7 @@ PAGES = (
     "clean",
     "twins",
     "curate",
+    "forget",
     "freeze",
     "validate",
     "launch",
@@ -37,6 +38,7 @@ EMPTY_WORDS = {
     "clean": "checked for what a model should never learn. There are none yet",
     "twins": "does not learn them twice and is not tested on what it learned. There are none yet",
     "curate": "There are none yet",
+    "forget": "Nobody's data is here yet",
     "freeze": "A snapshot needs records",
     "validate": "says every problem by line",
     "launch": "Training needs a frozen snapshot",
@@ -335,3 +337,14 @@ def test_a_file_is_validated_and_its_problems_are_listed_by_line(home: Path, tmp
     page = draw("validate", run=run_id)
     table = page.dataframe[1].value
     assert ("Not ready" in words(page), len(table), table.iloc[0]["line"]) == (True, 13, 1)
+
+
+def test_a_customer_is_forgotten_after_a_tick_and_a_press(home: Path) -> None:
+    ws = folders.open_workspace(home)
+    filled(ws)
+    page = draw("forget")
+    page.text_input[0].set_value("T3").run()
+    said = words(page)
+    next(box for box in page.checkbox if "cannot be undone" in box.label).check().run()
+    next(button for button in page.button if button.label == "Forget 1 conversation for good").click().run()
+    assert ("1 conversations with every wording" in said, "Forgotten:** 1 conversation" in words(page)) == (True, True)

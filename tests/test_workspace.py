@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import duckdb
@@ -186,3 +187,39 @@ def test_a_journal_line_cut_short_by_a_crash_is_taken_off(tmp_path: Path) -> Non
     found = path.read_text(), ws.warnings
     ws.close()
     assert found == (whole, [])
+
+
+def test_the_database_is_written_anew_while_others_read_and_they_see_everything(ws: Workspace) -> None:
+    import_forty(ws)
+    seen: set[int] = set()
+    end = threading.Event()
+
+    def read() -> None:
+        while not end.is_set():
+            seen.add(int(ws.value("select count(*) from records")))
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for _ in range(3):
+        ws.rewrite()
+    end.set()
+    for reader in readers:
+        reader.join()
+    assert (seen, records.counts(ws).total) == ({40}, 40)
+
+
+def test_rewriting_is_refused_while_files_are_on_their_way_in(ws: Workspace) -> None:
+    side = ws.side("uploads/waiting/x/side.duckdb")
+    with pytest.raises(StudioError, match="on their way in"):
+        ws.rewrite()
+    side.close()
+
+
+def test_a_deleted_row_leaves_the_file_when_it_is_written_anew(ws: Workspace) -> None:
+    import_forty(ws)
+    with ws.transaction() as transaction:
+        transaction.execute("delete from records")
+    ws.rewrite()
+    ws.close()
+    assert b"T39" not in (ws.root / "studio.duckdb").read_bytes()

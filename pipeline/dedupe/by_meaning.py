@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.dedupe import neighbours, vectors
-from pipeline.dedupe.pairs import Pairs
+from pipeline.dedupe.pairs import Pairs, nothing
 from pipeline.dedupe.shingles import F32
 from pipeline.dedupe.texts import I64
 from pipeline.rundir import Child
@@ -29,14 +29,13 @@ def find(child: Child, spec: DedupeSpec, file: Path, starts: I64, stands: I64, w
 
     `stands` are rows of the file, `starts` the first row of each part of it. `look` raises Stopped when asked to stop.
     """
-    nothing = Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
     if spec.meaning is None:
-        return nothing, {"meaning": None, "meaning_threshold": None}
+        return nothing(), {"meaning": None, "meaning_threshold": None}
     suited = vectors.suited(spec.meaning)
     floor = suited.floor if spec.meaning_floor is None else spec.meaning_floor
     told = {"meaning": spec.meaning.model_dump(), "meaning_threshold": suited.threshold, "meaning_floor": floor}
     if not len(stands):
-        return nothing, told | {"meaning_every": True, "meaning_recall": 1.0}
+        return nothing(), told | {"meaning_every": True, "meaning_recall": 1.0}
     rows = _vectors(child, spec.meaning, file, starts, stands, work, look)
 
     def watch(done: int, total: int) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.dedupe.sketches import BANDS, U32
+from pipeline.dedupe.sketches import U32
 from pipeline.dedupe.texts import I64, U64
 
 PAIRS_A_BAND = 200_000
@@ -33,32 +33,43 @@ class Candidates:
     left_out: int
 
 
-def candidates(count: int, band_of: Callable[[int], U32], watch: Callable[[int, int], None] = lambda done, total: None
-               ) -> Candidates:
-    """All pairs of `count` rows that share a band; of crowded bands each row with the next few and with the first.
+@dataclass(frozen=True)
+class Met:
+    """What one band yields: pairs packed as left << 32 | right, rows in its crowds, pairs of its crowds that were not made."""
 
-    `band_of(band)` gives one band of all rows. Rows must be in an order that depends on the texts alone (by their hash), then
-    the result does too.
-    """
-    limit = max(PAIRS_A_BAND, count)
+    pairs: U64
+    crowd: I64
+    left_out: int
+
+
+def candidates(count: int, bands: Iterable[Met]) -> Candidates:
+    """The pairs of all bands, each once."""
     crowded = np.zeros(count, bool)
     found: U64 = np.empty(0, np.uint64)
     fresh: list[U64] = []
     left_out = 0
-    for band in range(BANDS):
-        watch(band, BANDS)
-        rows, begins, sizes = _runs(band_of(band))
-        cap = next((cap for cap in CAPS if _pairs(sizes[sizes <= cap]) <= limit), CAPS[-1])
-        for size in np.unique(sizes[sizes <= cap]):
-            fresh.append(_all_of(rows, begins[sizes == size], int(size)))
-        if (crowds := sizes > cap).any():
-            made, members = _some_of(rows, begins[crowds], sizes[crowds], band_of((band + 1) % BANDS))
-            crowded[members] = True
-            left_out += _pairs(sizes[crowds]) - len(made)
-            fresh.append(made)
-        if sum(map(len, fresh)) > 4 * limit or band == BANDS - 1:
+    for met in bands:
+        crowded[met.crowd] = True
+        left_out += met.left_out
+        fresh.append(met.pairs)
+        if sum(map(len, fresh)) > 4 * _limit(count):
             found, fresh = np.unique(np.concatenate([found, *fresh])), []
-    return Candidates(*_unpacked(found), int(crowded.sum()), left_out)
+    return Candidates(*_unpacked(np.unique(np.concatenate([found, *fresh]))), int(crowded.sum()), left_out)
+
+
+def in_band(band: U32, next_band: Callable[[], U32]) -> Met:
+    """All pairs of rows that share this band; of its crowds each row with the next few and with the first.
+
+    Rows must be in an order that depends on the texts alone (by their hash), then the result does too.
+    """
+    rows, begins, sizes = _runs(band)
+    cap = next((cap for cap in CAPS if _pairs(sizes[sizes <= cap]) <= _limit(len(band))), CAPS[-1])
+    small, crowds = sizes <= cap, sizes > cap
+    made = [_all_of(rows, begins[sizes == size], int(size)) for size in np.unique(sizes[small])]
+    if not crowds.any():
+        return Met(np.concatenate([np.empty(0, np.uint64), *made]), np.empty(0, np.int64), 0)
+    some, members = _some_of(rows, begins[crowds], sizes[crowds], next_band())
+    return Met(np.concatenate([*made, some]), members, _pairs(sizes[crowds]) - len(some))
 
 
 def across(bands: U32, tested: U32) -> Candidates:
@@ -91,6 +102,10 @@ def _runs(band: U32) -> tuple[U64, I64, I64]:
     begins = np.flatnonzero(np.concatenate((np.ones(min(1, len(values)), bool), values[1:] != values[:-1])))
     sizes = np.diff(np.append(begins, len(values)))
     return packed & _LOW, begins[sizes > 1], sizes[sizes > 1]
+
+
+def _limit(count: int) -> int:
+    return max(PAIRS_A_BAND, count)
 
 
 def _pairs(sizes: I64) -> int:

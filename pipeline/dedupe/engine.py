@@ -1,4 +1,4 @@
-"""A search for duplicates: texts read in worker processes, candidates by bands, true similarities, pairs, copies.
+"""A search for duplicates: texts read in several processes, candidates by bands, true similarities, pairs, copies.
 
 Reads `texts.parquet` (record_id, text, other), which the app wrote and deletes when it collects the run, for it holds personal
 data. Keeps read parts and vectors in `work/`, so that a run goes on after the last whole part. Writes `copies.parquet`
@@ -11,8 +11,6 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,16 +20,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline import workers
 from pipeline.dedupe import by_meaning, reading, shingles, vectors
-from pipeline.dedupe.candidates import Candidates, candidates
-from pipeline.dedupe.pairs import Pairs, best
+from pipeline.dedupe.candidates import Met, candidates
+from pipeline.dedupe.every import MOST_TEXTS, pairs
+from pipeline.dedupe.pairs import Pairs, best, nothing
 from pipeline.dedupe.reading import Parts
 from pipeline.dedupe.shingles import F32
+from pipeline.dedupe.sketches import BANDS
 from pipeline.dedupe.texts import I64, U64
 from pipeline.errors import PipelineError, Stopped
 from pipeline.rundir import Child
 from pipeline.specs import DedupeSpec
+from pipeline.workers import Helpers
 
 TEXTS, COPIES, PAIRS, WORK = "texts.parquet", "copies.parquet", "pairs.parquet", "work"
 PAIRS_AT_ONCE = 50_000
@@ -71,16 +71,17 @@ def run(child: Child, spec: DedupeSpec, workspace: Path) -> dict[str, Any]:
     child.say("loading", sentence="Starting")
     if spec.meaning is not None:
         vectors.check(spec.meaning)
-    with _pool(spec, parts) as made:
-        _read(child, spec, parts, made)
+    reading.one_thread()
+    with Helpers(min(spec.workers, parts.count) - 1, reading.begin, lambda: _looking(child)) as helpers:
+        _read(child, spec, parts, helpers)
         texts = _distinct(file, parts)
-        near, met = _near(child, spec, parts, texts, made)
+        near, said = _near(child, spec, parts, texts, helpers)
         meaning, told = by_meaning.find(child, spec, file, parts.starts(), texts.stands, parts.folder, lambda: _looking(child))
-        _write(child, spec, file, parts, texts, (near, meaning), made)
+        _write(child, spec, file, parts, texts, (near, meaning), helpers)
     shutil.rmtree(parts.folder)
     return {"records": spec.records, "distinct": texts.count, "copies": len(texts.rows) - texts.count,
             "empty": spec.records - len(texts.rows), "near_pairs": len(near.left), "near_left_out": near.left_out,
-            "crowded": met.crowded, "uncompared": met.left_out, "meaning_pairs": len(meaning.left),
+            **said, "meaning_pairs": len(meaning.left),
             "meaning_left_out": meaning.left_out, **told, "seconds": time.monotonic() - began}
 
 
@@ -90,22 +91,16 @@ def done_words(data: dict[str, Any]) -> str:
     return f"Compared {data['records']:,} records: {found}{by_meaning}."
 
 
-@contextmanager
-def _pool(spec: DedupeSpec, parts: Parts) -> Iterator[ProcessPoolExecutor]:
-    with workers.pool(max(1, min(spec.workers, parts.count)), reading.begin) as made:
-        yield made
-
-
 def _looking(child: Child) -> None:
     if child.stop_requested():
         raise Stopped("Stopped as asked; the texts that were read are kept.")
 
 
-def _read(child: Child, spec: DedupeSpec, parts: Parts, made: ProcessPoolExecutor) -> None:
+def _read(child: Child, spec: DedupeSpec, parts: Parts, helpers: Helpers) -> None:
     """Every part in a worker, unless an earlier attempt read it."""
-    jobs = ((child.folder / TEXTS, part, parts.folder) for part in range(parts.count))
+    jobs = [(child.folder / TEXTS, part, parts.folder) for part in range(parts.count)]
     done = 0
-    for read in workers.in_order(made, reading.read, jobs, 2 * spec.workers, lambda: _looking(child)):
+    for read in helpers.do(reading.read, jobs):
         done += read
         child.say("reading", done, spec.records, "records", "Reading the texts")
 
@@ -127,58 +122,83 @@ def _distinct(file: Path, parts: Parts) -> _Texts:
     return _Texts(ids, rows, begins, firsts[1][first])
 
 
-def _near(child: Child, spec: DedupeSpec, parts: Parts, texts: _Texts, made: ProcessPoolExecutor) -> tuple[Pairs, Candidates]:
-    """Candidates by bands, then their true similarities in the workers."""
-    def watch(done: int, total: int) -> None:
-        _looking(child)
-        child.say("pairing", done, total, "bands", "Looking for texts that may be twins")
+def _near(child: Child, spec: DedupeSpec, parts: Parts, texts: _Texts, helpers: Helpers) -> tuple[Pairs, dict[str, Any]]:
+    """Every pair that shares a shingle where those are few; else candidates by bands. And what the run says of it."""
+    every = _every(child, spec, parts, texts) if texts.count <= MOST_TEXTS else None
+    if every is not None:
+        return best(every, texts.count), {"near_every": True, "crowded": 0, "uncompared": 0}
+    np.save(parts.folder / "distinct.npy", texts.places)
 
-    met = candidates(texts.count, lambda band: parts.band(band, texts.places), watch)
+    def bands() -> Iterator[Met]:
+        for band, met in enumerate(helpers.do(reading.meet, [(parts, band) for band in range(BANDS)])):
+            child.say("pairing", band, BANDS, "bands", "Looking for texts that may be twins")
+            yield met
+
+    met = candidates(texts.count, bands())
     np.save(parts.folder / "places.npy", np.stack((texts.places[met.left], texts.places[met.right])))
-    total = len(met.left)
-    jobs = ((parts, at, min(total, at + PAIRS_AT_ONCE)) for at in range(0, total, PAIRS_AT_ONCE))
+    similarity = _compared(child, parts, len(met.left), helpers)
+    high = similarity >= np.float32(spec.near_floor)
+    found = Pairs(met.left[high], met.right[high], similarity[high])
+    return best(found, texts.count), {"near_every": False, "crowded": met.crowded, "uncompared": met.left_out}
+
+
+def _every(child: Child, spec: DedupeSpec, parts: Parts, texts: _Texts) -> Pairs | None:
+    child.say("pairing", sentence="Looking for texts that may be twins")
+    if not texts.count:
+        return nothing()
+    order = np.argsort(texts.places)
+    sets = parts.sets(texts.places[order])
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    sets = sets[back]
+    found = pairs(sets, sets, spec.near_floor)
+    once = found.left < found.right if found else None
+    return Pairs(found.left[once], found.right[once], found.similarity[once]) if found else None
+
+
+def _compared(child: Child, parts: Parts, total: int, helpers: Helpers) -> F32:
+    """True similarities of the candidates in places.npy."""
+    jobs = [(parts, at, min(total, at + PAIRS_AT_ONCE)) for at in range(0, total, PAIRS_AT_ONCE)]
     found: list[F32] = [np.empty(0, np.float32)]
     done = 0
-    for similarity in workers.in_order(made, reading.compare, jobs, 2 * spec.workers, lambda: _looking(child)):
+    for similarity in helpers.do(reading.compare, jobs):
         found.append(similarity)
         done += len(similarity)
         child.say("comparing", done, total, "pairs", "Comparing word by word")
-    similarity = np.concatenate(found)
-    high = similarity >= np.float32(spec.near_floor)
-    return best(Pairs(met.left[high], met.right[high], similarity[high]), texts.count), met
+    return np.concatenate(found)
 
 
 def _write(child: Child, spec: DedupeSpec, file: Path, parts: Parts, texts: _Texts, found: tuple[Pairs, ...],
-           made: ProcessPoolExecutor) -> None:
+           helpers: Helpers) -> None:
     """The two tables, each written beside and renamed in. Of records with twins the other side is read too."""
     child.say("writing", sentence="Writing down what was found")
     sizes = np.diff(texts.begins)
     twins = np.zeros(texts.count, bool)
     twins[sizes > 1] = True
-    for pairs in found:
-        twins[pairs.left] = twins[pairs.right] = True
+    for one in found:
+        twins[one.left] = twins[one.right] = True
     ranks = np.repeat(np.arange(texts.count), sizes)
     rows, ranks = texts.rows[twins[ranks]], ranks[twins[ranks]]
     stand = texts.ids.take(pa.array(texts.stands[ranks]))
     told: pa.Array = pa.nulls(len(rows), pa.uint64())
-    alike = [pa.nulls(len(pairs.left), pa.float32()) for pairs in found]
+    alike = [pa.nulls(len(one.left), pa.float32()) for one in found]
     if spec.side != "both":
-        other, sets = _others(child, spec, file, parts, rows, made)
+        other, sets = _others(child, spec, file, parts, rows, helpers)
         told = pa.array(other)
         at = np.full(texts.count, -1)  # where in `rows` the record stands that stands for a text
-        first = np.append(True, ranks[1:] != ranks[:-1])[: len(ranks)]  # nothing, where no record has a twin
+        first = np.diff(ranks, prepend=-1) > 0
         at[ranks[first]] = np.flatnonzero(first)
-        alike = [pa.array(shingles.jaccard(sets, at[pairs.left], at[pairs.right])) for pairs in found]
+        alike = [pa.array(shingles.jaccard(sets, at[one.left], at[one.right])) for one in found]
     _table(child.folder / COPIES, {"record_id": texts.ids.take(pa.array(rows)), "copy_of": stand, "other_text": told})
     _table(child.folder / PAIRS, {
-        "kind": pa.array(np.repeat(KINDS, [len(pairs.left) for pairs in found]), pa.string()),
-        "a": texts.ids.take(pa.array(texts.stands[np.concatenate([pairs.left for pairs in found])])),
-        "b": texts.ids.take(pa.array(texts.stands[np.concatenate([pairs.right for pairs in found])])),
-        "similarity": pa.array(np.concatenate([pairs.similarity for pairs in found])),
+        "kind": pa.array(np.repeat(KINDS, [len(one.left) for one in found]), pa.string()),
+        "a": texts.ids.take(pa.array(texts.stands[np.concatenate([one.left for one in found])])),
+        "b": texts.ids.take(pa.array(texts.stands[np.concatenate([one.right for one in found])])),
+        "similarity": pa.array(np.concatenate([one.similarity for one in found])),
         "other_similarity": pa.concat_arrays(alike)})
 
 
-def _others(child: Child, spec: DedupeSpec, file: Path, parts: Parts, rows: I64, made: ProcessPoolExecutor
+def _others(child: Child, spec: DedupeSpec, file: Path, parts: Parts, rows: I64, helpers: Helpers
             ) -> tuple[U64, Any]:
     """The other side of these rows: hash of the words and shingle set of each, in their order."""
     starts = parts.starts()
@@ -186,7 +206,7 @@ def _others(child: Child, spec: DedupeSpec, file: Path, parts: Parts, rows: I64,
     edges = np.searchsorted(rows[order], starts)
     jobs = [(file, part, rows[order[edges[part] : edges[part + 1]]] - starts[part]) for part in range(parts.count)
             if edges[part] < edges[part + 1]]
-    read = list(workers.in_order(made, reading.read_other, jobs, 2 * spec.workers, lambda: _looking(child)))
+    read = list(helpers.do(reading.read_other, jobs))
     back = np.empty_like(order)
     back[order] = np.arange(len(order))
     begins = np.concatenate(([0], np.cumsum(np.concatenate([np.empty(0, np.int64), *(np.diff(one[2]) for one in read)]))))

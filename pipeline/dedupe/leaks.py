@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy import sparse
 
-from pipeline.dedupe import neighbours, shingles, sketches, texts, vectors
+from pipeline.dedupe import every, neighbours, shingles, sketches, texts, vectors
 from pipeline.dedupe.candidates import across
+from pipeline.dedupe.pairs import Pairs
 from pipeline.dedupe.shingles import F32
-from pipeline.dedupe.texts import I64, U64
+from pipeline.dedupe.texts import I64
 from pipeline.specs import Meaning
 
 Kind = Literal["exact", "near", "meaning"]
@@ -77,9 +79,9 @@ class _Distinct:
         self.items = sorted(items, key=lambda item: item.id)
         self.places = {item.id: place for place, item in enumerate(items)}
         words = texts.words([item.question for item in self.items])
-        every = texts.whole(words)
-        full = np.flatnonzero(every)
-        self.hashes, first, of = np.unique(every[full], return_index=True, return_inverse=True)
+        hashes = texts.whole(words)
+        full = np.flatnonzero(hashes)
+        self.hashes, first, of = np.unique(hashes[full], return_index=True, return_inverse=True)
         self.first: I64 = full[first]
         self.members: list[I64] = np.split(full[np.argsort(of, kind="stable")], np.cumsum(np.bincount(of))[:-1])
 
@@ -88,18 +90,22 @@ class _Distinct:
 
 
 def _near(known: _Distinct, asked: _Distinct, rest: I64, floor: float) -> Best:
-    """Bands of both sides, pairs that share one, their true similarity, the best of each tested question."""
-    both: list[tuple[U64, I64]] = [shingles.shingled(texts.words(side.questions(rows)))
-                                   for side, rows in ((known, np.arange(len(known.first))), (asked, rest))]
-    pairs = across(sketches.bands(*both[0]), sketches.bands(*both[1]))
-    (left, left_begins), (right, right_begins) = both
-    sets = shingles.as_sets(np.concatenate((left, right)), np.concatenate((left_begins, right_begins[1:] + left_begins[-1])))
-    found = shingles.jaccard(sets, pairs.left, pairs.right + len(known.first))
-    order = np.lexsort((pairs.left, -found, pairs.right))
-    order = order[found[order] >= floor]
-    tested, places = np.unique(pairs.right[order], return_index=True)
+    """The best of each tested question: of every pair that shares a shingle where those are few, else of those that share a
+    band."""
+    made = [shingles.shingled(texts.words(side.questions(rows))) for side, rows in (
+        (known, np.arange(len(known.first))), (asked, rest))]
+    sets = [shingles.as_sets(*one) for one in made]
+    found = every.pairs(sets[0], sets[1], floor)
+    if found is None:
+        met = across(*(sketches.bands(*one) for one in made))
+        both = sparse.vstack(sets, format="csr")
+        similarity = shingles.jaccard(both, met.left, met.right + len(known.first))
+        high = similarity >= np.float32(floor)
+        found = Pairs(met.left[high], met.right[high], similarity[high])
+    order = np.lexsort((found.left, -found.similarity, found.right))
+    tested, places = np.unique(found.right[order], return_index=True)
     best = order[places]
-    return rest[tested], pairs.left[best], found[best]
+    return rest[tested], found.left[best], found.similarity[best]
 
 
 def _by_meaning(known: _Distinct, asked: _Distinct, rest: I64, meaning: Meaning, floor: float | None, watch: Watch) -> Best:

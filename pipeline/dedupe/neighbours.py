@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.dedupe.pairs import BEST, Pairs, best
+from pipeline.dedupe.pairs import BEST, Pairs, best, nothing
 from pipeline.dedupe.shingles import F32
 from pipeline.dedupe.texts import I64
 
@@ -61,7 +61,7 @@ def nearest(known: F32, tested: F32, watch: Watch = lambda done, total: None) ->
 def _exact(vectors: F32, floor: float, watch: Watch) -> Pairs:
     """Blocks of rows against all rows behind them."""
     n = len(vectors)
-    found = [_nothing()]
+    found = [nothing()]
     for begin in range(0, n, BLOCK):
         watch(begin, n)
         rows = np.arange(begin, min(n, begin + BLOCK))
@@ -83,7 +83,7 @@ def _by_cells(vectors: F32, floor: float, watch: Watch) -> Pairs:
         close = vectors[begin : begin + BLOCK] @ centres.T
         some = np.argpartition(-close, probes.shape[1] - 1, axis=1)[:, : probes.shape[1]]
         probes[begin : begin + BLOCK] = np.take_along_axis(some, np.argsort(-np.take_along_axis(close, some, 1), 1), 1)
-    found, compared = [_nothing()], 0
+    found, compared = [nothing()], 0
     order = np.argsort(probes[:, 0], kind="stable")
     visits = np.argsort(probes.ravel(), kind="stable")
     own = np.searchsorted(probes[order, 0], np.arange(cells + 1))
@@ -146,7 +146,3 @@ def _recall(vectors: F32, found: Pairs, floor: float) -> float:
     if not len(true.left):
         return 1.0
     return float(np.isin(true.left * n + true.right, found.left * n + found.right).mean())
-
-
-def _nothing() -> Pairs:
-    return Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))

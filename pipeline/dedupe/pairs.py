@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse import csgraph
 
 from pipeline.dedupe.shingles import F32
 from pipeline.dedupe.texts import I64
@@ -22,6 +21,10 @@ class Pairs:
     right: I64
     similarity: F32
     left_out: int = 0
+
+
+def nothing() -> Pairs:
+    return Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
 
 
 def best(found: Pairs, count: int, most: int = BEST) -> Pairs:
@@ -48,6 +51,8 @@ def _best_of_each(found: Pairs, most: int) -> np.ndarray:
 
 def _forest(found: Pairs, count: int) -> np.ndarray:
     """Whether a pair belongs to the forest of the highest similarities."""
+    from scipy.sparse import csgraph  # a tenth of a second, and seldom needed
+
     weights = sparse.csr_array((2.0 - found.similarity.astype(np.float64), (found.left, found.right)), shape=(count, count))
     tree = csgraph.minimum_spanning_tree(weights).tocoo()
     return np.isin(found.left * count + found.right, tree.row.astype(np.int64) * count + tree.col)

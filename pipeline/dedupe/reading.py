@@ -1,4 +1,4 @@
-"""Texts of a Parquet file read part by part in worker processes, and kept as what comparing needs: hashes, bands, shingles.
+"""Texts of a Parquet file read part by part in several processes, and kept as what comparing needs: hashes, bands, shingles.
 
 A part is a row group. It becomes the folder `part-NNNNN`, written beside and renamed in, so that a resumed run reads only what
 is missing. Of texts that repeat within a part only the first is sketched.
@@ -18,8 +18,9 @@ import pyarrow.parquet as pq
 from scipy import sparse
 
 from pipeline.dedupe import shingles, sketches, texts
+from pipeline.dedupe.candidates import Met, in_band
 from pipeline.dedupe.shingles import F32
-from pipeline.dedupe.sketches import U32
+from pipeline.dedupe.sketches import BANDS, U32
 from pipeline.dedupe.texts import I64, U64
 from pipeline.workers import end_with_the_run
 
@@ -74,13 +75,17 @@ def _rows(places: U64) -> I64:
     return (places & np.uint64(0xFFFFFFFF)).astype(np.int64)
 
 
-# In the workers ---------------------------------------------------------------------------------------------------------
+# In all processes ---------------------------------------------------------------------------------------------------------
 
 def begin() -> None:
-    """One thread a worker: there are as many workers as there are processors to use."""
+    """What a helping process does first."""
     end_with_the_run()
-    for name in ("RAYON_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = "1"
+    one_thread()
+
+
+def one_thread() -> None:
+    """One thread a process in Arrow and rensa: there are as many processes as there are processors to use."""
+    os.environ["RAYON_NUM_THREADS"] = "1"
     pa.set_cpu_count(1)
 
 
@@ -100,6 +105,12 @@ def read(file: Path, part: int, folder: Path) -> int:
     _keep(whole, {"hashes": hashes, "first": first, "bands": np.ascontiguousarray(sketches.bands(found, begins).T),
                   "shingles": sets.indices.astype(np.int64), "begins": sets.indptr.astype(np.int64)})
     return len(hashes)
+
+
+def meet(parts: Parts, band: int) -> Met:
+    """The pairs that share a band, of the texts at the places in the folder's distinct.npy."""
+    places = np.load(parts.folder / "distinct.npy", mmap_mode="r")
+    return in_band(parts.band(band, places), lambda: parts.band((band + 1) % BANDS, places))
 
 
 def compare(parts: Parts, begin_at: int, end: int) -> F32:

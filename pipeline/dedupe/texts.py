@@ -62,19 +62,18 @@ class Words:
 
 def normalised(text: str) -> str:
     """The words of a text with one blank between them: texts with the same are exact copies."""
-    alike = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return " ".join(alike.translate(_GAPS).split()) or " ".join(alike.split())
+    return _worded(text) or " ".join(_alike(text).split())
 
 
 def words(texts: Sequence[str] | pa.Array) -> Words:
-    """The words of these texts (at most 2 GB of them). Plain ASCII goes through Arrow, everything else through `normalised`."""
+    """The words of these texts (at most 2 GB of them). Plain ASCII goes through Arrow, everything else through Python."""
     given = pa.array(texts, pa.string()) if not isinstance(texts, pa.Array) else texts
-    odd = pc.invert(pc.string_is_ascii(given))
+    odd, made = pc.invert(pc.string_is_ascii(given)), given
     if pc.any(odd).as_py():
-        given = pc.replace_with_mask(given, odd, pa.array([normalised(text) for text in given.filter(odd).to_pylist()],
-                                                          pa.string()))
-    split = pc.ascii_split_whitespace(_plain(given))
-    found, counts = split.flatten(), np.asarray(pc.list_value_length(split), dtype=np.int64)
+        worded = pa.array([_worded(text) for text in given.filter(odd).to_pylist()], pa.string())
+        made = pc.replace_with_mask(given, odd, worded)
+    split = pc.ascii_split_whitespace(_plain(made))
+    found, counts = split.flatten(), np.diff(np.asarray(split.offsets)).astype(np.int64)
     # A text of nothing but blanks is split into empty words by Arrow; so are blanks at either end.
     full = np.asarray(pc.not_equal(found, ""))
     if not full.all():
@@ -108,6 +107,15 @@ def whole(found: Words) -> U64:
         told = mixed(found.hashes + mixed(places * np.uint64(0x9E3779B97F4A7C15)))
         result[full] = mixed(np.add.reduceat(told, found.offsets[:-1][full])) | np.uint64(1)
     return result
+
+
+def _alike(text: str) -> str:
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def _worded(text: str) -> str:
+    """Letters and digits with one blank between words; empty for a text of signs alone."""
+    return " ".join(_alike(text).translate(_GAPS).split())
 
 
 def _plain(given: pa.Array) -> pa.Array:

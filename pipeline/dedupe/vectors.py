@@ -29,7 +29,7 @@ class Suited:
     threshold: float
 
 
-SUITED = {"tfidf": Suited(0.6, 0.8), "model2vec": Suited(0.7, 0.85), "transformer": Suited(0.75, 0.9),
+SUITED = {"tfidf": Suited(0.6, 0.85), "model2vec": Suited(0.7, 0.85), "transformer": Suited(0.75, 0.9),
           "endpoint": Suited(0.75, 0.9)}
 
 

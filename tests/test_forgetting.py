@@ -1,0 +1,255 @@
+"""A customer is forgotten: found, taken out everywhere, and not brought back; a crash in the middle is carried to its end."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from studio import customers, findings, forgetting, intake, records, reviews, runs, snapshots
+from studio.columns import Choices, Columns, Condition
+from studio.errors import StudioError
+from studio.journal import Journal
+from studio.records import Filter
+from studio.snapshots import Recipe
+from studio.workspace import Workspace
+from tests.checks import found, recorded_check
+from tests.conftest import ROOT
+from tests.tickets import recorded_evaluation, recorded_training
+
+ANA = "ana.karenina@mail.example"
+COLUMNS = Columns("question", "reply", ticket="id", name="name", email="mail", rating="stars")
+
+
+def tickets(folder: Path, extra: str = "") -> Path:
+    """Forty tickets: two of Ana's, one of Bob's that names her; `extra` is put behind each question."""
+    rows = ["id,name,mail,stars,question,reply"]
+    for n in range(40):
+        name, mail = ("Ana Karenina", ANA) if n in (3, 7) else (f"Bob {n}", f"bob{n}@mail.example")
+        asked = f"Where is parcel {n}?" + (" Ana Karenina ordered it with me." if n == 11 else "") + extra
+        rows.append(f"T{n},{name},{mail},5,{asked},It is on its way number {n} and comes by truck {n * 7}.")
+    path = folder / "tickets.csv"
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+def bring_in(ws: Workspace, extra: str = "") -> intake.Report:
+    return intake.import_file(ws, tickets(ws.root, extra), "tickets.csv", Choices(COLUMNS, desk="shop"))
+
+
+def told(ws: Workspace) -> Workspace:
+    """A workspace in which every place holds something of Ana's: edits, decisions, findings, a snapshot, answers, a review."""
+    bring_in(ws)
+    (ws.root / "tickets.csv").unlink()
+    ana = customers.find(ws, ANA)
+    first = records.get(ws, ana.own[0])
+    records.edit(ws, first.record_id, [*first.messages[:-1], {"role": "assistant", "content": f"Dear {ANA}, soon."}], "eve")
+    records.decide(ws, ana.own, "keep", "eve")
+    recorded_check(ws, [found(first.record_id, "email", start=0, end_=3)])
+    findings.dismiss(ws, findings.page(ws, "email", 1)[0], "eve")
+    snapshot = snapshots.freeze(ws, "All", one_in_each_split(ws))
+    run_id = recorded_evaluation(ws, snapshot, recorded_training(ws, snapshot))
+    session = reviews.start(ws, run_id, "starter", "trained00001", "eve", limit=12, seed=1)
+    for place, pair in enumerate(reviews.waiting(ws, session, 40)):
+        reviews.judge(ws, session, pair.pair_id, "left", "Ana Karenina would laugh", "eve", f"press-{place}")
+    return ws
+
+
+def one_in_each_split(ws: Workspace) -> Recipe:
+    """A recipe that puts one of the three conversations into each split."""
+    ana = customers.find(ws, ANA)
+    meant = {*ana.own, *ana.mentions}
+    recipes = (Recipe(sizes=(14, 14, 12), seed=seed) for seed in range(1000))
+    return next(recipe for recipe in recipes
+                if all(meant & {line.record_id for line in part} for part in snapshots.plan(ws, recipe).splits.values()))
+
+
+def forget_ana(ws: Workspace) -> forgetting.Forgotten:
+    ana = customers.find(ws, ANA)
+    return forgetting.forget(ws, ana, [*ana.own, *ana.mentions], "eve")
+
+
+def holding(root: Path, *words: str) -> list[str]:
+    """Every file below the folder whose bytes hold one of the words, in any case."""
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()
+                  and any(word.lower().encode() in path.read_bytes().lower() for word in words))
+
+
+def test_somebody_is_found_by_address_with_every_ticket_of_theirs(ws: Workspace) -> None:
+    bring_in(ws)
+    assert [records.get(ws, one).external_id for one in customers.find(ws, ANA.upper()).own] == ["T3", "T7"]
+
+
+def test_somebody_is_found_by_ticket_number_with_their_other_tickets(ws: Workspace) -> None:
+    bring_in(ws)
+    assert [records.get(ws, one).external_id for one in customers.find(ws, "T7").own] == ["T3", "T7"]
+
+
+def test_conversations_of_others_that_name_somebody_are_found_too(ws: Workspace) -> None:
+    bring_in(ws)
+    assert [records.get(ws, one).external_id for one in customers.find(ws, ANA).mentions] == ["T11"]
+
+
+def test_a_name_inside_a_longer_word_is_not_somebody(ws: Workspace) -> None:
+    bring_in(ws)
+    assert customers.find(ws, "arce") == customers.Customer((), (), ("arce",), (), ())
+
+
+def test_too_short_a_word_is_refused_in_a_sentence(ws: Workspace) -> None:
+    with pytest.raises(StudioError, match="too short to be somebody"):
+        customers.find(ws, " a ")
+
+
+def test_no_byte_of_the_workspace_names_them_afterwards(ws: Workspace) -> None:
+    told(ws)
+    before = holding(ws.root, "karenina")
+    forget_ana(ws)
+    ws.close()
+    assert (bool(before), holding(ws.root, "karenina")) == (True, [])
+
+
+def test_everybody_else_is_still_there(ws: Workspace) -> None:
+    told(ws)
+    forget_ana(ws)
+    left = [record.external_id for record in records.page(ws, Filter(), 100)]
+    assert left == [f"T{n}" for n in range(40) if n not in (3, 7, 11)]
+
+
+def test_their_lines_leave_the_snapshot_which_says_so_and_still_verifies(ws: Workspace) -> None:
+    told(ws)
+    forget_ana(ws)
+    snapshot = snapshots.every(ws)[0]
+    snapshots.verify(ws, snapshot)
+    kept = snapshot.train + snapshot.validation + snapshot.test
+    assert (kept, snapshot.manifest["forgotten"]) == (37, 3)
+
+
+def test_what_reviewers_said_of_others_stays_without_the_note_that_named_them(ws: Workspace) -> None:
+    told(ws)
+    session = reviews.sessions(ws)[0]
+    forget_ana(ws)
+    now = reviews.get(ws, session.session_id)
+    notes = ws.rows("select distinct note from reviews")
+    assert (session.done - now.done, now.done == now.items, notes) == (1, True, [{"note": ""}])
+
+
+def test_the_journal_keeps_its_chain_and_its_numbers(ws: Workspace) -> None:
+    told(ws)
+    before = len(Journal(ws.journal.path).entries)
+    forget_ana(ws)
+    after = Journal(ws.journal.path)
+    kinds = {entry.table for entry in after.entries}
+    assert (after.warning, len(after.entries) >= before, "forgotten" in kinds) == ("", True, True)
+
+
+def test_a_decision_made_afterwards_is_found_again_after_the_studio_restarts(ws: Workspace) -> None:
+    told(ws)
+    forget_ana(ws)
+    other = records.page(ws, Filter(), 1)[0].record_id
+    records.decide(ws, [other], "drop", "eve")
+    ws.close()
+    again = Workspace(ws.root)
+    decision, warnings = records.get(again, other).decision, again.warnings
+    again.close()
+    assert (decision, warnings) == ("drop", [])
+
+
+def test_the_next_export_of_the_desk_does_not_bring_them_back_and_says_why(ws: Workspace) -> None:
+    told(ws)
+    forget_ana(ws)
+    report = bring_in(ws, " It is late.")
+    reasons = intake.filtered_reasons(ws, report.import_id)
+    assert (report.rows_in, report.rows_updated, reasons) == (40, 37, {"its customer was forgotten": 3})
+
+
+def test_a_new_ticket_of_theirs_stays_out_too(ws: Workspace) -> None:
+    told(ws)
+    forget_ana(ws)
+    path = ws.root / "newer.csv"
+    rows = ["id,name,mail,stars,question,reply", f"T90,A. K.,{ANA},5,Is it there?,It is.", "T91,Bo,bo@x.example,5,Hi?,Yes."]
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    report = intake.import_file(ws, path, "newer.csv", Choices(COLUMNS, desk="shop"))
+    assert (report.conversations, report.rows_filtered) == (1, 1)
+
+
+def test_a_filter_that_named_them_names_nobody_any_more(ws: Workspace) -> None:
+    told(ws)
+    conditions = (Condition("name", ("Ana Karenina", "Bob 5", "Bob 6")),)
+    intake.import_file(ws, tickets(ws.root), "Ana Karenina.csv", Choices(COLUMNS, desk="other", conditions=conditions))
+    (ws.root / "tickets.csv").unlink()
+    forget_ana(ws)
+    ws.close()
+    assert holding(ws.root, "karenina") == []
+
+
+def test_a_kept_excel_file_that_names_them_goes_too(ws: Workspace) -> None:
+    bring_in(ws)
+    book = openpyxl.Workbook()
+    book.active.append(["question", "reply"])
+    book.active.append(["Is Ana Karenina there?", "No."])
+    place = ws.path("uploads/elsewhere.xlsx")
+    book.save(place)
+    forget_ana(ws)
+    assert not place.exists()
+
+
+def test_a_model_that_learned_from_them_is_named(ws: Workspace) -> None:
+    bring_in(ws)
+    recorded_training(ws, snapshots.freeze(ws, "All", Recipe(sizes=(38, 1, 1))))
+    ana = customers.find(ws, ANA)
+    assert customers.reach(ws, ana, ana.own).models == ("Forty in style (tuned)",)
+
+
+def test_nothing_is_forgotten_while_a_run_moves(ws: Workspace) -> None:
+    bring_in(ws)
+    runs.start_check(ws)
+    with pytest.raises(StudioError, match="still running"):
+        forget_ana(ws)
+    runs.stop(ws, runs.every(ws)[0].run_id)
+    while runs.every(ws)[0].moving:
+        pass
+    assert len(customers.find(ws, ANA).own) == 2
+
+
+@pytest.mark.parametrize("step", ["_clean_runs", "_clean_tables", "journal", "rewrite"])
+def test_an_act_that_a_crash_cut_off_is_carried_to_its_end_at_the_next_start(
+    tmp_path: Path, step: str
+) -> None:
+    ws = told(Workspace(tmp_path / "ws"))
+    ws.close()
+    where = {"journal": "studio.journal.Journal.forget", "rewrite": "studio.workspace.Workspace.rewrite"}
+    dies = where.get(step, f"studio.forgetting.{step}")
+    owner, name = dies.rsplit(".", 1)
+    code = (
+        "import os, sys; from pathlib import Path; import studio.forgetting as f, studio.customers as c;"
+        "from studio.workspace import Workspace; from studio.journal import Journal; import studio;"
+        f"setattr(eval({owner!r}), {name!r}, lambda *a: os._exit(9));"
+        f"ws = Workspace(Path(sys.argv[1])); a = c.find(ws, {ANA!r}); f.forget(ws, a, [*a.own, *a.mentions], 'eve')"
+    )
+    died = subprocess.run([sys.executable, "-c", code, str(tmp_path / "ws")], cwd=ROOT, check=False)
+    again = Workspace(tmp_path / "ws")
+    forgetting.go_on(again)
+    left = records.counts(again).total
+    again.close()
+    assert (died.returncode, left, holding(tmp_path / "ws", "karenina")) == (9, 37, [])
+
+
+def test_what_is_kept_of_them_does_not_say_who_they_were(ws: Workspace) -> None:
+    told(ws)
+    forget_ana(ws)
+    kept = json.dumps(ws.rows("select * from forgotten") + ws.rows("select * exclude said_at from forgettings"))
+    assert ("mail.example" in kept, len(ws.rows("from forgotten"))) == (False, 4)
+
+
+def test_the_command_says_what_would_go_and_changes_nothing_unless_told_to(tmp_path: Path) -> None:
+    ws = Workspace(tmp_path / "ws")
+    bring_in(ws)
+    ws.close()
+    command = [sys.executable, "-c", "from studio.cli import main; main()", "forget", ANA, "--workspace", str(tmp_path / "ws")]
+    asked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, "--yes"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ("Nothing was changed" in asked.stdout, "Forgotten: 3 records" in done.stdout) == (True, True)
