@@ -3,7 +3,7 @@
 import streamlit as st
 
 from studio import conflicts, duplicate_groups, duplicates, keepers, records
-from studio.ui import layout, session, twin_cards, twin_search, twins_view
+from studio.ui import layout, session, twin_cache, twin_cards, twin_search, twins_view
 from studio.ui.formats import count
 
 SHOWN, CONFLICTS_SHOWN = 8, 5
@@ -36,18 +36,15 @@ def groups() -> duplicate_groups.Tally:
         state, order = twins_view.choose_groups()
     spare = twins_view.spare_kept(rule)
     number = twins_view.page_number()
-    with st.spinner("Reading the groups…"):
-        tally, shown = duplicate_groups.listing(ws, side, SHOWN, (number - 1) * SHOWN, order, state)
-        plan = keepers.plan(ws, side, rule if state == "open" else "hand", [group.group_id for group in shown], spare=spare)
+    tally, shown = twin_cache.listing(ws, side, SHOWN, (number - 1) * SHOWN, order, state)
+    plan = twin_cache.plan(ws, side, rule if state == "open" else "hand", [group.group_id for group in shown], 0.0, spare)
     if not shown:
         twins_view.nothing(state, tally)
     if state == "open" and plan.drops:
         if st.button(f"Accept all {count(len(shown), 'group')} on this page: drop {count(len(plan.drops), 'record')}",
                      key=f"accept-page-{plan.key}", icon=":material/done_all:", type="primary"):
             twin_cards.said(keepers.accept(ws, plan, who))
-        with st.spinner("Counting what would fall…"):
-            slices = keepers.cost(ws, plan.drops)
-        twins_view.losses(slices)
+        twins_view.losses(twin_cache.cost(ws, plan))
     twin_cards.groups(ws, shown, plan, twin_search.measured(search), who)
     twins_view.pager(number, getattr(tally, state), SHOWN)
     return tally
@@ -62,8 +59,7 @@ def clashes() -> None:
         st.caption("Copies of one question are listed as soon as one word of their answers differs, a name for instance. "
                    "Compare the **Answers** as well, and those that are as alike as this are left out.")
     number = twins_view.page_number()
-    with st.spinner("Looking for answers that contradict…"):
-        total, shown = conflicts.listing(ws, CONFLICTS_SHOWN, (number - 1) * CONFLICTS_SHOWN, low)
+    total, shown = twin_cache.clashes(ws, CONFLICTS_SHOWN, (number - 1) * CONFLICTS_SHOWN, low)
     if not shown:
         st.success("No question was answered in two different ways, or each was settled.", icon=":material/check:")
     else:
@@ -79,9 +75,8 @@ def all_groups() -> None:
         rule = twins_view.choose_rule()
         least = twins_view.at_least(ws, side)
     spare = twins_view.spare_kept(rule)
-    with st.spinner("Counting what would fall…"):
-        plan = keepers.plan(ws, side, rule, at_least=least, spare=spare)
-        slices = keepers.cost(ws, plan.drops)
+    plan = twin_cache.plan(ws, side, rule, None, least, spare)
+    slices = twin_cache.cost(ws, plan)
     if st.button(f"Accept all: drop {count(len(plan.drops), 'record')}", type="primary", disabled=not plan.drops,
                  icon=":material/done_all:", key=f"accept-all-{plan.key}"):
         with st.spinner("Dropping…"):
@@ -93,6 +88,6 @@ if part == "Conflicts":
     clashes()
 elif part == "Cost":
     all_groups()
-tally = groups() if part == "Groups" else duplicate_groups.tally(ws, side)
+tally = groups() if part == "Groups" else twin_cache.listing(ws, side, 0, 0, "size", "open")[0]
 with dial:
     twin_search.dial(ws, search, tally)

@@ -132,6 +132,13 @@ def stated(ws: Workspace, side: str) -> tuple[str, list[Any]]:
         """, [*values, side]
 
 
+def stamp(ws: Workspace) -> str:
+    """Changes when a group, a plan or its cost may have: with every word said, import, edit, finished run and forgetting."""
+    row = ws.row("""select (select count(*) from imports) as imports, (select count(*) from run_results) as ended,
+                    (select count(*) from forgettings) as forgotten""") or {}
+    return "-".join(map(str, (ws.root, ws.journal.next_n, *row.values())))
+
+
 def tally(ws: Workspace, side: str) -> Tally:
     return listing(ws, side, 0)[0]
 

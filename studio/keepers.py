@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from studio import duplicate_groups, records
+from studio import duplicate_groups, findings, records, runs
 from studio.duplicate_groups import Group
 from studio.workspace import Workspace
 
@@ -270,8 +270,6 @@ def _ranked(ws: Workspace, side: str, rule: Rule, group_ids: Sequence[str] | Non
 
 def _checked_language(ws: Workspace) -> tuple[str | None, float]:
     """The main language the newest check found, and the threshold of another one."""
-    from studio import findings, runs
-
     newest = runs.latest_check(ws)
     return (newest.result.data.get("language") if newest and newest.result else None,
             findings.thresholds(ws)["wrong_language"])

@@ -156,6 +156,18 @@ def test_the_dial_does_not_count_what_was_dropped(ws: Workspace) -> None:
     assert {step.fall for step in duplicate_groups.steps(ws, SIDE, "near")} == {1}
 
 
+def test_the_stamp_changes_with_every_word_said_and_every_import(ws: Workspace) -> None:
+    ids = two_groups(ws)
+    seen = [duplicate_groups.stamp(ws)]
+    records.decide(ws, ids[:1], "drop", "ann")
+    seen.append(duplicate_groups.stamp(ws))
+    duplicate_groups.dismiss(ws, SIDE, groups(ws)[0], "ann")
+    seen.append(duplicate_groups.stamp(ws))
+    import_tickets(ws, [asked(9)], "more.csv")
+    seen += [duplicate_groups.stamp(ws), duplicate_groups.stamp(ws)]
+    assert (len(set(seen)), seen[3] == seen[4]) == (4, True)
+
+
 def test_one_group_by_its_id(ws: Workspace) -> None:
     two_groups(ws)
     first = groups(ws)[0]

@@ -8,7 +8,7 @@ from studio import duplicate_groups, duplicates, findings, records, runs
 from studio.duplicate_groups import Tally
 from studio.duplicates import Search
 from studio.runs import Run
-from studio.ui import charts, layout, session
+from studio.ui import charts, layout, session, twin_cache
 from studio.ui.formats import ago, count
 from studio.workspace import Workspace
 
@@ -70,6 +70,9 @@ def _how(found: Search) -> None:
                  (data.get("empty"), "record without a word on this side", "records without a word on this side")]
         st.markdown("Found: " + ", ".join(count(number, one, many) for number, one, many in facts if number) + "."
                     if any(number for number, _, _ in facts) else "Found: nothing.")
+        if (data.get("meaning_recall") or 1.0) < 1:
+            st.markdown(f"By meaning about {data['meaning_recall']:.0%} of the pairs were found, measured on a sample."
+                        .replace("%", " %"))
         if data.get("uncompared") or data.get("near_left_out") or data.get("meaning_left_out"):
             left = data.get("near_left_out", 0) + data.get("meaning_left_out", 0)
             st.markdown(f"{runs.CROWDS} Here {count(data.get('uncompared', 0), 'pair')} in crowds were not compared and "
@@ -88,7 +91,9 @@ def _form(ws: Workspace, side: str, label: str, primary: bool) -> None:
     ready = kind in ("", "tfidf") or bool(ref.strip())
     if kind == "endpoint":
         ref = st.text_input("Base URL", key=f"endpoint-{side}", placeholder="https://api.example.com/v1")
-        model = st.text_input("Its model", key=f"endpoint-model-{side}", placeholder="text-embedding-3-small")
+        model = st.text_input("Its model", key=f"endpoint-model-{side}", placeholder="text-embedding-3-small",
+                              help="The key is read from TUNEWRIGHT_EMBEDDINGS_KEY or OPENAI_API_KEY in the studio's "
+                                   "environment and is stored nowhere.")
         ready = bool(ref.strip() and model.strip()) and _may_leave(ws, side, ref)
     if st.button(label, type="primary" if primary else "secondary", icon=":material/search:", disabled=not ready,
                  key=f"search-{side}"):
@@ -155,7 +160,7 @@ def dial(ws: Workspace, search: Search, tally: Tally) -> None:
     with right:
         shown = st.segmented_control("Chart of", kinds, default=kinds[0], required=True, key=f"chart-{side}",
                                      format_func=called.__getitem__) if len(kinds) > 1 else kinds[0]
-        steps = duplicate_groups.steps(ws, side, shown or kinds[0])
+        steps = twin_cache.steps(ws, side, shown or kinds[0])
         if steps:
             charts.thresholds({step.threshold: step.fall for step in steps}, levels[shown or kinds[0]])
 
