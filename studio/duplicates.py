@@ -7,6 +7,7 @@ or above the thresholds (single linkage); they are derived and written anew when
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -103,6 +104,25 @@ def together(ws: Workspace) -> dict[str, str]:
     ids, roots = _components(found)
     names = ids.to_pylist()
     return {name: names[root] for name, root in zip(names, roots, strict=True)}
+
+
+def forget(ws: Workspace, transaction: Transaction, record_ids: Sequence[str]) -> None:
+    """Take these records out of what searches found. Where one stood for its copies, the smallest of the others does now."""
+    gone = [list(record_ids)]
+    transaction.execute("delete from duplicate_items where list_contains(?::varchar[], record_id)", gone)
+    transaction.execute("delete from duplicate_texts where list_contains(?::varchar[], record_id)", gone)
+    heirs = """(select side, copy_of as old, min(record_id) as new from duplicate_texts
+                where list_contains(?::varchar[], copy_of) group by side, copy_of)"""
+    for end in ("a", "b"):
+        transaction.execute(f"""update duplicate_pairs set {end} = h.new from {heirs} h
+                                where h.side = duplicate_pairs.side and h.old = {end}""", gone)
+    transaction.execute(f"""update duplicate_texts set copy_of = h.new from {heirs} h
+                            where h.side = duplicate_texts.side and h.old = copy_of""", gone)
+    transaction.execute("""delete from duplicate_pairs
+                           where list_contains(?::varchar[], a) or list_contains(?::varchar[], b)""", gone * 2)
+    transaction.execute("update duplicate_pairs set a = b, b = a where a > b")
+    for side in SIDES:
+        _regroup(transaction, side, thresholds(ws, side))
 
 
 # What a search needs ----------------------------------------------------------------------------------------------------

@@ -21,14 +21,15 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from studio import arrivals, charsets, files, findings, records, reviews, runs, scores, snapshots
+from studio import arrivals, charsets, duplicates, files, findings, records, reviews, runs, scores, snapshots
 from studio.customers import Customer
 from studio.errors import StudioError
 from studio.mentions import is_named, named_in
 from studio.workspace import Row, Transaction, Workspace
 
 NOTE = "forgetting.json"
-_CHOSEN = (("imports", "source_name"), ("imports", "choices"), ("mappings", "name"), ("mappings", "choices"))
+_CHOSEN = (("imports", "source_name"), ("imports", "choices"), ("mappings", "name"), ("mappings", "choices"),
+           ("snapshot_cards", "card"))
 """Where a file's name, or a value that somebody filtered by, can name a customer."""
 
 _PIECE = 8 << 20
@@ -134,6 +135,7 @@ def _carry_out(ws: Workspace, order: Order) -> Forgotten:
 def _clean_tables(ws: Workspace, transaction: Transaction, order: Order) -> None:
     records.forget(transaction, order.record_ids)
     findings.forget(transaction, order.record_ids)
+    duplicates.forget(ws, transaction, order.record_ids)
     reviews.forget(transaction, order.answers, order.review_ids)
     scores.forget(transaction, order.answers)
     snapshots.forget(ws, transaction, order.record_ids)
@@ -176,7 +178,7 @@ def _about(line: str, record_ids: set[str], words: Sequence[str]) -> bool:
         found = json.loads(line)
     except ValueError:
         return is_named(line, words)
-    if isinstance(found, dict) and any(found.get(key) in record_ids for key in ("id", "item_id", "record_id")):
+    if isinstance(found, dict) and any(found.get(key) in record_ids for key in ("id", "item_id", "record_id", "train_id")):
         return True
     return is_named("\n".join(_texts(found)), words)
 

@@ -33,10 +33,11 @@ def stages(ws: Workspace) -> list[Stage]:
     """imported → kept → frozen → trained → proven, with counts."""
     counted = records.counts(ws)
     numbers = {
-        "imported": counted.total, "kept": counted.usable, "frozen": len(snapshots.every(ws)),
+        "imported": counted.total, "kept": counted.usable, "frozen": snapshots.frozen(ws),
         "trained": len(models.tuned(ws)), "proven": len(runs.proven(ws))}
-    pages = {"imported": "pages/import_tickets.py", "kept": "pages/curate.py", "frozen": "pages/freeze.py",
-             "trained": "pages/runs.py", "proven": "pages/evaluate.py"}
+    pages = {"imported": "pages/import_tickets.py", "kept": "pages/curate.py",
+             "frozen": "pages/snapshots.py" if numbers["frozen"] else "pages/freeze.py", "trained": "pages/runs.py",
+             "proven": "pages/evaluate.py"}
     blocks = {"imported": "", "kept": "import tickets first", "frozen": "import tickets first",
               "trained": "freeze a snapshot first", "proven": "train a model first"}
     found, earlier = [], True

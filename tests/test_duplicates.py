@@ -209,6 +209,18 @@ def test_what_splits_hold_together_are_the_groups_of_questions_and_conversations
     assert duplicates.together(ws) == dict.fromkeys(ids[:3], min(ids[:3]))
 
 
+def test_forgotten_records_leave_what_was_found_and_their_copies_stay_together(ws: Workspace) -> None:
+    ids = import_texts(ws, *ASKED)
+    recorded_search(ws, copies={ids[n]: ids[0] for n in range(3)}, near=(pair(ids, 0, 3, 0.9), pair(ids, 3, 4, 0.9)))
+    with ws.transaction() as transaction:
+        duplicates.forget(ws, transaction, [ids[0], ids[4]])
+    stands = min(ids[1], ids[2])
+    rows = ws.rows("select a, b from duplicate_pairs")
+    assert (grouped(ws), rows) == (named(ids, "123"), [{"a": min(stands, ids[3]), "b": max(stands, ids[3])}])
+    assert ws.value("select count(*) from duplicate_texts where record_id in (?, ?) or copy_of in (?, ?)",
+                    [ids[0], ids[4], ids[0], ids[4]]) == 0
+
+
 def test_before_any_search_nothing_is_held_together(ws: Workspace) -> None:
     assert (duplicates.together(ws), duplicates.latest(ws, "question")) == ({}, None)
 

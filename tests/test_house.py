@@ -24,6 +24,8 @@ LIGHT_PIPELINE = (
     "metrics",
     "base_models",
     "evaluation",
+    "foreign",
+    "measures",
     "__main__",
     "checking/finding",
     "checking/kinds",

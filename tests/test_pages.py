@@ -7,15 +7,17 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from studio import findings, records, reviews, runs, validation
+from studio import card_text, findings, leaks, records, reviews, runs, snapshots, validation
 from studio import workspace as folders
+from studio.snapshots import Recipe
 from studio.ui import finding_view
 from studio.workspace import Workspace
 from tests.bad_files import write
 from tests.checks import NOT_WORTH, email, found, import_twelve, recorded_check, signature
 from tests.children import wait_until
 from tests.conftest import ROOT
-from tests.tickets import filled, forty
+from tests.inspections import recorded_inspection
+from tests.tickets import filled, forty, freeze_forty, import_forty, recorded_evaluation, recorded_training
 
 PAGES = (
     "overview",
@@ -25,6 +27,7 @@ PAGES = (
     "curate",
     "forget",
     "freeze",
+    "snapshots",
     "validate",
     "launch",
     "runs",
@@ -40,6 +43,7 @@ EMPTY_WORDS = {
     "curate": "There are none yet",
     "forget": "Nobody's data is here yet",
     "freeze": "A snapshot needs records",
+    "snapshots": "None was frozen yet",
     "validate": "says every problem by line",
     "launch": "Training needs a frozen snapshot",
     "runs": "None was started yet",
@@ -253,16 +257,114 @@ def test_freezing_with_open_privacy_findings_takes_a_tick_and_is_noted(home: Pat
     checked(home)
     page = draw("freeze")
     asked = "2 records hold open privacy findings." in words(page)
+    recorded_inspection(folders.open_workspace(home))
     page.checkbox(key="accept-open").check().run()
     page = press(page, "Freeze anyway")
-    assert (asked, "froze it with 2 records with open privacy findings" in words(page)) == (True, True)
+    said = findings.accepted(folders.open_workspace(home), snapshots.every(folders.open_workspace(home))[0].snapshot_id)
+    assert (asked, "froze it with 2 records with open privacy findings" in said) == (True, True)
 
 
 def test_freezing_what_is_settled_asks_nothing(home: Path) -> None:
     ws = folders.open_workspace(home)
     import_twelve(ws)
     recorded_check(ws, [])
-    assert labels(draw("freeze")) == ["Freeze snapshot"]
+    recorded_inspection(ws)
+    page = draw("freeze")
+    assert (labels(page), page.button[0].disabled) == (["Freeze snapshot"], False)
+
+
+def test_nothing_is_frozen_before_its_leaks_were_looked_for(home: Path) -> None:
+    ws = folders.open_workspace(home)
+    import_twelve(ws)
+    recorded_check(ws, [])
+    page = draw("freeze")
+    assert (labels(page), page.button[1].disabled) == (["Check for leaks", "Freeze snapshot"], True)
+
+
+def test_another_seed_asks_for_another_check(home: Path) -> None:
+    ws = folders.open_workspace(home)
+    import_twelve(ws)
+    recorded_inspection(ws)
+    page = draw("freeze")
+    page.number_input[2].set_value(99).run()
+    assert "Check for leaks" in labels(page)
+
+
+def test_leaks_stand_side_by_side_and_each_is_decided_about(home: Path) -> None:
+    ws = folders.open_workspace(home)
+    import_forty(ws)
+    recorded_check(ws, [])
+    found = recorded_inspection(ws, leaking=3)
+    page = draw("freeze")
+    assert ("**3 lines of validation and test resemble train.**" in words(page), "<del>" in shown(page)) == (True, True)
+    page.button(key=f"accept-test-{found[1]}").click().run()
+    page = press(page, "Quarantine all 2 open")
+    assert "Checked for leaks: 2 lines quarantined, 1 accepted." in words(page)
+    press(page, "Freeze snapshot")
+    made = snapshots.every(ws)[0]
+    assert (made.test, [leak.item_id for leak in leaks.of_snapshot(ws, made.snapshot_id)]) == (2, [found[1]])
+
+
+def test_a_snapshot_nobody_checked_says_so_aloud(home: Path) -> None:
+    filled(folders.open_workspace(home))
+    page = draw("snapshots")
+    assert (card_text.NOT_CHECKED in page.warning[0].value, "Check for leaks now" in labels(page)) == (True, True)
+
+
+def test_a_card_says_what_was_measured_and_whether_it_is_enough(home: Path) -> None:
+    ws = folders.open_workspace(home)
+    import_forty(ws)
+    recorded_inspection(ws, Recipe())
+    snapshots.freeze(ws, "s", Recipe())
+    said = words(draw("snapshots"))
+    assert ("48 tokens in the middle" in said, "English 95 %, German 5 %" in said, "32 lines to train on" in said) == (
+        True, True, True)  # fmt: skip
+
+
+@pytest.mark.parametrize("view", ["Card", "Lines", "Compare", "Export", "Test file"])
+def test_every_view_of_a_snapshot_draws(home: Path, view: str) -> None:
+    ws = folders.open_workspace(home)
+    filled(ws)
+    snapshots.freeze(ws, "Another", Recipe(seed=5))
+    page = draw("snapshots", view=view)
+    assert (list(page.exception), list(page.error)) == ([], [])
+
+
+def test_two_snapshots_are_compared_with_links_to_the_records(home: Path) -> None:
+    ws = folders.open_workspace(home)
+    snapshot = freeze_forty(ws)
+    snapshots.freeze(ws, "Later", Recipe(sizes=(20, 6, 12), seed=5))
+    page = draw("snapshots", view="Compare", snapshot=snapshot.snapshot_id)
+    table = page.dataframe[0].value
+    assert (list(table.columns)[:3], table.iloc[0]["record"][:15]) == (["record", "before", "after"], "/curate?record=")
+
+
+def test_a_folder_that_is_no_snapshot_is_refused_on_the_page(home: Path, tmp_path: Path) -> None:
+    folders.open_workspace(home)
+    page = draw("snapshots")
+    page.text_input(key="adopt-folder").set_value(str(tmp_path)).run()
+    page = press(page, "Adopt it")
+    assert "There is no snapshot in" in words(page)
+
+
+def test_evaluate_shows_scores_without_suspicious_items(home: Path) -> None:
+    ws = folders.open_workspace(home)
+    import_forty(ws)
+    recipe = Recipe(sizes=(20, 6, 12))
+    found = recorded_inspection(ws, recipe, leaking=2)
+    leaks.decide(ws, snapshots.plan(ws, recipe).sha256, found, "accept", "ann")
+    snapshot = snapshots.freeze(ws, "Forty", recipe)
+    recorded_evaluation(ws, snapshot, recorded_training(ws, snapshot))
+    page = draw("evaluate")
+    assert "Without 2 suspicious items: difference **+0." in words(page)
+    assert list(page.dataframe[0].value.columns)[-2:] == ["without suspicious", "verdict without"]
+
+
+def test_an_import_can_be_marked_as_written_by_a_model(home: Path, tmp_path: Path) -> None:
+    page = draw("import_tickets", path=str(forty(tmp_path / "forty.csv")))
+    next(box for box in page.checkbox if box.label == "A model wrote these answers").check().run()
+    press(page, "Import 16 conversations")
+    assert folders.open_workspace(home).value("select synthetic from imports") is True
 
 
 def test_differences_are_marked_by_word_and_escaped() -> None:
@@ -311,7 +413,7 @@ def test_a_lost_run_is_said_to_be_lost_and_can_be_resumed(home: Path) -> None:
     [
         ("runs", "run"),
         ("clean", "kind"),
-        ("freeze", "snapshot"),
+        ("snapshots", "snapshot"),
         ("evaluate", "run"),
         ("review", "session"),
         ("launch", "base"),

@@ -94,16 +94,17 @@ def lengths(steps: Sequence[int], questions: Sequence[int], answers: Sequence[in
                     alt="Conversations by the number of words in the first message and in the last answer")
 
 
-def token_lengths(steps: Sequence[int], counts: Sequence[int], median: int, longest: int) -> None:
-    """Do the examples fit into the model? Examples by estimated tokens."""
+def token_lengths(steps: Sequence[int], counts: Sequence[int], median: int, longest: int,
+                  unit: str = "estimated tokens") -> None:
+    """Do the examples fit into the model? Examples by their tokens, estimated or counted."""
     names = _bars(steps)
     rows = [{"tokens": name, "examples": count} for name, count in zip(names, counts, strict=True)]
     chart = alt.Chart(pd.DataFrame(rows)).mark_bar(color=TUNED).encode(
-        x=alt.X("tokens:N", sort=names, title=f"estimated tokens (middle {median:,}, longest {longest:,})",
+        x=alt.X("tokens:N", sort=names, title=f"{unit} (middle {median:,}, longest {longest:,})",
                 axis=alt.Axis(labelAngle=-35, labelOverlap=False)),
         y=alt.Y("examples:Q", title="examples"), tooltip=["tokens:N", alt.Tooltip("examples:Q", format=",")])
     st.altair_chart(chart.properties(title="Do the examples fit into the model?"), width="stretch", height=HEIGHT,
-                    alt="Examples by their estimated number of tokens")
+                    alt=f"Examples by their number of {unit}")
 
 
 def thresholds(falls: Mapping[float, int], now: float) -> None:
