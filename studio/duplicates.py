@@ -171,16 +171,16 @@ _SAID = "select kind, arg_max(threshold, seq) as threshold from duplicate_thresh
 
 _GROUPS = """
 insert into duplicate_groups
-with standing as (  -- those who stand for others, or are in a pair
-    select t.copy_of as rep, count(*) as copies from duplicate_texts t where t.side = '{side}' group by t.copy_of),
+with copied as (
+    select distinct copy_of as rep from duplicate_texts where side = '{side}' and record_id <> copy_of),
 placed as (
-    select s.rep, coalesce(l.root, s.rep) as root, case when s.copies > 1 then 1.0 else l.similarity end as similarity
-    from standing s left join linked l on l.rep = s.rep where s.copies > 1 or l.rep is not null),
-named as (
-    select p.root, min(t.record_id) as group_id from placed p
-    join duplicate_texts t on t.side = '{side}' and t.copy_of = p.rep group by p.root having count(*) > 1)
-select '{side}', n.group_id, t.record_id, p.similarity from placed p
-join named n on n.root = p.root join duplicate_texts t on t.side = '{side}' and t.copy_of = p.rep
+    select coalesce(c.rep, l.rep) as rep, coalesce(l.root, c.rep) as root,
+           case when c.rep is null then l.similarity else 1.0 end as similarity
+    from copied c full join linked l on l.rep = c.rep),
+members as (
+    select p.root, t.record_id, p.similarity from placed p join duplicate_texts t on t.copy_of = p.rep where t.side = '{side}'),
+named as (select root, min(record_id) as group_id from members group by root having count(*) > 1)
+select '{side}', n.group_id, m.record_id, m.similarity from members m join named n using (root)
 """
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
+import socket
+import subprocess
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -287,6 +291,43 @@ def test_an_endpoint_that_is_not_there_is_said_without_the_key(monkeypatch: pyte
         "The endpoint http://127.0.0.1:9/v1 cannot be reached.", False)
 
 
+@pytest.mark.parametrize(("status", "words"), [
+    (401, "refused the key (401)"), (403, "refused the key (403)"), (404, "does not know this address or the model m (404)"),
+    (429, "too many requests"), (500, "failed (500)"), (None, "did not answer within 60 seconds")])
+def test_what_an_endpoint_refuses_is_said_without_a_word_of_the_server(status: int | None, words: str) -> None:
+    import httpx2 as httpx
+    import openai
+
+    from pipeline.dedupe import endpoint
+
+    request = httpx.Request("POST", "http://127.0.0.1/v1/embeddings")
+    error: Exception = openai.APITimeoutError(request)
+    if status:
+        answer = httpx.Response(status, request=request, json={"error": {"message": "sk-secret is wrong"}})
+        error = openai.OpenAI(api_key="sk-secret")._make_status_error_from_response(answer)
+    told = endpoint._in_words(error, Meaning(kind="endpoint", ref="http://127.0.0.1/v1", model="m"))
+    assert (words in told.message, "sk-secret" in told.message + told.hint) == (True, False)
+
+
+@pytest.mark.slow
+def test_a_server_that_nobody_here_wrote_gives_a_vector_for_each_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = shutil.which("llmock") or os.environ.get("TUNEWRIGHT_LLMOCK")
+    if program is None:
+        pytest.skip("no llmock: npm i -g @copilotkit/aimock@1.43.0, or its path in TUNEWRIGHT_LLMOCK")
+    (tmp_path / "none.json").write_text('{"fixtures": []}')
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen([program, "-p", str(port), "-h", "127.0.0.1", "-f", str(tmp_path)], stdout=subprocess.DEVNULL)
+    try:
+        made = vectors.of([*(f"text {n}" for n in range(150)), "text 3"],
+                          Meaning(kind="endpoint", ref=f"http://127.0.0.1:{port}/v1", model="text-embedding-3-small"))
+    finally:
+        server.kill()
+    assert (len(made), made[3] @ made[150] > 0.999, made[3] @ made[4] < 0.9) == (151, True, True)
+
+
 # Leaks ------------------------------------------------------------------------------------------------------------------
 
 TRAIN = [Item("t1", SAID, "Tomorrow."), Item("t2", "My jacket is torn", "Send it back."),
@@ -399,24 +440,24 @@ def test_a_missing_model_is_said_before_anything_is_read(tmp_path: Path) -> None
 
 
 def test_the_order_of_rows_does_not_matter(tmp_path: Path) -> None:
-    said = varied(3_000)
+    said = varied(2_500)
     told = []
-    for name, order in (("one", range(3_000)), ("other", np.random.default_rng(2).permutation(3_000))):
+    for name, order in (("one", range(2_500)), ("other", np.random.default_rng(2).permutation(2_500))):
         folder = prepared(tmp_path, name, said, chunk_texts=500)
         table = pq.read_table(folder / "texts.parquet").take(pa.array(list(order)))
         pq.write_table(table, folder / "texts.parquet", row_group_size=500)
         children.finished(folder, tmp_path)
         told.append((copies(folder), found_pairs(folder)))
     ended = rundir.result(folder)
-    assert (told[0] == told[1], len(told[0][1]) > 250, len(told[0][0]) > 350) == (True, True, True)
+    assert (told[0] == told[1], len(told[0][1]) > 200, len(told[0][0]) > 300) == (True, True, True)
     assert ended is not None and ended.data["near_every"] is False
 
 
 def test_a_killed_and_stopped_search_finds_what_an_undisturbed_one_finds_and_leaves_nobody_behind(tmp_path: Path) -> None:
-    said = varied(40_000)
-    undisturbed = prepared(tmp_path, "undisturbed", said, chunk_texts=1_000)
+    said = varied(10_000)
+    undisturbed = prepared(tmp_path, "undisturbed", said, chunk_texts=250)
     children.finished(undisturbed, tmp_path)
-    folder = prepared(tmp_path, "disturbed", said, chunk_texts=1_000)
+    folder = prepared(tmp_path, "disturbed", said, chunk_texts=250)
     child = children.begin_to_kill(folder, tmp_path)
     children.wait_until(lambda: parts(folder) >= 5 and bool(helpers(child.pid)), folder)
     left = helpers(child.pid)
