@@ -34,6 +34,7 @@ PAGES = (
     "overview",
     "import_tickets",
     "clean",
+    "twins",
     "curate",
     "forget",
     "freeze",
@@ -49,6 +50,7 @@ EMPTY_WORDS = {
     "overview": "Your own tickets",
     "import_tickets": "Nothing is changed until you press Import",
     "clean": "checked for what a model should never learn. There are none yet",
+    "twins": "does not learn them twice and is not tested on what it learned. There are none yet",
     "curate": "There are none yet",
     "forget": "Nobody's data is here yet",
     "freeze": "A snapshot needs records",
@@ -402,6 +404,15 @@ def test_an_import_can_be_marked_as_written_by_a_model(home: Path, tmp_path: Pat
 def test_differences_are_marked_by_word_and_escaped() -> None:
     marked = finding_view.differences("Dear <b>Ana</b>, it is late.", "Dear [NAME_1], it is late.")
     assert marked == ("Dear<del> &lt;b&gt;Ana&lt;/b&gt;</del>, it is late.", "Dear<ins> [NAME_1]</ins>, it is late.")
+
+
+def test_merged_differences_leave_capitals_alone() -> None:
+    marked = finding_view.merged("Where is my parcel 7?", "where is MY parcel 8, <b>now</b>?")
+    assert marked == "where is MY parcel<del> 7</del><ins> 8, &lt;b&gt;now&lt;/b&gt;</ins>?"
+
+
+def test_texts_that_have_little_in_common_are_not_marked() -> None:
+    assert finding_view.merged("Where is my parcel?", "How do I return <it>") == "How do I return &lt;it&gt;"
 
 
 def test_evaluate_says_when_answers_were_cut_off(home: Path) -> None:

@@ -27,6 +27,7 @@ PLACES = (
     Place("pages/overview.py", "Overview", ":material/explore:", "", ""),
     Place("pages/import_tickets.py", "Import", ":material/upload_file:", "import", "Data"),
     Place("pages/clean.py", "Clean", ":material/cleaning_services:", "clean", "Data"),
+    Place("pages/twins.py", "Twins", ":material/content_copy:", "twins", "Data"),
     Place("pages/curate.py", "Curate", ":material/rule:", "curate", "Data"),
     Place("pages/forget.py", "Forget", ":material/person_remove:", "forget", "Data"),
     Place("pages/freeze.py", "Freeze", ":material/ac_unit:", "freeze", "Snapshots"),
