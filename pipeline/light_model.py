@@ -22,6 +22,9 @@ FEATURES = 30_000
 INVERSE_REGULARISATION = 10.0
 """scikit-learn's C: with L2-normed TF-IDF rows and tens to thousands of labels, 1 learns too little."""
 
+ONE_THREAD = 1
+"""More threads wait for each other longer than these small products take: 6 s a fit instead of 0.1 on two busy cores."""
+
 _LETTERS_ALONE = "\\u0e00-\\u0e7f\\u3040-\\u30ff\\u3400-\\u9fff"
 WORD = f"(?u)[{_LETTERS_ALONE}]|[^\\W{_LETTERS_ALONE}]+"
 """A word, or one letter of a script that puts no spaces between words (Thai, Japanese, Chinese)."""
@@ -107,14 +110,16 @@ def spread(rows: Any, margins: Floats, seed: int) -> list[int]:
     from sklearn.cluster import MiniBatchKMeans
     from sklearn.decomposition import TruncatedSVD
     from sklearn.preprocessing import normalize
+    from threadpoolctl import threadpool_limits
 
     count = rows.shape[0]
     clusters = min(100, count // 10)
     if clusters < 2:
         return [int(place) for place in np.argsort(margins, kind="stable")]
     parts = min(50, rows.shape[1] - 1, count - 1)
-    points = normalize(TruncatedSVD(parts, random_state=seed).fit_transform(rows))
-    member = MiniBatchKMeans(clusters, random_state=seed, n_init=3).fit_predict(points)
+    with threadpool_limits(ONE_THREAD):
+        points = normalize(TruncatedSVD(parts, random_state=seed).fit_transform(rows))
+        member = MiniBatchKMeans(clusters, random_state=seed, n_init=3).fit_predict(points)
     ordered = np.lexsort((margins, member))
     turn = np.zeros(count, dtype=np.int64)  # how many of its cluster come before it
     _, starts, sizes = np.unique(member[ordered], return_index=True, return_counts=True)
@@ -129,9 +134,13 @@ def softmax(logits: Floats) -> Floats:
 
 def _fit(rows: Any, given: Ints) -> tuple[Floats, Floats]:
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
-    made = LogisticRegression(C=INVERSE_REGULARISATION, max_iter=300).fit(rows, given)
-    weights, offsets = made.coef_.T, made.intercept_
+    seen = np.unique(rows.indices)  # a word that no label has keeps the weight 0, so it need not slow the fit down
+    with threadpool_limits(ONE_THREAD):
+        made = LogisticRegression(C=INVERSE_REGULARISATION, max_iter=300).fit(rows[:, seen], given)
+    weights, offsets = np.zeros((rows.shape[1], len(made.coef_))), made.intercept_
+    weights[seen] = made.coef_.T
     if weights.shape[1] == 1:  # of two classes scikit-learn keeps the difference
         return np.hstack([-weights / 2, weights / 2]), np.hstack([-offsets / 2, offsets / 2])
     return weights, offsets
