@@ -62,7 +62,8 @@ def window(ws: Workspace, chosen: QueueFilter, order: Order, who: str, session: 
         now = ws.now()
         board.expire(now)
         board.renew(session, now + LEASE)
-        mask, sequence = board.mask(ws, chosen, who), board.sequence(ws, order)
+        sequence = board.sequence(ws, order)
+        mask = board.mask(ws, chosen, order, who)
         start = board.behind(ws, order, after)
         found: list[str] = []
         for part, wrapped in ((sequence[start:], False), (sequence[:start], True)):
@@ -81,9 +82,9 @@ def renew(ws: Workspace, set_id: str, who: str, session: str, record_ids: Sequen
         board.sync(ws)
         now = ws.now()
         board.expire(now)
-        held = places.find(ws, record_ids)
-        free = {record_id for record_id, place in held.items() if board.open_for(place.position, who, session)}
-        board.lease([held[record_id].position for record_id in free], who, session, now + LEASE)
+        held = {record_id: board.position(ws, record_id) for record_id in record_ids}
+        free = {record_id for record_id, position in held.items() if position >= 0 and board.open_for(position, who, session)}
+        board.lease([held[record_id] for record_id in free], who, session, now + LEASE)
         board.renew(session, now + LEASE)
     return [record_id for record_id in record_ids if record_id not in free]
 
@@ -91,9 +92,8 @@ def renew(ws: Workspace, set_id: str, who: str, session: str, record_ids: Sequen
 def give_back(ws: Workspace, set_id: str, session: str, record_ids: Sequence[str]) -> None:
     """Let go of records that the session holds but will not answer (it changed its filter, say)."""
     board = _board(ws, set_id)
-    positions = [place.position for place in places.find(ws, record_ids).values()]
     with board.lock:
-        board.release(session, positions)
+        board.release(session, {board.position(ws, record_id) for record_id in record_ids})
 
 
 def leave(ws: Workspace, session: str) -> None:
@@ -109,7 +109,7 @@ def elsewhere(ws: Workspace, chosen: QueueFilter, who: str, session: str) -> int
     with board.lock:
         board.sync(ws)
         board.expire(ws.now())
-        mask = board.mask(ws, chosen, who)
+        mask = board.mask(ws, chosen, "oldest", who)
         return sum(1 for position, lease in board.leases.items() if lease.session != session and mask[position])
 
 
@@ -118,7 +118,7 @@ def size(ws: Workspace, chosen: QueueFilter, who: str) -> int:
     board = _board(ws, chosen.set_id)
     with board.lock:
         board.sync(ws)
-        return int(np.count_nonzero(board.mask(ws, chosen, who)))
+        return int(np.count_nonzero(board.mask(ws, chosen, "oldest", who)))
 
 
 def progress(ws: Workspace, set_id: str) -> Progress:
