@@ -254,7 +254,7 @@ def test_a_set_that_is_not_there_is_said_in_a_sentence(ws: Workspace) -> None:
 @pytest.mark.parametrize("needed", [1, 2])
 def test_four_people_at_once_label_everything_just_as_often_as_asked(ws: Workspace, needed: int) -> None:
     set_id = label_sets.save(ws, MOOD | {"needed": needed}, "ann").set_id
-    assert four_people(ws, set_id, 120, ("random", "random", "oldest", "oldest")) == (120, {needed})
+    assert four_people(ws, set_id, 60, ("random", "random", "oldest", "oldest")) == (60, {needed})
 
 
 @pytest.mark.slow
