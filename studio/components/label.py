@@ -1,0 +1,216 @@
+"""The label desk in Python: it hands out records of a queue, stores presses through the nouns, and acknowledges them by id.
+
+Cards go out once: the browser asks for more with a number (`want`), and says which it holds by the last record's id. What was
+refused, taken back or changed elsewhere is told to it with the record as it really is.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import streamlit as st
+
+from studio import acts, adjudicate, key_maps, labels, queues, records, suggestions
+from studio.components.desk import Card, Press, digest, source
+from studio.errors import StudioError
+from studio.label_sets import LabelSet
+from studio.labels import Mark
+from studio.queues import Order, QueueFilter
+from studio.records import Record
+from studio.ui import layout
+from studio.ui.formats import ago
+from studio.workspace import Workspace
+
+WINDOW = 40
+HEAVY_CHARACTERS = 1_500_000
+"""What one window may weigh; a queue of very long records comes in smaller pieces."""
+MARKS = ("flag", "rating", "tag", "comment")
+JS = ("outbox.js", "label_card.js", "label_view.js", "label.js")
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What one desk needs. `window` gives the ids behind an id, held for one browser tab; `cards` what is shown of them."""
+
+    ws: Workspace
+    who: str
+    mode: str
+    key: str
+    label_set: LabelSet
+    window: Callable[[str, str], Sequence[str]]
+    cards: Callable[[Sequence[str]], list[Card]]
+    numbers: Callable[[], dict[str, int]]
+
+
+def label(ws: Workspace, label_set: LabelSet, chosen: QueueFilter, order: Order, who: str) -> None:
+    """Records of a queue, one by one, with the fields of the set."""
+    def numbers() -> dict[str, int]:
+        reached = queues.progress(ws, label_set.set_id)
+        mine = next((one.answered for one in reached.people if one.who == who), 0)
+        return {"mine": mine, "done": reached.done, "total": reached.total}
+
+    _mount(Desk(ws, who, "label", f"label-{digest(chosen)}-{order}-{_version(label_set)}-{digest(who)}", label_set,
+                lambda tab, after: queues.window(ws, chosen, order, who, tab, WINDOW, after),
+                lambda ids: cards(ws, label_set, ids, who), numbers))
+
+
+def settle(ws: Workspace, label_set: LabelSet, who: str) -> None:
+    """Records on which people disagree, with everybody's answer."""
+    def with_answers(ids: Sequence[str]) -> list[Card]:
+        said = labels.of_records(ws, label_set.set_id, ids)
+        return [card | {"mine": None, "suggested": None, "answers": [
+            {"who": one.who, "answer": one.answer} for one in said.get(card["id"], []) if one.state == "answered"]}
+            for card in cards(ws, label_set, ids, who)]
+
+    _mount(Desk(ws, who, "settle", f"settle-{_version(label_set)}-{digest(who)}", label_set,
+                lambda _, after: adjudicate.window(ws, label_set.set_id, WINDOW, after), with_answers,
+                lambda: {"mine": 0, "done": 0, "total": 0, "open": adjudicate.open_count(ws, label_set.set_id)}))
+
+
+def cards(ws: Workspace, label_set: LabelSet, ids: Sequence[str], who: str) -> list[Card]:
+    """What the browser shows of these records: words, what stands on them, what I said, what the model suggests."""
+    said, marked = labels.of_records(ws, label_set.set_id, ids), labels.marks(ws, ids)
+    offered = suggestions.of_records(ws, label_set.set_id, ids)
+    found = []
+    for record in records.every(ws, ids):
+        mine = next((one for one in said.get(record.record_id, []) if one.who == who), None)
+        guesses = {one.field: {"value": one.value, "confidence": one.confidence} for one in offered.get(record.record_id, [])
+                   if one.record_version == record.version}
+        found.append({
+            "id": record.record_id, "version": record.version, "messages": record.messages, "decision": record.decision,
+            "facts": _facts(record), "marks": _marks(marked.get(record.record_id, []), who),
+            "mine": mine.answer if mine and mine.state == "answered" else None, "state": mine.state if mine else "",
+            "suggested": guesses or None, "answers": []})
+    return found
+
+
+def apply(desk: Desk, press: Press) -> list[Card]:
+    """Store one press; returns what the browser must be told about it, mostly nothing. Raises StudioError when refused."""
+    ws, who, verb, press_id = desk.ws, desk.who, press["do"], press["id"]
+    if verb == "undo":
+        undone = acts.undo(ws, who, press_id)
+        back = desk.cards([undone.record_id]) if undone and undone.record_id else []
+        words = undone.sentence if undone else "There is nothing of yours left to take back."
+        return [{"press": press_id, "kind": "undone", "words": words, "card": back[0] if back else None,
+                 "front": undone.record_id if undone else ""}]
+    if verb == "keys":
+        keys = key_maps.save(ws, who, press["keys"], press_id)
+        return [{"press": press_id, "kind": "keys", "words": {"keys": keys, "sentence": "The keys are changed."}, "card": None,
+                 "front": ""}]
+    record_id = press["card"]
+    if verb == "answer":
+        labels.answer(ws, press["set"], record_id, press["answer"], who, press_id, press.get("seconds"), press.get("suggested"),
+                      press.get("set_version"), press.get("version"))
+    elif verb == "skip":
+        labels.skip(ws, press["set"], record_id, who, press_id, press.get("seconds"))
+    elif verb == "settle":
+        adjudicate.settle(ws, press["set"], record_id, press["answer"], who, press_id)
+    elif verb in ("keep", "drop"):
+        records.decide(ws, [record_id], verb, who, press_id)
+    elif verb == "edit":
+        records.edit(ws, record_id, press["messages"], who, press_id)
+    elif verb in MARKS:
+        labels.mark(ws, record_id, verb, press.get("value", ""), who, press_id, press.get("standing", True))
+    return []
+
+
+def _mount(desk: Desk) -> None:
+    """Draw the desk as a fragment: a press reruns this much and no more of the page."""
+    def part() -> None:
+        with layout.guarded():
+            _draw(desk)
+
+    st.fragment(part)()
+
+
+def _draw(desk: Desk) -> None:
+    memory = f"{desk.key}-reply"
+    st.session_state.setdefault(memory, {"session": uuid.uuid4().hex, "reply": 0, "acked": [], "told": []})
+    here = f"{desk.key}-answered"
+
+    def heard() -> None:
+        st.session_state[memory] = _answer(desk, st.session_state[memory], st.session_state[desk.key]["outbox"]["presses"])
+
+    asked = dict(st.session_state.get(desk.key) or {})
+    want, look = asked.get("want") or {}, asked.get("look") or {}
+    fresh = bool(want) and st.session_state.get(here) != want["n"]
+    found, more = _window(desk, want) if fresh else ([], False)
+    data = {"mode": desk.mode, "store": f"{digest(str(desk.ws.root))}:label:{digest(desk.who)}", "set": _definition(desk),
+            "verbs": [asdict(verb) for verb in key_maps.VERBS], "keys": key_maps.get(desk.ws, desk.who), "cards": found,
+            "more": more, "answered": want["n"] if fresh else "", "numbers": desk.numbers(),
+            "agreed": _agreed(desk), "looked": _looked(desk, look), **st.session_state[memory]}
+    component = st.components.v2.component("tunewright_label", css=source("desk.css") + source("label.css"),
+                                           js="".join(map(source, JS)))
+    component(key=desk.key, data=data, default={"outbox": {"n": 0, "presses": []}, "want": None, "look": None},
+              on_outbox_change=heard, on_want_change=lambda: None, on_look_change=lambda: None)
+    st.session_state[here] = want.get("n")  # only now: a run that is broken off before must hand out its cards again
+
+
+def _answer(desk: Desk, before: dict[str, Any], presses: Sequence[Press]) -> dict[str, Any]:
+    """Store presses in their order; say which are stored or refused, and what has to be told about them."""
+    told: list[Card] = []
+    for press in presses:
+        try:
+            told += apply(desk, press)
+        except StudioError as error:  # a refused press must not lose the others
+            back = desk.cards([press["card"]]) if press.get("card") else []
+            told.append({"press": press["id"], "kind": "refused", "words": f"Not stored: {error}",
+                         "card": back[0] if back else None, "front": press.get("card", "") if back else ""})
+    return {"session": before["session"], "reply": before["reply"] + 1, "acked": [press["id"] for press in presses],
+            "told": told}
+
+
+def _window(desk: Desk, want: dict[str, Any]) -> tuple[list[Card], bool]:
+    """The next records behind one, and whether there may be more; fewer where they are very long."""
+    ids = list(desk.window(want["tab"], want["after"]))
+    found, weight = [], 0
+    for card in desk.cards(ids):
+        weight += sum(len(turn["content"]) for turn in card["messages"])
+        if found and weight > HEAVY_CHARACTERS:
+            return found, True
+        found.append(card)
+    return found, len(ids) >= WINDOW
+
+
+def _definition(desk: Desk) -> Card:
+    label_set = desk.label_set
+    examples = []
+    for example in label_set.examples:
+        shown = records.every(desk.ws, [example.record_id])
+        if shown:
+            examples.append({"messages": shown[0].messages, "why": example.why, "answer": example.answer})
+    return {"id": label_set.set_id, "version": label_set.version, "name": label_set.name, "guidelines": label_set.guidelines,
+            "fields": [asdict(field) for field in label_set.fields], "examples": examples}
+
+
+def _looked(desk: Desk, look: dict[str, Any]) -> Card | None:
+    if not look:
+        return None
+    now = desk.ws.now()
+    return {"n": look["n"], "history": [{"who": act.who, "what": act.what, "when": ago(act.said_at, now)}
+                                        for act in acts.history(desk.ws, look["card"])]}
+
+
+def _agreed(desk: Desk) -> str:
+    trust = suggestions.agreement(desk.ws, desk.label_set.set_id)
+    return f"suggestions right in {trust.right:,} of {trust.of:,}" if trust.of else ""
+
+
+def _facts(record: Record) -> list[str]:
+    facts = [f"line {record.source_line}"]
+    facts += [f"customer rated {record.rating:g}"] if record.rating is not None else []
+    facts += [record.tags] if record.tags else []
+    return facts + ([f"wording {record.version}"] if record.version > 1 else []) + [f"record {record.record_id}"]
+
+
+def _marks(marks: Sequence[Mark], who: str) -> Card:
+    rated = [int(mark.value) for mark in marks if mark.kind == "rating" and mark.who == who]
+    return {"flag": any(mark.kind == "flag" for mark in marks), "rating": rated[-1] if rated else None,
+            "tags": list(dict.fromkeys(mark.value for mark in marks if mark.kind == "tag"))}
+
+
+def _version(label_set: LabelSet) -> str:
+    return f"{label_set.set_id}-{label_set.version}"
