@@ -2,6 +2,7 @@
 // label_view.js stand before this. A press paints the next record in the same frame; Python hears of it behind the reader's back.
 
 const LOW = 12; // fewer records than this ahead: ask for more
+const HELD = 240000; // ms after which the records held here are asked for again, long before they go to somebody else
 const ANSWERED = ["answer", "skip", "drop", "settle"]; // what takes a record off my queue
 
 // Records are held for this tab, and stay its own when it is loaded again.
@@ -23,6 +24,7 @@ class LabelDesk extends LabelView {
     this.cards = [];
     this.seen = new Set();
     this.at = 0;
+    this.since = 0; // my answers since they were counted
     this.acts = []; // what I did here, newest last, with the card as it was before: undo shows it at once
     this.outbox = new Outbox(data.store, () => this.outbox.paint(this.saved));
     this.wants = "";
@@ -46,15 +48,22 @@ class LabelDesk extends LabelView {
   hear(data, set) {
     this.set = set;
     this.numbers = data.numbers;
+    if (this.session !== undefined && this.session !== data.session) this.renewed = 0; // it was restarted and knows nothing of what I hold
+    this.session = data.session;
     this.agreed = data.agreed;
     this.outbox.hear(data.session, data.acked, set);
-    if (data.reply !== this.reply && this.reply !== undefined) for (const told of data.told) this.told(told);
-    this.reply = data.reply;
-    if (data.answered === this.wants || !this.heard) {
-      this.wants = "";
-    this.more = true;
+    if (this.stamp !== data.stamp) { // counted anew: what is not stored yet comes on top
+      this.stamp = data.stamp;
+      this.since = this.outbox.presses.filter((press) => press.set === this.def.id && ["answer", "settle"].includes(press.do)).length;
+    }
+    const reply = `${data.session} ${data.reply}`;
+    if (reply !== this.reply && this.reply !== undefined) for (const told of data.told) this.told(told);
+    this.reply = reply;
+    if (this.asking && data.answered === this.wants) {
       this.asking = null;
       this.more = data.more;
+      const lost = new Set(data.lost); // while the studio was away somebody else got them
+      this.cards = this.cards.filter((card, place) => place <= this.at || !lost.has(card.id));
       this.append(data.cards);
     }
     if (data.looked && data.looked.n === this.looks) { this.looked = data.looked; this.paintSide(); }
@@ -94,8 +103,9 @@ class LabelDesk extends LabelView {
   }
 
   ask(again = false) {
-    this.asking = performance.now();
-    this.set("want", { n: (this.wants = newId()), tab: tabName(), after: again || !this.cards.length ? "" : this.cards[this.cards.length - 1].id });
+    this.asking = this.renewed = performance.now();
+    const held = this.cards.slice(this.at).map((card) => card.id);
+    this.set("want", { held, n: (this.wants = newId()), tab: tabName(), after: again || !this.cards.length ? "" : this.cards[this.cards.length - 1].id });
   }
 
   again() {
@@ -109,16 +119,15 @@ class LabelDesk extends LabelView {
 
   patience() {
     if (this.asking && performance.now() - this.asking > PATIENCE) this.ask();
-    if (!this.asking && this.set && performance.now() - (this.renewed || 0) > 240000) { // what I hold here stays mine
-      this.renewed = performance.now();
-      this.ask();
-    }
+    if (!this.asking && this.set && performance.now() - this.renewed > HELD) this.ask(); // what I hold here stays mine
   }
 
   // --- acts ---------------------------------------------------------------------------------------------------------
   press(verb, extra = {}) {
     const card = this.card;
-    this.acts.push({ id: card.id, before: structuredClone(card) });
+    this.acts.push({ id: card.id, before: structuredClone(card), counted: ["answer", "settle"].includes(verb) && !card.mine });
+    if (this.acts.at(-1).counted) this.since += 1;
+    if (this.single) delete this.acts.at(-1).before.draft;
     this.outbox.add(verb, { card: card.id, set: this.def.id, ...extra });
     this.outbox.paint(this.saved);
   }
@@ -154,6 +163,7 @@ class LabelDesk extends LabelView {
     this.outbox.paint(this.saved);
     const place = last ? this.cards.findIndex((card) => card.id === last.id) : -1;
     if (place < 0) { this.say("Taking back what you did before…"); return; }
+    if (last.counted) this.since -= 1;
     (this.acts.undoing ||= {})[press.id] = last.id;
     this.cards[place] = last.before;
     this.at = place;

@@ -18,6 +18,7 @@ from studio.components.desk import Card, Press, digest, source
 from studio.errors import StudioError
 from studio.label_sets import LabelSet
 from studio.labels import Mark
+from studio.boards import REVIEWING
 from studio.queues import Order, QueueFilter
 from studio.records import Record
 from studio.ui import layout
@@ -32,29 +33,45 @@ JS = ("outbox.js", "label_card.js", "label_view.js", "label.js")
 
 
 @dataclass(frozen=True)
+class Want:
+    """What a browser asks for: records behind `after`, to be held for its tab like those in `held`. `n` names the question."""
+
+    n: str
+    tab: str
+    after: str
+    held: list[str]
+
+
+@dataclass(frozen=True)
 class Desk:
-    """What one desk needs. `window` gives the ids behind an id, held for one browser tab; `cards` what is shown of them."""
+    """What one desk needs. `window` gives the next record ids, and those that the browser holds but has lost to somebody else;
+    `cards` is what is shown of records."""
 
     ws: Workspace
     who: str
     mode: str
     key: str
     label_set: LabelSet
-    window: Callable[[str, str], Sequence[str]]
+    window: Callable[[Want], tuple[Sequence[str], Sequence[str]]]
     cards: Callable[[Sequence[str]], list[Card]]
     numbers: Callable[[], dict[str, int]]
 
 
 def label(ws: Workspace, label_set: LabelSet, chosen: QueueFilter, order: Order, who: str) -> None:
     """Records of a queue, one by one, with the fields of the set."""
+    def window(want: Want) -> tuple[Sequence[str], Sequence[str]]:
+        if not want.held and not want.after:
+            queues.leave(ws, want.tab)  # this tab begins anew: nothing it held before is on its screen
+        lost = queues.renew(ws, label_set.set_id, who, want.tab, want.held) if chosen.show not in REVIEWING else []
+        return queues.window(ws, chosen, order, who, want.tab, WINDOW, want.after), lost
+
     def numbers() -> dict[str, int]:
         reached = queues.progress(ws, label_set.set_id)
         mine = next((one.answered for one in reached.people if one.who == who), 0)
         return {"mine": mine, "done": reached.done, "total": reached.total}
 
     _mount(Desk(ws, who, "label", f"label-{digest(chosen)}-{order}-{_version(label_set)}-{digest(who)}", label_set,
-                lambda tab, after: queues.window(ws, chosen, order, who, tab, WINDOW, after),
-                lambda ids: cards(ws, label_set, ids, who), numbers))
+                window, lambda ids: cards(ws, label_set, ids, who), numbers))
 
 
 def settle(ws: Workspace, label_set: LabelSet, who: str) -> None:
@@ -66,7 +83,7 @@ def settle(ws: Workspace, label_set: LabelSet, who: str) -> None:
             for card in cards(ws, label_set, ids, who)]
 
     _mount(Desk(ws, who, "settle", f"settle-{_version(label_set)}-{digest(who)}", label_set,
-                lambda _, after: adjudicate.window(ws, label_set.set_id, WINDOW, after), with_answers,
+                lambda want: (adjudicate.window(ws, label_set.set_id, WINDOW, want.after), []), with_answers,
                 lambda: {"mine": 0, "done": 0, "total": 0, "open": adjudicate.open_count(ws, label_set.set_id)}))
 
 
@@ -128,25 +145,24 @@ def _mount(desk: Desk) -> None:
 
 def _draw(desk: Desk) -> None:
     memory = f"{desk.key}-reply"
-    st.session_state.setdefault(memory, {"session": uuid.uuid4().hex, "reply": 0, "acked": [], "told": []})
-    here = f"{desk.key}-answered"
-
+    st.session_state.setdefault(memory, {"session": uuid.uuid4().hex, "reply": 0, "acked": [], "told": [], "served": ""})
     def heard() -> None:
-        st.session_state[memory] = _answer(desk, st.session_state[memory], st.session_state[desk.key]["outbox"]["presses"])
+        st.session_state[memory] |= _answer(desk, st.session_state[memory], st.session_state[desk.key]["outbox"]["presses"])
 
     asked = dict(st.session_state.get(desk.key) or {})
-    want, look = asked.get("want") or {}, asked.get("look") or {}
-    fresh = bool(want) and st.session_state.get(here) != want["n"]
-    found, more = _window(desk, want) if fresh else ([], False)
+    want, known = Want(**asked["want"]) if asked.get("want") else None, st.session_state[memory]
+    found = _window(desk, want) if want and want.n != known["served"] else {"cards": [], "lost": [], "more": False, "answered": ""}
+    if want is None or found["answered"]:
+        known |= {"numbers": desk.numbers(), "agreed": _agreed(desk), "stamp": uuid.uuid4().hex}
     data = {"mode": desk.mode, "store": f"{digest(str(desk.ws.root))}:label:{digest(desk.who)}", "set": _definition(desk),
-            "verbs": [asdict(verb) for verb in key_maps.VERBS], "keys": key_maps.get(desk.ws, desk.who), "cards": found,
-            "more": more, "answered": want["n"] if fresh else "", "numbers": desk.numbers(),
-            "agreed": _agreed(desk), "looked": _looked(desk, look), **st.session_state[memory]}
+            "verbs": [asdict(verb) for verb in key_maps.VERBS], "keys": key_maps.get(desk.ws, desk.who),
+            "looked": _looked(desk, asked.get("look") or {}), **known, **found}
     component = st.components.v2.component("tunewright_label", css=source("desk.css") + source("label.css"),
                                            js="".join(map(source, JS)))
     component(key=desk.key, data=data, default={"outbox": {"n": 0, "presses": []}, "want": None, "look": None},
               on_outbox_change=heard, on_want_change=lambda: None, on_look_change=lambda: None)
-    st.session_state[here] = want.get("n")  # only now: a run that is broken off before must hand out its cards again
+    if want:
+        known["served"] = want.n  # only now: a run that is broken off before must hand out its cards again
 
 
 def _answer(desk: Desk, before: dict[str, Any], presses: Sequence[Press]) -> dict[str, Any]:
@@ -159,20 +175,20 @@ def _answer(desk: Desk, before: dict[str, Any], presses: Sequence[Press]) -> dic
             back = desk.cards([press["card"]]) if press.get("card") else []
             told.append({"press": press["id"], "kind": "refused", "words": f"Not stored: {error}",
                          "card": back[0] if back else None, "front": press.get("card", "") if back else ""})
-    return {"session": before["session"], "reply": before["reply"] + 1, "acked": [press["id"] for press in presses],
-            "told": told}
+    return {"reply": before["reply"] + 1, "acked": [press["id"] for press in presses], "told": told}
 
 
-def _window(desk: Desk, want: dict[str, Any]) -> tuple[list[Card], bool]:
-    """The next records behind one, and whether there may be more; fewer where they are very long."""
-    ids = list(desk.window(want["tab"], want["after"]))
-    found, weight = [], 0
+def _window(desk: Desk, want: Want) -> Card:
+    """The next records, fewer where they are very long, whether there may be more, and what the browser lost."""
+    ids, lost = desk.window(want)
+    found: list[Card] = []
+    weight = 0
     for card in desk.cards(ids):
         weight += sum(len(turn["content"]) for turn in card["messages"])
         if found and weight > HEAVY_CHARACTERS:
-            return found, True
+            break
         found.append(card)
-    return found, len(ids) >= WINDOW
+    return {"cards": found, "lost": list(lost), "more": len(ids) >= WINDOW or len(found) < len(ids), "answered": want.n}
 
 
 def _definition(desk: Desk) -> Card:

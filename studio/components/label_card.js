@@ -40,13 +40,14 @@ function markedText(text, marks) {
 }
 
 function turnBox(turn, place, marks, whole, showAll) {
-  const box = make("div", `turn ${ROLES[turn.role] ? turn.role : "user"}`);
+  const folded = turn.role === "system" && !marks.length; // the same for every record: one line until it is wanted
+  const box = make(folded ? "details" : "div", `turn ${ROLES[turn.role] ? turn.role : "user"}`);
   const said = make("div", "said");
   said.dir = "auto";
   said.dataset.turn = place;
   const shown = whole ? turn.content : turn.content.slice(0, LONG);
   said.append(...markedText(shown, marks));
-  box.append(make("div", "who", ROLES[turn.role] || turn.role), said);
+  box.append(make(folded ? "summary" : "div", "who", ROLES[turn.role] || turn.role), said);
   if (shown.length < turn.content.length) {
     const more = make("button", "act more", `Show all ${turn.content.length.toLocaleString("en")} characters`);
     more.type = "button";

@@ -40,7 +40,9 @@ class LabelView {
     this.bar.setAttribute("role", "toolbar");
     this.bar.setAttribute("aria-label", "What to do with the record");
     this.bar.append(...this.verbs.filter((verb) => this.inBar(verb)).map((verb) => this.button(verb)));
-    this.frame.append(top, this.words, this.live, columns, this.entryBox(), this.bar);
+    const foot = make("div", "foot");
+    foot.append(this.words, this.entryBox(), this.bar);
+    this.frame.append(top, this.live, columns, foot);
     this.root.append(this.frame);
   }
 
@@ -183,10 +185,8 @@ class LabelView {
   }
 
   top() {
-    const mine = this.outbox.presses.filter((press) => press.set === this.def.id && ["answer", "settle"].includes(press.do)).length;
-    const done = this.numbers.mine + mine;
-    this.progress.textContent = this.mode === "settle" ? `${Math.max(0, this.numbers.open - mine).toLocaleString("en")} to settle`
-      : `${done.toLocaleString("en")} by me · ${this.numbers.done.toLocaleString("en")} of ${this.numbers.total.toLocaleString("en")} records done`;
+    this.progress.textContent = this.mode === "settle" ? `${Math.max(0, this.numbers.open - this.since).toLocaleString("en")} to settle`
+      : `${(this.numbers.mine + this.since).toLocaleString("en")} by me · ${this.numbers.done.toLocaleString("en")} of ${this.numbers.total.toLocaleString("en")} records done`;
     this.agreement.textContent = this.agreed;
     this.outbox.paint(this.saved);
   }

@@ -28,6 +28,7 @@ PLACES = (
     Place("pages/import_tickets.py", "Import", ":material/upload_file:", "import", "Data"),
     Place("pages/clean.py", "Clean", ":material/cleaning_services:", "clean", "Data"),
     Place("pages/curate.py", "Curate", ":material/rule:", "curate", "Data"),
+    Place("pages/label.py", "Label", ":material/label:", "label", "Data"),
     Place("pages/forget.py", "Forget", ":material/person_remove:", "forget", "Data"),
     Place("pages/freeze.py", "Freeze", ":material/ac_unit:", "freeze", "Snapshots"),
     Place("pages/validate.py", "Validate", ":material/fact_check:", "validate", "Snapshots"),
