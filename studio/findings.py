@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from pipeline.checking import cleaning, pseudonyms
 from pipeline.checking.finding import Finding, Group, Kind
 from pipeline.checking.kinds import BY_KEY, GROUPS, KINDS, OF_ALL_RECORDS
@@ -132,6 +134,11 @@ def records_of(ws: Workspace, kind: str) -> list[str]:
     """The records that hold open findings of a kind, in the order they came in."""
     found = ws.rows(f"select f.record_id {_OPEN} group by f.record_id order by min(n.position)", _levels(ws, [kind]))
     return [row["record_id"] for row in found]
+
+
+def positions_of(ws: Workspace, kind: str) -> NDArray[Any]:
+    """Their positions, in no order."""
+    return ws.columns(f"select distinct n.position {_OPEN}", _levels(ws, [kind]))["position"]
 
 
 def unchecked(ws: Workspace) -> int:

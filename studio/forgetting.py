@@ -21,7 +21,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from studio import arrivals, charsets, files, findings, records, reviews, runs, scores, snapshots
+from studio import arrivals, charsets, files, findings, labels, queues, records, reviews, runs, scores, snapshots
 from studio.customers import Customer
 from studio.errors import StudioError
 from studio.mentions import is_named, named_in
@@ -124,6 +124,7 @@ def _carry_out(ws: Workspace, order: Order) -> Forgotten:
     ws.journal.forget(lambda table, row: row.get("record_id") in ids or row.get("item_id") in ids
                       or row.get("review_id") in verdicts)
     ws.rewrite()
+    queues.forget(ws)
     ws.path(NOTE).unlink()
     return next(one for one in every(ws) if one.forget_id == order.forget_id)
 
@@ -131,6 +132,7 @@ def _carry_out(ws: Workspace, order: Order) -> Forgotten:
 def _clean_tables(ws: Workspace, transaction: Transaction, order: Order) -> None:
     records.forget(transaction, order.record_ids)
     findings.forget(transaction, order.record_ids)
+    labels.forget(transaction, order.record_ids)
     reviews.forget(transaction, order.answers, order.review_ids)
     scores.forget(transaction, order.answers)
     snapshots.forget(ws, transaction, order.record_ids)

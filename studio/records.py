@@ -152,6 +152,15 @@ def every(ws: Workspace, record_ids: Sequence[str]) -> list[Record]:
     return [by_id[record_id] for record_id in ids if record_id in by_id]
 
 
+def wording(ws: Workspace, record_id: str, position: int, version: int) -> Turns:
+    """One wording of a record, whose position is known. Raises StudioError when it never had that one."""
+    found = ws.value("""select messages from record_versions where (position = ? or position is null)
+                        and record_id = ? and version = ?""", [position, record_id, version])
+    if found is None:
+        raise StudioError(f"The record {record_id} has no wording {version}.", "Reload the page and read it again.")
+    return json.loads(found)  # type: ignore[no-any-return]
+
+
 def matching(ws: Workspace, chosen: Filter) -> int:
     where, values = _where(chosen)
     return int(ws.value(f"select count(*) from {_from(chosen)} {where}", values))

@@ -1,0 +1,348 @@
+"""Label sets: what people are asked about a record. Every change is a new version, and old answers are read under their own.
+
+A set is never deleted: one that is not used any more is archived, and its answers stay.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+from studio.errors import StudioError
+from studio.records import Turns
+from studio.workspace import Row, Workspace
+
+Kind = Literal["choice", "multi", "scale", "text", "spans"]
+Answer = dict[str, Any]
+COMPARED = ("choice", "multi", "scale")
+"""Kinds in which two people can agree word for word; texts and marks on the text are read, not counted."""
+COLOURS = ("#3366cc", "#b8580a", "#2e7d32", "#a83279", "#00798c", "#8a6d00", "#6a4fb3", "#5f6b76")
+MOST_NEEDED, LONGEST_TEXT, WIDEST_SCALE = 20, 10_000, 20
+_KEY = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_COLOUR = re.compile(r"(#[0-9a-fA-F]{6})?")
+
+
+@dataclass(frozen=True)
+class Option:
+    """One thing to choose. `key` is the key that chooses it, empty for none; `colour` is #rrggbb or empty."""
+
+    value: str
+    title: str
+    colour: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One question. `low` and `high` bound a scale of whole numbers; choices, multi-choices and spans have options."""
+
+    key: str
+    title: str
+    kind: Kind
+    help: str = ""
+    required: bool = True
+    options: tuple[Option, ...] = ()
+    low: int = 1
+    high: int = 5
+
+    def title_of(self, value: str) -> str:
+        """The words for an option's value; the value itself where it is not offered."""
+        return next((option.title for option in self.options if option.value == value), value)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A record worth showing beside the guidelines, with why, and the answer it should get (may be empty)."""
+
+    record_id: str
+    why: str
+    answer: Answer
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """One version of a set. Each record needs `needed` answers, and a share of `overlap` (0 to 1) of them needs one more."""
+
+    set_id: str
+    version: int
+    name: str
+    guidelines: str
+    examples: tuple[Example, ...]
+    needed: int
+    overlap: float
+    fields: tuple[Field, ...]
+    archived: bool
+    who: str
+    said_at: datetime
+
+    def field(self, key: str) -> Field:
+        """Raises StudioError when the set has no such field."""
+        found = next((field for field in self.fields if field.key == key), None)
+        if found is None:
+            raise StudioError(f"The label set {self.name} has no field called {key}.",
+                              f"Its fields are {', '.join(field.key for field in self.fields)}.")
+        return found
+
+    @property
+    def compared(self) -> tuple[Field, ...]:
+        """The fields in which people agree or not."""
+        return tuple(field for field in self.fields if field.kind in COMPARED)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One field of an answer, in words. `offered` is false where the newest version of the set no longer has it."""
+
+    key: str
+    title: str
+    words: str
+    offered: bool
+
+
+def every(ws: Workspace, archived: bool = False) -> list[LabelSet]:
+    """The newest version of every set, by name; archived ones only on demand."""
+    found = [_read(row) for row in ws.rows("""select * from label_sets
+        qualify row_number() over (partition by set_id order by version desc) = 1""")]
+    return sorted((one for one in found if archived or not one.archived), key=lambda one: (one.name.lower(), one.set_id))
+
+
+def get(ws: Workspace, set_id: str, version: int | None = None) -> LabelSet:
+    """A set in its newest version, or in the one asked for. Raises StudioError when there is none."""
+    row = ws.row("select * from label_sets where set_id = ? and (? is null or version = ?) order by version desc limit 1",
+                 [set_id, version, version])
+    if row is None:
+        raise StudioError("There is no such label set in this workspace.", "Choose or make one on the Label page.")
+    return _read(row)
+
+
+def save(ws: Workspace, definition: Row, who: str, set_id: str = "") -> LabelSet:
+    """Store a definition as a new set, or as the next version of `set_id`. Saved again unchanged, it stays the version it is.
+
+    Raises StudioError, with nothing stored, for a definition that cannot be asked or read.
+    """
+    checked = parse(definition)
+    with ws.transaction() as transaction:
+        before = get(ws, set_id) if set_id else None
+        if before and definition_of(before) == checked:
+            return before
+        _check_change(ws, before, checked, set_id)
+        set_id = set_id or ws.new_id()
+        version = before.version + 1 if before else 1
+        row = {"version_id": f"{set_id}-{version}", "seq": 0, "set_id": set_id, "version": version,
+               "definition": json.dumps(checked, ensure_ascii=False), "who": who, "said_at": ws.now()}
+        transaction.decided("label_sets", [row])
+    return _read(row)
+
+
+def archive(ws: Workspace, set_id: str, who: str, archived: bool = True) -> LabelSet:
+    """Take a set out of use, or back into it. Its answers stay."""
+    return save(ws, definition_of(get(ws, set_id)) | {"archived": archived}, who, set_id)
+
+
+def definition_of(label_set: LabelSet) -> Row:
+    """What was saved, as plain JSON values: what an editor starts from."""
+    kept = {key: value for key, value in asdict(label_set).items() if key not in ("set_id", "version", "who", "said_at")}
+    return json.loads(json.dumps(kept))  # type: ignore[no-any-return]
+
+
+def parse(definition: Row) -> Row:
+    """A definition with every part in place. Raises StudioError with what is wrong, in a sentence."""
+    name = _text(definition.get("name"))
+    if not name or len(name) > 80:
+        raise StudioError("A label set needs a name of at most 80 characters.")
+    needed, overlap = definition.get("needed", 1), definition.get("overlap", 0.0)
+    if not isinstance(needed, int) or isinstance(needed, bool) or not 1 <= needed <= MOST_NEEDED:
+        raise StudioError(f"A record needs between 1 and {MOST_NEEDED} answers, not {needed}.")
+    if not isinstance(overlap, int | float) or not 0 <= overlap <= 1:
+        raise StudioError("The share of records that get one more answer lies between 0 and 1.")
+    fields = [_field(field) for field in definition.get("fields") or []]
+    if not fields:
+        raise StudioError("A label set needs at least one field.", "Add a question to it.")
+    _once("key", [field["key"] for field in fields], "Two fields")
+    examples = [{"record_id": _text(one.get("record_id")), "why": _text(one.get("why")), "answer": one.get("answer") or {}}
+                for one in definition.get("examples") or []]
+    return {"name": name, "guidelines": str(definition.get("guidelines") or ""), "examples": examples, "needed": needed,
+            "overlap": float(overlap), "fields": fields, "archived": bool(definition.get("archived", False))}
+
+
+def check(label_set: LabelSet, answer: Answer, messages: Turns) -> Answer:
+    """An answer as it is stored: known fields in their order, empty ones left out. `messages` are the wording it is about.
+
+    Raises StudioError, in a sentence that names the field, for what the set does not allow.
+    """
+    for key in answer:
+        label_set.field(key)
+    clean = {}
+    for field in label_set.fields:
+        value = answer.get(field.key)
+        if value is None or value in ("", []):
+            if field.required:
+                raise StudioError(f"{field.title} needs an answer.")
+            continue
+        clean[field.key] = _CHECKS[field.kind](field, value, messages)
+    return clean
+
+
+def shown(given_under: LabelSet, newest: LabelSet, answer: Answer) -> list[Shown]:
+    """An answer in words, as the version it was given under has them, marked where the newest no longer offers that."""
+    now = {field.key: field for field in newest.fields}
+    found = []
+    for field in given_under.fields:
+        if field.key in answer:
+            values = _values(field, answer[field.key])
+            current = now.get(field.key)
+            offered = current is not None and (not field.options or
+                                               set(values) <= {option.value for option in current.options})
+            found.append(Shown(field.key, field.title, ", ".join(_words(field, answer[field.key])), offered))
+    return found
+
+
+def starter_sets(ws: Workspace) -> list[Row]:
+    """Ready definitions: intent (its options are the records' tags), quality, sentiment."""
+    tags = [row["tags"] for row in ws.rows("""select tags from record_now where tags is not null
+                                              group by tags order by count(*) desc, tags limit 30""")]
+    intent = tags or ["question", "problem", "order", "refund", "other"]
+    faults = ["wrong", "incomplete", "unfriendly", "too long", "off topic"]
+    moods = ["angry", "unhappy", "neutral", "happy"]
+    return [
+        {"name": "Intent", "guidelines": "What does the customer want? Choose the one thing that the answer has to deal with.",
+         "fields": [{"key": "intent", "title": "Intent", "kind": "choice", "options": _options(intent)}]},
+        {"name": "Quality", "guidelines": "Would you be glad if a model answered like this? 1 is harmful, 5 is exemplary.",
+         "fields": [{"key": "rating", "title": "Quality of the answer", "kind": "scale", "low": 1, "high": 5},
+                    {"key": "faults", "title": "What is wrong with it", "kind": "multi", "required": False,
+                     "options": _options(faults)},
+                    {"key": "note", "title": "Note", "kind": "text", "required": False}]},
+        {"name": "Sentiment", "guidelines": "How does the customer sound in the first message?",
+         "fields": [{"key": "sentiment", "title": "Sentiment", "kind": "choice", "options": _options(moods)}]}]
+
+
+def _options(values: Sequence[str]) -> list[Row]:
+    keys = "123456789"
+    return [{"value": value, "title": value, "colour": COLOURS[place % len(COLOURS)], "key": keys[place:place + 1]}
+            for place, value in enumerate(values)]
+
+
+def _read(row: Row) -> LabelSet:
+    said = json.loads(row["definition"])
+    fields = tuple(Field(**field | {"options": tuple(Option(**option) for option in field["options"])})
+                   for field in said.pop("fields"))
+    examples = tuple(Example(**one) for one in said.pop("examples"))
+    return LabelSet(set_id=row["set_id"], version=row["version"], who=row["who"], said_at=row["said_at"], fields=fields,
+                    examples=examples, **said)
+
+
+def _check_change(ws: Workspace, before: LabelSet | None, checked: Row, set_id: str) -> None:
+    names = {one.name.lower() for one in every(ws) if one.set_id != set_id}
+    if checked["name"].lower() in names and not checked["archived"]:
+        raise StudioError(f"There is a label set called {checked['name']} already.", "Choose another name, or change that one.")
+    kinds = {field.key: field.kind for field in before.fields} if before else {}
+    for field in checked["fields"]:
+        if kinds.get(field["key"], field["kind"]) != field["kind"]:
+            raise StudioError(f"The field {field['key']} was of another kind ({kinds[field['key']]}), and its answers still "
+                              "are.", "Give the new question another key.")
+
+
+def _field(field: Row) -> Row:
+    key, title, kind = _text(field.get("key")), _text(field.get("title")), field.get("kind")
+    if not _KEY.fullmatch(key):
+        raise StudioError(f"The field key {key or '(empty)'} cannot be used.",
+                          "A key starts with a letter and has small letters, digits and underscores.")
+    title = title or key
+    if kind not in get_args(Kind):
+        raise StudioError(f"{title} is of no kind we know ({kind}).", f"The kinds are {', '.join(get_args(Kind))}.")
+    options = [_option(title, option) for option in field.get("options") or []] if kind in ("choice", "multi", "spans") else []
+    if kind in ("choice", "multi", "spans") and not options:
+        raise StudioError(f"{title} has no options to choose from.")
+    _once("value", [option["value"] for option in options], f"Two options of {title}")
+    _once("key", [option["key"] for option in options if option["key"]], f"Two options of {title}")
+    low, high = field.get("low", 1), field.get("high", 5)
+    if not isinstance(low, int) or not isinstance(high, int) or not 1 <= high - low <= WIDEST_SCALE:
+        raise StudioError(f"The scale of {title} must run from a whole number up to a higher one, in at most {WIDEST_SCALE} "
+                          "steps.")
+    return {"key": key, "title": title, "kind": kind, "help": str(field.get("help") or ""),
+            "required": bool(field.get("required", True)), "options": options, "low": low, "high": high}
+
+
+def _option(field: str, option: Row) -> Row:
+    value, colour, key = _text(option.get("value")), _text(option.get("colour")), _text(option.get("key"))
+    if not value:
+        raise StudioError(f"An option of {field} has no value.")
+    if not _COLOUR.fullmatch(colour):
+        raise StudioError(f"The colour {colour} of {value} is not written as #rrggbb.")
+    if len(key) > 1:
+        raise StudioError(f"The key {key} of {value} is not a single key.")
+    return {"value": value, "title": _text(option.get("title")) or value, "colour": colour.lower(), "key": key.lower()}
+
+
+def _once(part: str, values: Sequence[str], whose: str) -> None:
+    twice = [value for value, number in Counter(values).items() if number > 1]
+    if twice:
+        raise StudioError(f"{whose} have the same {part}: {twice[0]}.")
+
+
+def _text(value: object) -> str:
+    return str(value if value is not None else "").strip()
+
+
+def _known(field: Field, value: object) -> str:
+    if value not in {option.value for option in field.options}:
+        raise StudioError(f"{field.title} has no option {value}.")
+    return str(value)
+
+
+def _choice(field: Field, value: object, messages: Turns) -> object:
+    return _known(field, value)
+
+
+def _multi(field: Field, value: object, messages: Turns) -> object:
+    if not isinstance(value, list):
+        raise StudioError(f"{field.title} takes a list of options.")
+    chosen = {_known(field, one) for one in value}
+    return [option.value for option in field.options if option.value in chosen]
+
+
+def _scale(field: Field, value: object, messages: Turns) -> object:
+    if not isinstance(value, int) or isinstance(value, bool) or not field.low <= value <= field.high:
+        raise StudioError(f"{field.title} is a whole number from {field.low} to {field.high}, not {value}.")
+    return value
+
+
+def _free(field: Field, value: object, messages: Turns) -> object:
+    if not isinstance(value, str) or len(value) > LONGEST_TEXT:
+        raise StudioError(f"{field.title} takes a text of at most {LONGEST_TEXT:,} characters.")
+    return value
+
+
+def _spans(field: Field, value: object, messages: Turns) -> object:
+    """Marks {turn, start, end, value}; start and end are code points of the turn, end behind the last one."""
+    found = []
+    for span in value if isinstance(value, list) else [value]:
+        if not isinstance(span, dict) or not all(isinstance(span.get(part), int) for part in ("turn", "start", "end")):
+            raise StudioError(f"{field.title} takes marks with a turn, a start and an end.")
+        if not 0 <= span["turn"] < len(messages):
+            raise StudioError(f"{field.title} marks turn {span['turn'] + 1}, and the record has {len(messages)}.")
+        if not 0 <= span["start"] < span["end"] <= len(messages[span["turn"]]["content"]):
+            raise StudioError(f"{field.title} marks a place outside turn {span['turn'] + 1}.",
+                              "The record may have a newer wording; mark it again.")
+        found.append({part: span[part] for part in ("turn", "start", "end")} | {"value": _known(field, span.get("value"))})
+    return sorted(found, key=lambda span: (span["turn"], span["start"], span["end"], span["value"]))
+
+
+_CHECKS = {"choice": _choice, "multi": _multi, "scale": _scale, "text": _free, "spans": _spans}
+
+
+def _values(field: Field, value: Any) -> list[str]:
+    if field.kind == "spans":
+        return [span["value"] for span in value]
+    return [str(one) for one in value] if isinstance(value, list) else [str(value)]
+
+
+def _words(field: Field, value: Any) -> list[str]:
+    if field.kind != "spans":
+        return [field.title_of(one) for one in _values(field, value)]
+    return [f"{field.title_of(span['value'])} (turn {span['turn'] + 1}, {span['start']}–{span['end']})" for span in value]
