@@ -3,6 +3,7 @@
 
 const LOW = 12; // fewer records than this ahead: ask for more
 const HELD = 240000; // ms after which the records held here are asked for again, long before they go to somebody else
+const NARROW = 760; // px, as in label.css
 const ANSWERED = ["answer", "skip", "drop", "settle"]; // what takes a record off my queue
 
 // Records are held for this tab, and stay its own when it is loaded again.
@@ -118,6 +119,7 @@ class LabelDesk extends LabelView {
   }
 
   patience() {
+    if (this.covered() && this.root.activeElement !== this.frame && !document.querySelector('[role="dialog"]')) this.hold();
     if (this.asking && performance.now() - this.asking > PATIENCE) this.ask();
     if (!this.asking && this.set && performance.now() - this.renewed > HELD) this.ask(); // what I hold here stays mine
   }
@@ -366,7 +368,6 @@ class LabelDesk extends LabelView {
     const card = this.card;
     this.shownCard = card;
     this.shownAt = performance.now();
-    this.painted = "";
     this.rating = this.other = false;
     this.cursor = null;
     this.drafts = null;
@@ -377,9 +378,19 @@ class LabelDesk extends LabelView {
     if (this.side === "history") this.side = "";
     this.paint();
     this.paintSide();
-    this.body.scrollTop = 0;
-    if (focus) this.hold();
+    if (focus) {
+      this.hold();
+      const top = this.frame.getBoundingClientRect().top; // a record is read from its top, wherever the last one ended
+      if (top < 0 || this.frame.clientWidth < NARROW) this.frame.scrollIntoView({ block: "start" });
+    }
     this.tell(card ? `${heard} Next record: ${card.messages.find((turn) => turn.role === "user")?.content.slice(0, 160) || ""}` : `${heard} No record is left here.`);
+    this.shownAgain();
+  }
+
+  // A record counts as seen once a frame with it was drawn; until then no press answers it.
+  shownAgain() {
+    const card = this.card;
+    this.painted = "";
     if (card) requestAnimationFrame(() => setTimeout(() => { if (this.card === card) this.painted = card.id; }));
   }
 

@@ -14,11 +14,11 @@ from typing import Any
 import streamlit as st
 
 from studio import acts, adjudicate, key_maps, labels, queues, records, suggestions
+from studio.boards import REVIEWING
 from studio.components.desk import Card, Press, digest, source
 from studio.errors import StudioError
 from studio.label_sets import LabelSet
 from studio.labels import Mark
-from studio.boards import REVIEWING
 from studio.queues import Order, QueueFilter
 from studio.records import Record
 from studio.ui import layout
@@ -28,6 +28,7 @@ from studio.workspace import Workspace
 WINDOW = 40
 HEAVY_CHARACTERS = 1_500_000
 """What one window may weigh; a queue of very long records comes in smaller pieces."""
+NOTHING: dict[str, Any] = {"cards": [], "lost": [], "more": False, "answered": ""}
 MARKS = ("flag", "rating", "tag", "comment")
 JS = ("outbox.js", "label_card.js", "label_view.js", "label.js")
 
@@ -151,7 +152,7 @@ def _draw(desk: Desk) -> None:
 
     asked = dict(st.session_state.get(desk.key) or {})
     want, known = Want(**asked["want"]) if asked.get("want") else None, st.session_state[memory]
-    found = _window(desk, want) if want and want.n != known["served"] else {"cards": [], "lost": [], "more": False, "answered": ""}
+    found = _window(desk, want) if want and want.n != known["served"] else dict(NOTHING)
     if want is None or found["answered"]:
         known |= {"numbers": desk.numbers(), "agreed": _agreed(desk), "stamp": uuid.uuid4().hex}
     data = {"mode": desk.mode, "store": f"{digest(str(desk.ws.root))}:label:{digest(desk.who)}", "set": _definition(desk),
@@ -199,7 +200,7 @@ def _definition(desk: Desk) -> Card:
         if shown:
             examples.append({"messages": shown[0].messages, "why": example.why, "answer": example.answer})
     return {"id": label_set.set_id, "version": label_set.version, "name": label_set.name, "guidelines": label_set.guidelines,
-            "fields": [asdict(field) for field in label_set.fields], "examples": examples}
+            "needed": label_set.needed, "fields": [asdict(field) for field in label_set.fields], "examples": examples}
 
 
 def _looked(desk: Desk, look: dict[str, Any]) -> Card | None:

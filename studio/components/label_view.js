@@ -86,7 +86,7 @@ class LabelView {
   }
 
   fieldBox(field, place) {
-    const box = make("div", "field");
+    const box = make("div", `field ${field.kind}`);
     box.setAttribute("role", "group");
     box.setAttribute("aria-label", field.title + (field.required ? ", required" : ""));
     box.dataset.testid = `label-field-${field.key}`;
@@ -186,7 +186,7 @@ class LabelView {
 
   top() {
     this.progress.textContent = this.mode === "settle" ? `${Math.max(0, this.numbers.open - this.since).toLocaleString("en")} to settle`
-      : `${(this.numbers.mine + this.since).toLocaleString("en")} by me · ${this.numbers.done.toLocaleString("en")} of ${this.numbers.total.toLocaleString("en")} records done`;
+      : `${(this.numbers.mine + this.since).toLocaleString("en")} by me · ${(this.numbers.done + (this.def.needed === 1 ? this.since : 0)).toLocaleString("en")} of ${this.numbers.total.toLocaleString("en")} records done`;
     this.agreement.textContent = this.agreed;
     this.outbox.paint(this.saved);
   }
@@ -354,9 +354,21 @@ class LabelView {
   }
 
   // --- keys ---------------------------------------------------------------------------------------------------------
+  // Whatever lies over the page has the keys: nothing is answered that is covered. Streamlit's own cover for a silent server is
+  // put aside, because the desk says so itself and goes on.
+  covered() {
+    const cover = document.querySelector('[role="dialog"]');
+    if (!cover) return false;
+    if (!cover.textContent.startsWith("Connection error")) return true;
+    cover.querySelector('button[aria-label="Close"]')?.click();
+    this.shownAgain();
+    return true;
+  }
+
   key(event) {
     const target = event.composedPath()[0];
     const typing = target && (/^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) || target.isContentEditable);
+    if (this.covered()) return;
     if (this.learning) return this.learned(event);
     if (typing) return this.typed(event, target);
     if (this.drafts && event.key === "Escape") { event.preventDefault(); return this.leaveEdit(); }

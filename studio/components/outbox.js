@@ -2,7 +2,7 @@
 // and in localStorage until Python says that it is stored; so a reload, a killed studio or a cut line repeat a press under the
 // same id but never lose it. Presses go out in the order they were made, at most BATCH at once.
 
-const PATIENCE = 3000; // ms without an acknowledgement before saying so and sending again
+const PATIENCE = 2000; // ms without an acknowledgement before saying so and sending again
 const BATCH = 100;
 
 function make(tag, className, text) {
