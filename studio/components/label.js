@@ -1,7 +1,7 @@
 // The label desk: a queue of records under the keys, answered by the fields of a label set. outbox.js, label_card.js and
 // label_view.js stand before this. A press paints the next record in the same frame; Python hears of it behind the reader's back.
 
-const LOW = 12; // fewer records than this ahead: ask for more
+const LOW = 25; // fewer records than this ahead: ask for more; so many can be read while the line is cut
 const HELD = 240000; // ms after which the records held here are asked for again, long before they go to somebody else
 const NARROW = 760; // px, as in label.css
 const ANSWERED = ["answer", "skip", "drop", "settle"]; // what takes a record off my queue
