@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from studio import findings, label_sets, places
+from studio import adjudicate, findings, label_sets, places
 from studio.errors import StudioError
 from studio.label_sets import LabelSet
 from studio.places import Extent, Place
@@ -31,7 +31,7 @@ FRESH = timedelta(seconds=60)
 """How long it may take until a filter sees that records were dropped or checked; what is handed out is looked at anew."""
 FRESH_TEXT = timedelta(minutes=10)
 """The same for a piece of text, which takes seconds to look for in a million records."""
-_FIRST_CHUNK = 512
+_FIRST_CHUNK, _REMEMBERED = 512, 100_000
 _ANSWERED, _SKIPPED = 1, 2
 _TEXT = "contains(lower(array_to_string(json_extract_string(v.messages, '$[*].content'), chr(10))), lower(?))"
 
@@ -82,17 +82,22 @@ class Board:
         self._people: dict[str, NDArray[np.uint8]] = {}
         self._kept: dict[tuple[Any, ...], tuple[datetime, NDArray[np.bool_]]] = {}
         self._orders: dict[str, tuple[Any, NDArray[np.int64]]] = {}
+        self._looked_at = np.zeros(0, np.bool_)
+        self._handed: dict[str, int] = {}
 
     def sync(self, ws: Workspace) -> None:
-        """Take in what was said since the last time; everything, where records came or went."""
-        now = places.extent(ws)
+        """Take in what was said since the last time; everything, where records came or went. Raises StudioError where there is
+        no such set."""
+        row = ws.row("""select count(*) as records, coalesce(max(position), 0) as top, (select coalesce(max(version), 0)
+                        from label_sets where set_id = ?) as version from record_now""", [self.set_id]) or {}
+        now = Extent(row["records"], row["top"])
         if now != self._extent:
-            self._extent, self._seq, self._version = now, 0, 0
+            self._extent, self._seq, self._version = now, 0, -1
             self._answers = np.zeros(now.top + 1, np.uint8)
-            self._people, self._kept, self._orders = {}, {}, {}
-        label_set = label_sets.get(ws, self.set_id)
-        if label_set.version != self._version:
-            self._version, self._needed = label_set.version, _needed(label_set, now.top)
+            self._people, self._kept, self._orders, self._handed = {}, {}, {}, {}
+        if row["version"] != self._version:
+            self._needed = _needed(label_sets.get(ws, self.set_id), now.top)
+            self._version = row["version"]
         new = ws.columns("select position, who, state, seq from label_now where set_id = ? and seq > ?",
                          [self.set_id, self._seq])
         if len(new["seq"]):
@@ -106,7 +111,9 @@ class Board:
         mine[positions] = np.where(states == "answered", _ANSWERED, np.where(states == "skipped", _SKIPPED, 0))
         self._answers[positions] += (mine[positions] == _ANSWERED).astype(np.uint8)
         self._answers[positions] -= before.astype(np.uint8)
-        for position in positions if len(self.leases) else ():
+        if len(self._looked_at):
+            self._looked_at[positions] = states != "undone"
+        for position in positions if self.leases else ():
             lease = self.leases.get(int(position))
             if lease and lease.who == who:
                 del self.leases[int(position)]
@@ -118,11 +125,16 @@ class Board:
 
     # Which records ------------------------------------------------------------------------------------------------------
 
-    def mask(self, ws: Workspace, chosen: QueueFilter, who: str) -> NDArray[np.bool_]:
-        """For every position, whether the filter shows it to this person, leases aside."""
+    def mask(self, ws: Workspace, chosen: QueueFilter, order: Order, who: str) -> NDArray[np.bool_]:
+        """For every position, whether the filter shows it to this person, leases aside.
+
+        Doubtful labels are looked at again, however many a record has, until somebody said something since they were doubted.
+        """
         kept = self._records(ws, chosen)
+        if order == "doubtful" and chosen.show == "open":
+            return kept & ~self._looked_at
         if chosen.show in ("disagreed", "flagged"):
-            return kept & self._at(_disagreed(ws, label_sets.get(ws, self.set_id)) if chosen.show == "disagreed"
+            return kept & self._at(adjudicate.disagreed(ws, label_sets.get(ws, self.set_id)) if chosen.show == "disagreed"
                                    else _flagged(ws))
         mine = self._of(who)
         if chosen.show == "mine":
@@ -158,9 +170,7 @@ class Board:
 
     def sequence(self, ws: Workspace, order: Order) -> NDArray[np.int64]:
         """Positions in the order asked for. Raises StudioError where a light model is needed and none has run yet."""
-        if order == "doubtful":
-            return _doubtful(ws, self.set_id)
-        made_of = _suggested_by(ws, self.set_id) if order == "informative" else None
+        made_of = _made_of(ws, self.set_id, order)
         if order not in self._orders or self._orders[order][0] != made_of:
             self._orders[order] = made_of, self._ordered(ws, order)
         return self._orders[order][1]
@@ -173,14 +183,18 @@ class Board:
             first = ws.columns("""select n.position from suggestions s join record_now n using (record_id) where s.set_id = ?
                                   group by n.position order by min(s.rank), n.position""", [self.set_id])["position"]
             return np.concatenate([first, every[~self._at(first)]])
+        if order == "doubtful":
+            self._looked_at = np.zeros(self._extent.top + 1, np.bool_)
+            return _doubtful(ws, self.set_id)
         return every
 
     def behind(self, ws: Workspace, order: Order, after: str) -> int:
         """Where in the sequence the record `after` ends; the start where there is no such record."""
-        place = places.find(ws, [after]).get(after) if after else None
-        if place is None:
+        if not after:
             return 0
-        found = np.flatnonzero(self.sequence(ws, order) == place.position)
+        if after not in self._handed:
+            self._handed |= {place.record_id: place.position for place in places.find(ws, [after]).values()}
+        found = np.flatnonzero(self.sequence(ws, order) == self._handed.get(after, -1))
         return int(found[0]) + 1 if len(found) else 0
 
     def pick(self, ws: Workspace, sequence: NDArray[np.int64], mask: NDArray[np.bool_], session: str, limit: int,
@@ -199,6 +213,9 @@ class Board:
                 there = {place.position: place for place in places.at(ws, tried) if place.decision != "drop"}
                 found += [there[position] for position in tried if position in there]
             start, size = start + size, 2 * size
+        if len(self._handed) > _REMEMBERED:
+            self._handed = {}
+        self._handed |= {place.record_id: place.position for place in found}
         return found
 
     # Who has it ---------------------------------------------------------------------------------------------------------
@@ -258,44 +275,31 @@ def _matching(ws: Workspace, chosen: QueueFilter) -> NDArray[np.int64]:
     return ws.columns(f"select n.position from record_now n {wordings} where {' and '.join(parts)}", values)["position"]
 
 
-def _disagreed(ws: Workspace, label_set: LabelSet) -> NDArray[np.int64]:
-    """Records whose answers differ in a field that is compared, and that nobody settled."""
-    paths = [f"$.{field.key}" for field in label_set.compared]
-    return ws.columns(
-        """with many as (select position from label_now where set_id = $1 and state = 'answered'
-                         group by position having count(*) > 1)
-           select l.position from label_now l join many using (position)
-           where l.set_id = $1 and l.state = 'answered'
-           and l.record_id not in (select record_id from settled_now where set_id = $1)
-           group by l.position having count(distinct json_extract(l.answer, $2::varchar[])) > 1""",
-        [label_set.set_id, paths])["position"]
-
-
 def _flagged(ws: Workspace) -> NDArray[np.int64]:
     ids = [row["record_id"] for row in ws.rows("select distinct record_id from marks_now where kind = 'flag'")]
     return np.array([place.position for place in places.find(ws, ids).values()], dtype=np.int64)
 
 
-def _suggested_by(ws: Workspace, set_id: str) -> Any:
-    """Which runs of the light model the suggestions are from. Raises StudioError where there are none."""
-    row = ws.row("select min(run_id) as first, max(run_id) as last, count(*) as n from suggestions where set_id = ?", [set_id])
-    if not row or not row["n"]:
+def _made_of(ws: Workspace, set_id: str, order: Order) -> Any:
+    """Which runs of the light model an order is from; None where it needs none. Raises StudioError where none has run."""
+    if order not in ("informative", "doubtful"):
+        return None
+    table = "suggestions" if order == "informative" else "label_doubts"
+    row = ws.row(f"select min(run_id) as first, max(run_id) as last, count(*) as n from {table} where set_id = ?",
+                 [set_id]) or {}
+    if not row["n"] and order == "informative":
         raise StudioError("There are no suggestions for this label set yet, so none is the most informative.",
                           "Label some records in random order, then let the light model learn from them.")
+    if not row["n"]:
+        raise StudioError("No labels of this set have been doubted yet.",
+                          "Label some records, then let the light model look for label errors.")
     return tuple(row.values())
 
 
 def _doubtful(ws: Workspace, set_id: str) -> NDArray[np.int64]:
-    """Records whose label the light model doubts, the most doubted first, but for those that somebody looked at since it ran.
-
-    Raises StudioError where it doubted nothing yet.
-    """
-    if not ws.value("select exists (from label_doubts where set_id = ?)", [set_id]):
-        raise StudioError("No labels of this set have been doubted yet.",
-                          "Label some records, then let the light model look for label errors.")
-    found = ws.rows(
-        """select d.record_id from label_doubts d left join runs r using (run_id) where d.set_id = $1 and not exists (
-               from label_now l where l.set_id = $1 and l.record_id = d.record_id and l.said_at > r.started_at)
-           group by d.record_id order by max(d.doubt) desc, d.record_id""", [set_id])
-    where = places.find(ws, [row["record_id"] for row in found])
-    return np.array([where[row["record_id"]].position for row in found if row["record_id"] in where], dtype=np.int64)
+    """Records whose label the light model doubts, the most doubted first, but for those somebody looked at since it ran."""
+    return ws.columns(
+        """select n.position from label_doubts d join record_now n using (record_id) left join runs r using (run_id)
+           where d.set_id = $1 and not exists (from label_now l where l.set_id = $1 and l.position = n.position
+                                               and l.said_at > r.started_at)
+           group by n.position order by max(d.doubt) desc, n.position""", [set_id])["position"]

@@ -131,7 +131,7 @@ def mark(ws: Workspace, record_id: str, kind: MarkKind, value: str, who: str, ma
         raise StudioError("A rating is a number from 1 to 5." if kind == "rating" else f"The {kind} is empty.")
     if _marked(ws, mark_id):
         return
-    _place(ws, record_id)
+    places.one(ws, record_id)
     with ws.transaction() as transaction:
         if not _marked(transaction, mark_id):
             transaction.decided("record_marks", [
@@ -255,7 +255,7 @@ def _store(ws: Workspace, label_set: LabelSet, given: Sequence[Given], state: St
     where = places.find(ws, [one.record_id for one in given])
     rows = []
     for place, one in enumerate(given):
-        stands = where.get(one.record_id) or _place(ws, one.record_id)
+        stands = where.get(one.record_id) or places.one(ws, one.record_id)
         checked = _checked(ws, label_set, one, stands) if state == "answered" else {}
         rows.append({"label_id": _part(batch_id, place), "seq": 0, "batch_id": batch_id, "set_id": label_set.set_id,
                      "set_version": label_set.version, "record_id": one.record_id,
@@ -313,13 +313,6 @@ def _stands_again(ws: Workspace, transaction: Transaction, undone: Sequence[Row]
     now |= {(row["set_id"], row["record_id"], row["who"]): row for row in earlier}
     where = places.find(ws, [record_id for _, record_id, _ in said])
     _now(transaction, [row | {"seq": said[key], "position": where[key[1]].position} for key, row in now.items()])
-
-
-def _place(ws: Workspace, record_id: str) -> Place:
-    found = places.find(ws, [record_id])
-    if not found:
-        raise StudioError(f"There is no record {record_id} in this workspace.", "Reload the page; it may have been forgotten.")
-    return found[record_id]
 
 
 def _taken(read: Workspace | Transaction, press_id: str) -> bool:

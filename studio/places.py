@@ -10,13 +10,15 @@ import threading
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from studio.errors import StudioError
 from studio.workspace import Workspace
 
+Decision = Literal["keep", "drop", "undecided"]
 _MANY = 20_000
 _COLUMNS = "select record_id, position, version, decision from record_now"
 
@@ -28,7 +30,7 @@ class Place:
     record_id: str
     position: int
     version: int
-    decision: str
+    decision: Decision
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,14 @@ def find(ws: Workspace, record_ids: Sequence[str]) -> dict[str, Place]:
     rows = ws.rows(f"{_COLUMNS} where record_id in (select unnest(?::varchar[]))", [ids])
     by_id = {row["record_id"]: Place(**row) for row in rows}
     return {record_id: by_id[record_id] for record_id in ids if record_id in by_id}
+
+
+def one(ws: Workspace, record_id: str) -> Place:
+    """Raises StudioError when there is no such record."""
+    found = find(ws, [record_id])
+    if not found:
+        raise StudioError(f"There is no record {record_id} in this workspace.", "Reload the page; it may have been forgotten.")
+    return found[record_id]
 
 
 def at(ws: Workspace, positions: Sequence[int]) -> list[Place]:

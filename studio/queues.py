@@ -62,7 +62,8 @@ def window(ws: Workspace, chosen: QueueFilter, order: Order, who: str, session: 
         now = ws.now()
         board.expire(now)
         board.renew(session, now + LEASE)
-        mask, sequence = board.mask(ws, chosen, who), board.sequence(ws, order)
+        sequence = board.sequence(ws, order)
+        mask = board.mask(ws, chosen, order, who)
         start = board.behind(ws, order, after)
         found: list[str] = []
         for part, wrapped in ((sequence[start:], False), (sequence[:start], True)):
@@ -109,7 +110,7 @@ def elsewhere(ws: Workspace, chosen: QueueFilter, who: str, session: str) -> int
     with board.lock:
         board.sync(ws)
         board.expire(ws.now())
-        mask = board.mask(ws, chosen, who)
+        mask = board.mask(ws, chosen, "oldest", who)
         return sum(1 for position, lease in board.leases.items() if lease.session != session and mask[position])
 
 
@@ -118,7 +119,7 @@ def size(ws: Workspace, chosen: QueueFilter, who: str) -> int:
     board = _board(ws, chosen.set_id)
     with board.lock:
         board.sync(ws)
-        return int(np.count_nonzero(board.mask(ws, chosen, who)))
+        return int(np.count_nonzero(board.mask(ws, chosen, "oldest", who)))
 
 
 def progress(ws: Workspace, set_id: str) -> Progress:

@@ -9,12 +9,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
+from studio import places
 from studio.errors import StudioError
+from studio.places import Decision
 from studio.workspace import Row, Transaction, Workspace
 
-Decision = Literal["keep", "drop", "undecided"]
 Turns = list[dict[str, str]]
 ROLES = ("system", "user", "assistant")
 
@@ -133,23 +133,22 @@ def page(ws: Workspace, chosen: Filter, limit: int, after: str = "") -> list[Rec
 
 def every(ws: Workspace, record_ids: Sequence[str]) -> list[Record]:
     """These records, in this order; those that the workspace lacks are left out."""
-    ids = list(record_ids)
-    now = ws.rows("""select record_id, position, version, decision from record_now
-                     where record_id in (select unnest(?::varchar[]))""", [ids])
+    now = places.find(ws, record_ids)
     if not now:
         return []
-    positions = [row["position"] for row in now]
-    near = [min(positions), max(positions), ids]
-    rows = ws.rows("""select * exclude (position) from records
-                      where position between ? and ? and record_id in (select unnest(?::varchar[]))""", near)
-    texts = ws.rows("""select record_id, version, messages from record_versions
-                       where (position between ? and ? or position is null)
-                       and record_id in (select unnest(?::varchar[]))""", near)
+    positions = [place.position for place in now.values()]
+    near = [min(positions), max(positions), positions]
+    fields = {row["record_id"]: row for row in ws.rows(
+        """select * exclude (position) from records where position between ? and ?
+           and position in (select unnest(?::bigint[]))""", near)}
+    texts = ws.rows("""select record_id, version, messages from record_versions where position between ? and ?
+                       and position in (select unnest(?::bigint[]))
+                       union all select record_id, version, messages from record_versions where position is null
+                       and record_id in (select unnest(?::varchar[]))""", [*near, list(now)])
     said = {(row["record_id"], row["version"]): row["messages"] for row in texts}
-    fields = {row["record_id"]: row for row in rows}
-    by_id = {row["record_id"]: Record(**fields[row["record_id"]], version=row["version"], decision=row["decision"],
-                                      messages=json.loads(said[row["record_id"], row["version"]])) for row in now}
-    return [by_id[record_id] for record_id in ids if record_id in by_id]
+    found = [now[record_id] for record_id in record_ids if record_id in now]
+    return [Record(**fields[place.record_id], version=place.version, decision=place.decision,
+                   messages=json.loads(said[place.record_id, place.version])) for place in found]
 
 
 def wording(ws: Workspace, record_id: str, position: int, version: int) -> Turns:
@@ -173,7 +172,7 @@ def decide(ws: Workspace, record_ids: Sequence[str], decision: Decision, who: st
         return
     what = f"{decision} {len(record_ids)} records" if len(record_ids) > 1 else f"{decision} {record_ids[0]}"
     with ws.transaction() as transaction:
-        if _said_already(transaction, batch_id):
+        if taken(transaction, batch_id):
             return
         _decided(ws, transaction, [(record_id, decision) for record_id in record_ids], who, batch_id)
         _batch(ws, transaction, batch_id, who, what)
@@ -194,7 +193,7 @@ def edit(ws: Workspace, record_id: str, messages: Turns, who: str, batch_id: str
     messages = check_messages(messages)
     with ws.transaction() as transaction:
         newest = get(ws, record_id)
-        if _said_already(transaction, batch_id) or messages == newest.messages:
+        if taken(transaction, batch_id) or messages == newest.messages:
             return
         _worded(transaction, [_version(ws, record_id, newest.version + 1, messages, who, batch_id)])
         _batch(ws, transaction, batch_id, who, f"edit {record_id}")
@@ -226,12 +225,23 @@ def undo(ws: Workspace, who: str, batch_id: str | None = None) -> Undone | None:
         standing = transaction.rows(
             """select batch_id, what from curation_batches b where who = ? and undoes is null
                and not exists (from curation_batches u where u.undoes = b.batch_id) order by seq desc limit 1""", [who])
-        if not standing or _said_already(transaction, batch_id):
+        if not standing or taken(transaction, batch_id):
             return None
         last = standing[0]
         touched = _restore(ws, transaction, last["batch_id"], who, batch_id)
         _batch(ws, transaction, batch_id, who, f"undo: {last['what']}", undoes=last["batch_id"])
     return Undone(f"Undone: {last['what']}", touched)
+
+
+def newest(ws: Workspace, who: str) -> int:
+    """The place in the journal of this person's newest act that still stands; 0 where there is none."""
+    return int(ws.value("""select coalesce(max(seq), 0) from curation_batches b where who = ? and undoes is null
+                           and not exists (from curation_batches u where u.undoes = b.batch_id)""", [who]))
+
+
+def taken(read: Workspace | Transaction, batch_id: str) -> bool:
+    """Whether an act of this id is stored; looked at under the write lock, because two tabs may send a press at one moment."""
+    return bool(read.rows("select 1 from curation_batches where batch_id = ?", [batch_id]))
 
 
 def forget(transaction: Transaction, record_ids: Sequence[str]) -> None:
@@ -287,11 +297,6 @@ def _restore(ws: Workspace, transaction: Transaction, undone: str, who: str, bat
         _worded(transaction, [_version(ws, row["record_id"], row["newest"] + 1, json.loads(row["messages"]), who, batch_id)
                               for row in edits])
     return str((before or edits)[0]["record_id"])
-
-
-def _said_already(transaction: Transaction, batch_id: str) -> bool:
-    """Looked at under the write lock: two tabs may send the same press at the same moment."""
-    return bool(transaction.rows("select 1 from curation_batches where batch_id = ?", [batch_id]))
 
 
 def _batch(ws: Workspace, transaction: Transaction, batch_id: str, who: str, what: str, undoes: str | None = None) -> None:
