@@ -6,7 +6,7 @@ from studio import records
 from studio.components import label
 from studio.ui import label_form, label_view, layout, session
 
-VIEWS = {"label": "Label", "progress": "Progress", "set": "Label sets"}
+VIEWS = {"label": "Label", "progress": "Progress", "agreement": "Agreement", "settle": "Settle", "set": "Label sets"}
 
 ws = session.workspace()
 layout.header(ws, "Label", "", "kept")
@@ -31,6 +31,11 @@ elif view == "label":
     label.label(ws, chosen_set, queue, order, who)
 elif view == "progress":
     label_view.progress(ws, chosen_set)
+elif view == "agreement":
+    label_view.agreement(ws, chosen_set)
+elif view == "settle":
+    label.settle(ws, chosen_set, who)
+    label_view.settled(ws, chosen_set)
 else:
     label_form.editor(ws, who, chosen_set)
     with st.expander("Make another set", icon=":material/add:"):

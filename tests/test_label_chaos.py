@@ -34,7 +34,8 @@ def browser(chromium_here: str) -> Iterator[Browser]:
 
 def numbered(home: Path, rows: int, needed: int = 1) -> LabelSet:
     ws = Workspace(home)
-    path = write_csv(home / "many.csv", [(f"T{n}", f"Question number {n}?", f"Answer number {n}.", "5", "x") for n in range(rows)])
+    tickets = [(f"T{n}", f"Question number {n}?", f"Answer number {n}.", "5", "x") for n in range(rows)]
+    path = write_csv(home / "many.csv", tickets)
     intake.import_file(ws, path, path.name, Choices(COLUMNS))
     made = label_sets.save(ws, MOODS | {"needed": needed}, "ann")
     ws.close()
@@ -53,7 +54,8 @@ def press(page: Page, key: str) -> bool:
         for (const one of document.querySelectorAll("*")) {
             const card = one.shadowRoot?.querySelector("[data-testid=label-card]");
             if (!card) continue;
-            if (card.dataset.record && card.querySelector(".turn") && !document.querySelector('[role="dialog"]')) return "record";
+            const covered = document.querySelector('[role="dialog"]');
+            if (card.dataset.record && card.querySelector(".turn") && !covered) return "record";
             if (card.textContent.includes("last record") || card.textContent.includes("No record waits")) return "end";
         }
         return "";

@@ -78,7 +78,7 @@ class LabelDesk extends LabelView {
   told({ press, kind, words, card, front }) {
     if (kind === "keys") { this.keyMap = { ...words.keys }; this.build(); this.say(words.sentence); return this.show(false, true); }
     const mine = this.acts.undoing?.[press];
-    if (kind === "undone" && mine !== undefined && mine === front) return; // it was shown when the key went down
+    if (kind === "undone" && mine !== undefined && (!front || mine === front)) return; // it was shown when the key went down
     this.say(words);
     if (!card || this.outbox.presses.some((other) => other.card === card.id)) return;
     const place = this.cards.findIndex((one) => one.id === card.id);
@@ -240,7 +240,7 @@ class LabelDesk extends LabelView {
 
   store(answer) {
     const card = this.card;
-    this.press(this.mode === "settle" ? "settle" : "answer", { answer, seconds: this.seconds(), suggested: card.suggested || null, version: card.version, set_version: this.def.version });
+    this.press(this.mode === "settle" ? "settle" : "answer", { answer, seconds: this.seconds(), suggested: card.suggested ? Object.fromEntries(Object.entries(card.suggested).map(([key, one]) => [key, one.value])) : null, version: card.version, set_version: this.def.version });
     card.mine = answer;
     card.state = "answered";
     delete card.draft;

@@ -22,7 +22,7 @@ from studio.labels import Mark
 from studio.queues import Order, QueueFilter
 from studio.records import Record
 from studio.ui import layout
-from studio.ui.formats import ago
+from studio.ui.formats import ago, interval
 from studio.workspace import Workspace
 
 WINDOW = 40
@@ -78,25 +78,25 @@ def label(ws: Workspace, label_set: LabelSet, chosen: QueueFilter, order: Order,
 def settle(ws: Workspace, label_set: LabelSet, who: str) -> None:
     """Records on which people disagree, with everybody's answer."""
     def with_answers(ids: Sequence[str]) -> list[Card]:
-        said = labels.of_records(ws, label_set.set_id, ids)
         return [card | {"mine": None, "suggested": None, "answers": [
-            {"who": one.who, "answer": one.answer} for one in said.get(card["id"], []) if one.state == "answered"]}
+            {"who": one.who, "answer": one.answer} for one in adjudicate.get(ws, label_set.set_id, card["id"]).answers]}
             for card in cards(ws, label_set, ids, who)]
 
+    def window(want: Want) -> tuple[Sequence[str], Sequence[str]]:
+        return [one.record_id for one in adjudicate.queue(ws, label_set.set_id, WINDOW, want.after)], []
+
     _mount(Desk(ws, who, "settle", f"settle-{_version(label_set)}-{digest(who)}", label_set,
-                lambda want: (adjudicate.window(ws, label_set.set_id, WINDOW, want.after), []), with_answers,
-                lambda: {"mine": 0, "done": 0, "total": 0, "open": adjudicate.open_count(ws, label_set.set_id)}))
+                window, with_answers, lambda: {"open": adjudicate.count(ws, label_set.set_id)}))
 
 
 def cards(ws: Workspace, label_set: LabelSet, ids: Sequence[str], who: str) -> list[Card]:
     """What the browser shows of these records: words, what stands on them, what I said, what the model suggests."""
     said, marked = labels.of_records(ws, label_set.set_id, ids), labels.marks(ws, ids)
-    offered = suggestions.of_records(ws, label_set.set_id, ids)
+    offered = suggestions.of(ws, label_set.set_id, ids)
     found = []
     for record in records.every(ws, ids):
         mine = next((one for one in said.get(record.record_id, []) if one.who == who), None)
-        guesses = {one.field: {"value": one.value, "confidence": one.confidence} for one in offered.get(record.record_id, [])
-                   if one.record_version == record.version}
+        guesses = {key: asdict(one) for key, one in offered.get(record.record_id, {}).items()}
         found.append({
             "id": record.record_id, "version": record.version, "messages": record.messages, "decision": record.decision,
             "facts": _facts(record), "marks": _marks(marked.get(record.record_id, []), who),
@@ -110,7 +110,7 @@ def apply(desk: Desk, press: Press) -> list[Card]:
     ws, who, verb, press_id = desk.ws, desk.who, press["do"], press["id"]
     if verb == "undo":
         undone = acts.undo(ws, who, press_id)
-        back = desk.cards([undone.record_id]) if undone and undone.record_id else []
+        back = cards(ws, desk.label_set, [undone.record_id], who) if undone and desk.mode == "label" else []
         words = undone.sentence if undone else "There is nothing of yours left to take back."
         return [{"press": press_id, "kind": "undone", "words": words, "card": back[0] if back else None,
                  "front": undone.record_id if undone else ""}]
@@ -207,13 +207,16 @@ def _looked(desk: Desk, look: dict[str, Any]) -> Card | None:
     if not look:
         return None
     now = desk.ws.now()
-    return {"n": look["n"], "history": [{"who": act.who, "what": act.what, "when": ago(act.said_at, now)}
-                                        for act in acts.history(desk.ws, look["card"])]}
+    past = [{"who": act.who, "what": act.sentence, "when": ago(act.at, now), "standing": act.standing}
+            for act in acts.history(desk.ws, look["card"])]
+    return {"n": look["n"], "history": past}
 
 
 def _agreed(desk: Desk) -> str:
-    trust = suggestions.agreement(desk.ws, desk.label_set.set_id)
-    return f"suggestions right in {trust.right:,} of {trust.of:,}" if trust.of else ""
+    """How often people chose what was suggested to them, in words."""
+    rates = suggestions.hit_rate(desk.ws, desk.label_set.set_id)
+    return "; ".join(f"suggested {desk.label_set.field(key).title.lower()} chosen {interval(*rate.parts)} of {of:,} times"
+                     for key, (rate, of) in rates.items() if any(field.key == key for field in desk.label_set.fields))
 
 
 def _facts(record: Record) -> list[str]:

@@ -319,7 +319,7 @@ class LabelView {
   historyParts() {
     const list = make("ol", "past");
     for (const line of this.looked?.history || []) {
-      const item = make("li");
+      const item = make("li", line.standing ? "" : "past");
       item.append(make("strong", "", `${line.who} `), document.createTextNode(line.what), make("span", "when", ` ${line.when}`));
       list.append(item);
     }

@@ -7,12 +7,13 @@ from typing import TypeVar
 
 import streamlit as st
 
-from studio import findings, intake, label_sets, queues, records, snapshots
+from studio import adjudicate, findings, intake, label_sets, queues, records, snapshots
+from studio.agreement import FieldAgreement
 from studio.boards import Show
 from studio.label_sets import LabelSet
 from studio.queues import Order, QueueFilter
 from studio.ui import layout
-from studio.ui.formats import count, duration, share
+from studio.ui.formats import count, duration, interval, share
 from studio.workspace import Workspace
 
 Choice = TypeVar("Choice", bound=str)
@@ -81,3 +82,55 @@ def progress(ws: Workspace, label_set: LabelSet) -> None:
                  column_config={"a record": st.column_config.TextColumn(help="Median time a record lay before this person"),
                                 "an hour": st.column_config.NumberColumn(help="Answers an hour of labelling")},
                  alt="Answers by person")
+
+
+def agreement(ws: Workspace, label_set: LabelSet) -> None:
+    """How far people agree, field by field, with its interval; then value by value and pair by pair of one field."""
+    if not label_set.compared:
+        layout.empty("Agreement is measured for choices and scales; this set asks for neither.")
+        return
+    found = adjudicate.agreements(ws, label_set.set_id)
+    if not any(one.records for one in found):
+        layout.empty("Agreement needs records that two people have answered. Ask for two answers a record, or for one more on "
+                     "a share of them, under Label sets; then let somebody else label under another name.")
+        return
+    st.dataframe([{"field": label_set.field(one.field).title, "records": one.records, "answers": one.answers,
+                   "raw agreement": interval(*one.raw.parts), "Krippendorff's α": interval(*one.alpha.parts),
+                   "taken as": one.level} for one in found], hide_index=True, alt="Agreement by field")
+    st.caption("α is 1 where people always agree and 0 where they agree as often as chance; from 0.8 on one may rely on it, "
+               "below 0.67 the guidelines want work (Krippendorff 2004). Intervals are 95 % bootstraps over records.")
+    shown = [one for one in found if one.records]
+    titles = {one.field: label_set.field(one.field).title for one in shown}
+    chosen = st.segmented_control("Field", list(titles), default=shown[0].field, required=True, key=f"field-{label_set.set_id}",
+                                  format_func=titles.__getitem__) if len(shown) > 1 else shown[0].field
+    _one_field(label_set, next(one for one in shown if one.field == chosen))
+
+
+def _one_field(label_set: LabelSet, found: FieldAgreement) -> None:
+    field = label_set.field(found.field)
+    names = {value: field.title_of(str(value)) for value in found.values}
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown("**What is taken for what?** Pairs of answers to the same record; on the diagonal people agree.")
+        st.dataframe([{"": names[value], **{names[other]: number for other, number in zip(found.values, row, strict=True)}}
+                      for value, row in zip(found.values, found.confusion, strict=True)], hide_index=True,
+                     alt="Confusion between values")
+    with right:
+        st.markdown("**Which values are hard?** How often somebody else says so too.")
+        st.dataframe([{"value": names[one.value], "answers": one.uses, "agreement": round(one.agreement, 2)}
+                      for one in sorted(found.by_value, key=lambda one: one.agreement)], hide_index=True,
+                     alt="Agreement by value")
+    st.markdown("**Who agrees with whom?**")
+    st.dataframe([{"first": pair.first, "second": pair.second, "records": pair.records,
+                   "raw agreement": interval(*pair.raw.parts), "Cohen's κ": interval(*pair.kappa.parts)} for pair in found.pairs], hide_index=True, alt="Agreement by pair")
+
+
+def settled(ws: Workspace, label_set: LabelSet) -> None:
+    """What was settled, newest first."""
+    found = adjudicate.settled(ws, label_set.set_id)
+    if found:
+        with st.expander(f"Settled already ({len(found):,})"):
+            st.dataframe([{"record": layout.record_address(one.record_id), "by": one.who, **{
+                part.title: part.words for part in label_sets.shown(label_set, label_set, one.answer)}}
+                for one in found[:500]], hide_index=True, column_config={"record": layout.record_column()},
+                alt="Settled records")
