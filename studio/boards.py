@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -192,10 +192,14 @@ class Board:
         """Where in the sequence the record `after` ends; the start where there is no such record."""
         if not after:
             return 0
-        if after not in self._handed:
-            self._handed |= {place.record_id: place.position for place in places.find(ws, [after]).values()}
-        found = np.flatnonzero(self.sequence(ws, order) == self._handed.get(after, -1))
+        found = np.flatnonzero(self.sequence(ws, order) == self.position(ws, after))
         return int(found[0]) + 1 if len(found) else 0
+
+    def position(self, ws: Workspace, record_id: str) -> int:
+        """Where a record stands, -1 where there is none; what was handed out is known without asking."""
+        if record_id not in self._handed:
+            self._handed |= {place.record_id: place.position for place in places.find(ws, [record_id]).values()}
+        return self._handed.get(record_id, -1)
 
     def pick(self, ws: Workspace, sequence: NDArray[np.int64], mask: NDArray[np.bool_], session: str, limit: int,
              again: bool) -> list[Place]:
@@ -235,7 +239,7 @@ class Board:
     def expire(self, now: datetime) -> None:
         self.leases = {position: lease for position, lease in self.leases.items() if lease.until > now}
 
-    def release(self, session: str, positions: Sequence[int] | None = None) -> None:
+    def release(self, session: str, positions: Collection[int] | None = None) -> None:
         self.leases = {position: lease for position, lease in self.leases.items()
                        if lease.session != session or (positions is not None and position not in positions)}
 

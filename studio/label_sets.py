@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import weakref
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -25,6 +26,8 @@ COLOURS = ("#3366cc", "#b8580a", "#2e7d32", "#a83279", "#00798c", "#8a6d00", "#6
 MOST_NEEDED, LONGEST_TEXT, WIDEST_SCALE = 20, 10_000, 20
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _COLOUR = re.compile(r"(#[0-9a-fA-F]{6})?")
+_kept: weakref.WeakKeyDictionary[Workspace, dict[tuple[str, int | None], LabelSet]] = weakref.WeakKeyDictionary()
+"""Sets as they were read: every press asks for one, and only this process can change them."""
 
 
 @dataclass(frozen=True)
@@ -113,11 +116,14 @@ def every(ws: Workspace, archived: bool = False) -> list[LabelSet]:
 
 def get(ws: Workspace, set_id: str, version: int | None = None) -> LabelSet:
     """A set in its newest version, or in the one asked for. Raises StudioError when there is none."""
-    row = ws.row("select * from label_sets where set_id = ? and (? is null or version = ?) order by version desc limit 1",
-                 [set_id, version, version])
-    if row is None:
-        raise StudioError("There is no such label set in this workspace.", "Choose or make one on the Label page.")
-    return _read(row)
+    kept = _kept.setdefault(ws, {})
+    if (set_id, version) not in kept:
+        row = ws.row("""select * from label_sets where set_id = ? and (? is null or version = ?)
+                        order by version desc limit 1""", [set_id, version, version])
+        if row is None:
+            raise StudioError("There is no such label set in this workspace.", "Choose or make one on the Label page.")
+        kept[set_id, version] = _read(row)
+    return kept[set_id, version]
 
 
 def save(ws: Workspace, definition: Row, who: str, set_id: str = "") -> LabelSet:
@@ -136,6 +142,7 @@ def save(ws: Workspace, definition: Row, who: str, set_id: str = "") -> LabelSet
         row = {"version_id": f"{set_id}-{version}", "seq": 0, "set_id": set_id, "version": version,
                "definition": json.dumps(checked, ensure_ascii=False), "who": who, "said_at": ws.now()}
         transaction.decided("label_sets", [row])
+    _kept.pop(ws, None)
     return _read(row)
 
 

@@ -82,9 +82,9 @@ def renew(ws: Workspace, set_id: str, who: str, session: str, record_ids: Sequen
         board.sync(ws)
         now = ws.now()
         board.expire(now)
-        held = places.find(ws, record_ids)
-        free = {record_id for record_id, place in held.items() if board.open_for(place.position, who, session)}
-        board.lease([held[record_id].position for record_id in free], who, session, now + LEASE)
+        held = {record_id: board.position(ws, record_id) for record_id in record_ids}
+        free = {record_id for record_id, position in held.items() if position >= 0 and board.open_for(position, who, session)}
+        board.lease([held[record_id] for record_id in free], who, session, now + LEASE)
         board.renew(session, now + LEASE)
     return [record_id for record_id in record_ids if record_id not in free]
 
@@ -92,9 +92,8 @@ def renew(ws: Workspace, set_id: str, who: str, session: str, record_ids: Sequen
 def give_back(ws: Workspace, set_id: str, session: str, record_ids: Sequence[str]) -> None:
     """Let go of records that the session holds but will not answer (it changed its filter, say)."""
     board = _board(ws, set_id)
-    positions = [place.position for place in places.find(ws, record_ids).values()]
     with board.lock:
-        board.release(session, positions)
+        board.release(session, {board.position(ws, record_id) for record_id in record_ids})
 
 
 def leave(ws: Workspace, session: str) -> None:
