@@ -65,7 +65,7 @@ def finished(run: Run) -> None:
         layout.go("Evaluate this model", "pages/evaluate.py", {"model": run.run_id}, primary=True)
     elif run.kind == "check":
         layout.go("Open the findings", "pages/clean.py", primary=True)
-    else:
+    elif run.kind == "evaluate":
         layout.go("Open the verdict", "pages/evaluate.py", {"run": run.run_id}, primary=True)
 
 

@@ -105,7 +105,31 @@ class ValidateSpec(Frozen):
     max_tokens: int = Field(default=8_192, ge=16, description="an example estimated to be longer is an error")
 
 
-AnySpec = TrainSpec | EvaluateSpec | CheckSpec | ValidateSpec
+class SuggestField(Frozen):
+    """One field of a label set that can be learned: one of its values, or several."""
+
+    key: str
+    title: str
+    kind: Literal["choice", "multi"]
+    values: tuple[str, ...]
+
+
+class SuggestSpec(Frozen):
+    """The light model: learn from the labels of one set, suggest labels for the other records, and doubt some labels.
+
+    The texts are in the run folder's records.jsonl: `labelled` of its `records` lines first.
+    """
+
+    kind: Literal["suggest"] = "suggest"
+    run_id: str
+    set_id: str
+    fields: Annotated[tuple[SuggestField, ...], Field(min_length=1)]
+    records: int = Field(ge=0)
+    labelled: int = Field(ge=0)
+    seed: int = 1234
+
+
+AnySpec = TrainSpec | EvaluateSpec | CheckSpec | ValidateSpec | SuggestSpec
 Spec = Annotated[AnySpec, Field(discriminator="kind")]
 _adapter: TypeAdapter[AnySpec] = TypeAdapter(Spec)
 

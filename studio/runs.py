@@ -14,19 +14,34 @@ from typing import Any, Literal
 
 from pipeline import launch, rundir
 from pipeline.rundir import Result, State, Status
-from pipeline.specs import AnySpec, BaseSource, Candidate, CheckSpec, Decoding, EvaluateSpec, TrainSpec, ValidateSpec, dumps
-from studio import findings, models, scores, snapshots
+from pipeline.specs import (
+    AnySpec,
+    BaseSource,
+    Candidate,
+    CheckSpec,
+    Decoding,
+    EvaluateSpec,
+    SuggestField,
+    SuggestSpec,
+    TrainSpec,
+    ValidateSpec,
+    dumps,
+)
+from studio import findings, label_sets, models, scores, snapshots, suggestions
 from studio.errors import StudioError
 from studio.models import Model
 from studio.snapshots import Snapshot
 from studio.workspace import Row, Transaction, Workspace
 
-Kind = Literal["train", "evaluate", "check", "validate"]
+Kind = Literal["train", "evaluate", "check", "validate", "suggest"]
 MOVING: tuple[State, ...] = ("starting", "running")
 _COLLECTED = "select 1 from run_results where run_id = ? and attempt = ?"
 RESUMABLE: tuple[State, ...] = ("lost", "failed", "stopped")
-RECORDS, FINDINGS = "records.jsonl", "findings.jsonl"
+RECORDS, FINDINGS, SUGGESTIONS, DOUBTS = "records.jsonl", "findings.jsonl", "suggestions.jsonl", "doubts.jsonl"
+COPIES: dict[str, tuple[str, ...]] = {"check": (RECORDS, FINDINGS), "suggest": (RECORDS, SUGGESTIONS, DOUBTS)}
+"""Files of a run folder that hold texts or single records: they stay only while the run can go on."""
 _one_check_starts = threading.Lock()
+_one_suggestion_starts = threading.Lock()
 CONTEXT_TOKENS = 8_192
 """What the starter model, and most small models, read at once (`max_position_embeddings` of SmolLM2-135M-Instruct)."""
 
@@ -47,7 +62,7 @@ class Dials:
 class Run:
     """One run as it stands now. `status` is the child's last word; `result` the end of its newest attempt.
 
-    A check and a validation have no snapshot: their `snapshot_id` is empty.
+    Checks, validations and suggestions have no snapshot: their `snapshot_id` is empty.
     """
 
     run_id: str
@@ -142,6 +157,41 @@ def start_validation(ws: Workspace, file: str, name: str, max_tokens: int = CONT
     return _start(ws, spec, f"Validation of {name}", "")
 
 
+def start_suggestions(ws: Workspace, set_id: str) -> str:
+    """Let the light model learn from a set's labels and suggest labels for the other records; returns the run's id."""
+    label_set = label_sets.get(ws, set_id)
+    with _one_suggestion_starts:
+        collect(ws)
+        earlier = every(ws, "suggest")
+        if any(run.moving and run.spec["set_id"] == set_id for run in earlier):
+            raise StudioError("The light model is learning already.", "Wait for its end, or stop it first.")
+        reason = suggestions.too_few(ws, label_set)
+        if reason:
+            raise StudioError(reason, "Label some more records first.")
+        total, labelled = suggestions.counts(ws, set_id)
+        fields = tuple(SuggestField(key=field.key, title=field.title, kind=field.kind,  # type: ignore[arg-type]
+                                    values=tuple(option.value for option in field.options))
+                       for field in suggestions.learnable(label_set))
+        spec = SuggestSpec(run_id=ws.new_id(), set_id=set_id, fields=fields, records=total, labelled=labelled)
+        with ws.transaction() as transaction:
+            _add_row(ws, transaction, spec, f"Suggestions for {label_set.name}", "")
+    for run in earlier:
+        if not run.moving:
+            _forget_copies(ws, run)
+    folder = ws.path(f"runs/{spec.run_id}")
+    rundir.prepare(folder, dumps(spec))
+    suggestions.write_out(ws, set_id, folder / RECORDS)
+    launch.start(folder, ws.root)
+    return spec.run_id
+
+
+def latest_suggestions(ws: Workspace, set_id: str) -> Run | None:
+    """The newest run of the light model for this label set, however it stands."""
+    row = ws.row("""select * from runs where kind = 'suggest' and json_extract_string(spec, '$.set_id') = ?
+                    order by started_at desc limit 1""", [set_id])
+    return _run(ws, row) if row else None
+
+
 def latest_check(ws: Workspace) -> Run | None:
     """The newest check that is done and collected."""
     row = ws.row("""select r.* from runs r join run_results e using (run_id)
@@ -176,8 +226,8 @@ def resume(ws: Workspace, run_id: str) -> None:
         raise StudioError(f"This run is {run.state}: there is nothing to resume.")
     if run.snapshot_id:
         snapshots.verify(ws, snapshots.get(ws, run.snapshot_id))
-    elif run.kind == "check" and not (ws.path(run.folder) / RECORDS).is_file():
-        raise StudioError("This check cannot go on: its copy of the records is gone.", "Start a new check on the Clean page.")
+    elif run.kind in COPIES and not (ws.path(run.folder) / RECORDS).is_file():
+        raise StudioError("This run cannot go on: its copy of the records is gone.", "Start a new one.")
     launch.start(ws.path(run.folder), ws.root)
 
 
@@ -190,7 +240,7 @@ def collect(ws: Workspace) -> list[Run]:
                 if transaction.rows(_COLLECTED, [run.run_id, run.attempt]):  # another browser's page was quicker
                     continue
                 _collect(ws, transaction, run, run.result)
-            if run.kind == "check" and run.result.outcome == "done":
+            if run.result.outcome == "done":
                 _forget_copies(ws, run)
             collected.append(run)
     return collected
@@ -239,14 +289,13 @@ def proven(ws: Workspace) -> list[Run]:
 
 
 def forget_copies(ws: Workspace) -> None:
-    """Delete every copy of texts that a check made. Raises StudioError while any run moves."""
+    """Delete every copy of texts that a run made. Raises StudioError while any run moves."""
     found = every(ws)
     if moving := [run for run in found if run.moving]:
         raise StudioError(f"{moving[0].title} is still running and may hold what is to go.",
                           "Wait for its end, or stop it first.")
     for run in found:
-        if run.kind == "check":
-            _forget_copies(ws, run)
+        _forget_copies(ws, run)
 
 
 def _start(ws: Workspace, spec: AnySpec, title: str, snapshot_id: str) -> str:
@@ -264,8 +313,8 @@ def _add_row(ws: Workspace, transaction: Transaction, spec: AnySpec, title: str,
 
 
 def _forget_copies(ws: Workspace, run: Run) -> None:
-    """A check's copies of texts hold personal data: they stay only while the check can go on."""
-    for name in (RECORDS, FINDINGS):
+    """A run's copies of texts hold personal data: they stay only while it can go on."""
+    for name in COPIES.get(run.kind, ()):
         (ws.path(run.folder) / name).unlink(missing_ok=True)
 
 
@@ -285,6 +334,9 @@ def _collect(ws: Workspace, transaction: Transaction, run: Run, ended: Result) -
                    rundir.read_lines(folder / "scores.jsonl"))
     if ended.outcome == "done" and run.kind == "check":
         findings.collect(transaction, run.run_id, ws.path(run.folder) / FINDINGS)
+    if ended.outcome == "done" and run.kind == "suggest":
+        folder = ws.path(run.folder)
+        suggestions.collect(transaction, run.run_id, run.spec["set_id"], folder / SUGGESTIONS, folder / DOUBTS)
     transaction.insert("run_results", [{
         "run_id": run.run_id, "attempt": ended.attempt, "outcome": ended.outcome, "message": ended.message,
         "hint": ended.hint, "data": json.dumps(ended.data),
