@@ -4,9 +4,10 @@ import streamlit as st
 
 from studio import records
 from studio.components import label
-from studio.ui import label_form, label_view, layout, session
+from studio.ui import label_form, label_view, layout, session, suggestion_view
 
-VIEWS = {"label": "Label", "progress": "Progress", "agreement": "Agreement", "settle": "Settle", "set": "Label sets"}
+VIEWS = {"label": "Label", "suggestions": "Suggestions", "progress": "Progress", "agreement": "Agreement", "settle": "Settle",
+         "set": "Label sets"}
 
 ws = session.workspace()
 layout.header(ws, "Label", "", "kept")
@@ -31,6 +32,8 @@ elif view == "label":
     label.label(ws, chosen_set, queue, order, who)
 elif view == "progress":
     label_view.progress(ws, chosen_set)
+elif view == "suggestions":
+    suggestion_view.light_model(ws, chosen_set, who)
 elif view == "agreement":
     label_view.agreement(ws, chosen_set)
 elif view == "settle":

@@ -65,7 +65,7 @@ def made(home: Path, *fields: Row, needed: int = 1) -> tuple[LabelSet, list[str]
 
 def open_label(browser: Browser, url: str, view: str = "Label") -> Page:
     page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-    page.goto(f"{url}/label?You_are=ann&view={view}")
+    page.goto(f"{url}/label?person=ann&view={view}")
     settled(page)
     expect(page.get_by_test_id("label-card")).to_contain_text("Customer", timeout=30_000)
     page.wait_for_timeout(100)
@@ -143,7 +143,7 @@ def test_a_required_field_is_asked_for_in_words(browser: Browser, home: Path) ->
 
 
 def test_one_of_many_options_is_found_by_typing(browser: Browser, home: Path) -> None:
-    label_set, ids = made(home, choice(*(f"intent {n}" for n in range(77))))
+    label_set, _ = made(home, choice(*(f"intent {n}" for n in range(77))))
     with running(home) as studio:
         page = open_label(browser, studio.url)
         keys(page, ["/"])
@@ -178,7 +178,7 @@ def test_a_selection_behind_an_emoji_is_counted_in_characters(browser: Browser, 
     ws.close()
     with running(home) as studio:
         page = open_label(browser, studio.url)
-        page.goto(f"{studio.url}/label?You_are=ann&set=Marks")
+        page.goto(f"{studio.url}/label?person=ann&set=Marks")
         settled(page)
         expect(page.get_by_test_id("label-card")).to_contain_text("lamp", timeout=30_000)
         page.wait_for_timeout(200)

@@ -122,7 +122,8 @@ def _one_field(label_set: LabelSet, found: FieldAgreement) -> None:
                      alt="Agreement by value")
     st.markdown("**Who agrees with whom?**")
     st.dataframe([{"first": pair.first, "second": pair.second, "records": pair.records,
-                   "raw agreement": interval(*pair.raw.parts), "Cohen's κ": interval(*pair.kappa.parts)} for pair in found.pairs], hide_index=True, alt="Agreement by pair")
+                   "raw agreement": interval(*pair.raw.parts), "Cohen's κ": interval(*pair.kappa.parts)}
+                  for pair in found.pairs], hide_index=True, alt="Agreement by pair")
 
 
 def settled(ws: Workspace, label_set: LabelSet) -> None:
