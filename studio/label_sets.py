@@ -9,14 +9,15 @@ import json
 import re
 import weakref
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
 
 from studio.errors import StudioError
+from studio.mentions import without
 from studio.records import Turns
-from studio.workspace import Row, Workspace
+from studio.workspace import Row, Transaction, Workspace
 
 Kind = Literal["choice", "multi", "scale", "text", "spans"]
 Answer = dict[str, Any]
@@ -228,6 +229,22 @@ def starter_sets(ws: Workspace) -> list[Row]:
          "fields": [{"key": "sentiment", "title": "Sentiment", "kind": "choice", "options": _options(moods)}]}]
 
 
+def about(row: Row, record_ids: Collection[str], words: Sequence[str]) -> bool:
+    """Whether a row of `label_sets` shows one of these records as an example, or names one of the words (lower case)."""
+    said = json.loads(row["definition"])
+    return bool(_without(said, record_ids, words) != said)
+
+
+def forget(ws: Workspace, transaction: Transaction, record_ids: Collection[str], words: Sequence[str]) -> None:
+    """Take these records out of every version's examples, and the words out of what it says; the set itself stays."""
+    for row in transaction.rows("select * from label_sets"):
+        if about(row, record_ids, words):
+            said = _without(json.loads(row["definition"]), record_ids, words)
+            transaction.execute("delete from label_sets where version_id = ?", [row["version_id"]])
+            transaction.decided("label_sets", [row | {"definition": json.dumps(said, ensure_ascii=False)}])
+    _kept.pop(ws, None)
+
+
 def _options(values: Sequence[str]) -> list[Row]:
     keys = "123456789"
     return [{"value": value, "title": value, "colour": COLOURS[place % len(COLOURS)], "key": keys[place:place + 1]}
@@ -252,6 +269,16 @@ def _check_change(ws: Workspace, before: LabelSet | None, checked: Row, set_id: 
         if kinds.get(field["key"], field["kind"]) != field["kind"]:
             raise StudioError(f"The field {field['key']} was of another kind ({kinds[field['key']]}), and its answers still "
                               "are.", "Give the new question another key.")
+
+
+def _without(said: Any, record_ids: Collection[str], words: Sequence[str]) -> Any:
+    """A definition, or a part of it, without these records and words."""
+    if isinstance(said, dict):
+        return {key: _without(part, record_ids, words) for key, part in said.items()}
+    if isinstance(said, list):
+        kept = [part for part in said if not (isinstance(part, dict) and part.get("record_id") in record_ids)]
+        return [_without(part, record_ids, words) for part in kept]
+    return without(said, words) if isinstance(said, str) else said
 
 
 def _field(field: Row) -> Row:
