@@ -43,5 +43,5 @@ else:
     label_form.editor(ws, who, chosen_set)
     with st.expander("Make another set", icon=":material/add:"):
         if made := label_form.editor(ws, who, None):
-            st.query_params.from_dict({"set": made})
+            label_view.use(made)
             st.rerun()

@@ -6,6 +6,11 @@ const HELD = 240000; // ms after which the records held here are asked for again
 const NARROW = 760; // px, as in label.css
 const ANSWERED = ["answer", "skip", "drop", "settle"]; // what takes a record off my queue
 
+// A card as it is now: what is replaced later may be shared, what is changed in place may not.
+function copyOf(card) {
+  return { ...card, marks: { ...card.marks, tags: [...card.marks.tags] }, draft: card.draft && structuredClone(card.draft) };
+}
+
 // Records are held for this tab, and stay its own when it is loaded again.
 function tabName() {
   try {
@@ -127,7 +132,7 @@ class LabelDesk extends LabelView {
   // --- acts ---------------------------------------------------------------------------------------------------------
   press(verb, extra = {}) {
     const card = this.card;
-    this.acts.push({ id: card.id, before: structuredClone(card), counted: ["answer", "settle"].includes(verb) && !card.mine });
+    this.acts.push({ id: card.id, before: copyOf(card), counted: ["answer", "settle"].includes(verb) && !card.mine });
     if (this.acts.at(-1).counted) this.since += 1;
     if (this.single) delete this.acts.at(-1).before.draft;
     this.outbox.add(verb, { card: card.id, set: this.def.id, ...extra });
@@ -250,7 +255,7 @@ class LabelDesk extends LabelView {
   next(heard) {
     this.at += 1;
     this.show(true, false, heard);
-    this.want();
+    soon(() => this.want());
   }
 
   // --- spans --------------------------------------------------------------------------------------------------------
@@ -378,12 +383,12 @@ class LabelDesk extends LabelView {
     if (this.side === "history") this.side = "";
     this.paint();
     this.paintSide();
+    this.tell(card ? `${heard} Next record: ${card.messages.find((turn) => turn.role === "user")?.content.slice(0, 160) || ""}` : `${heard} No record is left here.`);
     if (focus) {
       this.hold();
       const top = this.frame.getBoundingClientRect().top; // a record is read from its top, wherever the last one ended
       if (top < 0 || this.frame.clientWidth < NARROW) this.frame.scrollIntoView({ block: "start" });
     }
-    this.tell(card ? `${heard} Next record: ${card.messages.find((turn) => turn.role === "user")?.content.slice(0, 160) || ""}` : `${heard} No record is left here.`);
     this.shownAgain();
   }
 

@@ -153,11 +153,12 @@ def _draw(desk: Desk) -> None:
     asked = dict(st.session_state.get(desk.key) or {})
     want, known = Want(**asked["want"]) if asked.get("want") else None, st.session_state[memory]
     found = _window(desk, want) if want and want.n != known["served"] else dict(NOTHING)
-    if want is None or found["answered"]:
-        known |= {"numbers": desk.numbers(), "agreed": _agreed(desk), "stamp": uuid.uuid4().hex}
-    data = {"mode": desk.mode, "store": f"{digest(str(desk.ws.root))}:label:{digest(desk.who)}", "set": _definition(desk),
-            "verbs": [asdict(verb) for verb in key_maps.VERBS], "keys": key_maps.get(desk.ws, desk.who),
-            "looked": _looked(desk, asked.get("look") or {}), **known, **found}
+    if want is None or found["answered"]:  # not for every press: these cost more than storing one
+        known |= {"numbers": desk.numbers(), "agreed": _agreed(desk), "stamp": uuid.uuid4().hex, "set": _definition(desk),
+                  "keys": key_maps.get(desk.ws, desk.who)}
+    data = {"mode": desk.mode, "store": f"{digest(str(desk.ws.root))}:label:{digest(desk.who)}",
+            "verbs": [asdict(verb) for verb in key_maps.VERBS], "looked": _looked(desk, asked.get("look") or {}),
+            **known, **found}
     component = st.components.v2.component("tunewright_label", css=source("desk.css") + source("label.css"),
                                            js="".join(map(source, JS)))
     component(key=desk.key, data=data, default={"outbox": {"n": 0, "presses": []}, "want": None, "look": None},

@@ -18,6 +18,9 @@ function newId() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+// After the next frame is drawn, so that nothing stands between a key and the screen; at the latest after a tenth of a second.
+const soon = window.requestIdleCallback ? (then) => requestIdleCallback(then, { timeout: 100 }) : (then) => setTimeout(then, 30);
+
 class Outbox {
   constructor(store, changed) {
     this.store = `tunewright:${store}:`;
@@ -46,7 +49,7 @@ class Outbox {
     const press = { id: newId(), order: ++this.order, do: verb, ...extra };
     this.presses.push(press);
     try { localStorage.setItem(this.store + press.id, JSON.stringify(press)); } catch { /* see stored() */ }
-    this.flush();
+    soon(() => this.flush());
     return press;
   }
 

@@ -24,11 +24,18 @@ ORDERS: dict[Order, str] = {"oldest": "oldest first", "random": "in random order
 SPLITS = {"": "whole snapshot", "train": "train", "validation": "validation", "test": "test"}
 
 
+def use(set_id: str) -> None:
+    """Choose this set in the next run."""
+    st.session_state["set-wanted"] = set_id
+
+
 def choose_set(ws: Workspace) -> LabelSet | None:
     """The label set in use; None where the workspace has none yet."""
     names = {one.set_id: one.name for one in label_sets.every(ws)}
     if not names:
         return None
+    if st.session_state.get("set-wanted") in names:
+        st.session_state["set"] = st.session_state.pop("set-wanted")
     wanted = layout.place(list(names), st.query_params.get("set")) or 0
     chosen = st.selectbox("Label set", list(names), wanted, format_func=lambda one: names.get(one, "gone"), key="set",
                           bind="query-params", label_visibility="collapsed", width=190)
