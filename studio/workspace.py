@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import uuid
@@ -14,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from studio import locks
 from studio.errors import StudioError
 from studio.gate import Gate
 from studio.journal import FORGOTTEN, Journal
@@ -170,7 +169,7 @@ class Workspace:
         self._types: dict[str, dict[str, str]] = {}
         self._sides: weakref.WeakSet[Side] = weakref.WeakSet()
         self._gate = Gate()
-        self._lock = _take(self.root)
+        self._lock = locks.take(self.root)
         try:
             self._connection = _connect(self.root / "studio.duckdb")
             self._migrate()
@@ -338,24 +337,6 @@ def _rows(cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any]
     cursor.execute(sql, list(parameters))
     names = [column[0] for column in cursor.description or ()]
     return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
-
-
-def _take(root: Path) -> FileLock:
-    """Hold the folder for this process, or say in one sentence who holds it."""
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(root / "workspace.lock", timeout=0)
-        lock.acquire()
-    except Timeout:
-        owner = root / "workspace.owner.json"
-        holder = f" (process {json.loads(owner.read_text())['pid']})" if owner.exists() else ""
-        raise StudioError(f"Another Tunewright{holder} already has the workspace {root} open.",
-                          "Close it, or choose another folder with STUDIO_WORKSPACE or --workspace.") from None
-    except OSError as error:
-        raise StudioError(f"The workspace folder {root} cannot be used: {error.strerror}.",
-                          "Choose a folder you may write to, with STUDIO_WORKSPACE or --workspace.") from None
-    (root / "workspace.owner.json").write_text(json.dumps({"pid": os.getpid()}))
-    return lock
 
 
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:
