@@ -7,7 +7,7 @@ from studio.components import label
 from studio.ui import label_form, label_view, layout, session, suggestion_view
 
 VIEWS = {"label": "Label", "suggestions": "Suggestions", "progress": "Progress", "agreement": "Agreement", "settle": "Settle",
-         "set": "Label sets"}
+         "set": "Sets"}
 
 ws = session.workspace()
 layout.header(ws, "Label", "", "kept")

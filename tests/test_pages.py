@@ -289,7 +289,7 @@ def test_a_label_set_that_cannot_be_asked_is_refused_in_words_and_not_saved(home
 
 def test_a_changed_label_set_keeps_what_was_answered_before(home: Path) -> None:
     ws, made = labelled(home)
-    page = draw("label", view="Label sets")
+    page = draw("label", view="Sets")
     next(area for area in page.text_area if area.label == "Options, one a line").set_value("late\nother").run()
     press(page, "Save the set")
     assert (label_sets.get(ws, made).version, labels.total(ws)) == (2, 4)

@@ -169,6 +169,7 @@ class LabelView {
     this.paintFields();
     this.filter();
     if (this.root.activeElement !== this.frame) this.hold();
+    this.panel.querySelector(".field.active")?.scrollIntoView({ block: "nearest" });
     this.tell(`${this.field.title}, ${this.field.kind}`);
   }
 

@@ -38,7 +38,7 @@ def choose_set(ws: Workspace) -> LabelSet | None:
         st.session_state["set"] = st.session_state.pop("set-wanted")
     wanted = layout.place(list(names), st.query_params.get("set")) or 0
     chosen = st.selectbox("Label set", list(names), wanted, format_func=lambda one: names.get(one, "gone"), key="set",
-                          bind="query-params", label_visibility="collapsed", width=190)
+                          bind="query-params", label_visibility="collapsed", width=160)
     return label_sets.get(ws, chosen)
 
 
@@ -99,7 +99,7 @@ def agreement(ws: Workspace, label_set: LabelSet) -> None:
     found = adjudicate.agreements(ws, label_set.set_id)
     if not any(one.records for one in found):
         layout.empty("Agreement needs records that two people have answered. Ask for two answers a record, or for one more on "
-                     "a share of them, under Label sets; then let somebody else label under another name.")
+                     "a share of them, under Sets; then let somebody else label under another name.")
         return
     st.dataframe([{"field": label_set.field(one.field).title, "records": one.records, "answers": one.answers,
                    "raw agreement": interval(*one.raw.parts), "Krippendorff's α": interval(*one.alpha.parts),
