@@ -168,10 +168,12 @@ def undo_mark(ws: Workspace, who: str, press_id: str) -> Undone | None:
 
 def of_records(ws: Workspace, set_id: str, record_ids: Sequence[str]) -> dict[str, list[Label]]:
     """Everybody's word on these records, in the order it was given."""
+    positions = [place.position for place in places.find(ws, record_ids).values()]
     found: dict[str, list[Label]] = defaultdict(list)
     for row in ws.rows("""select record_id, who, state, answer, set_version, record_version, label_id from label_now
-                          where set_id = ? and state <> 'undone' and record_id in (select unnest(?::varchar[])) order by seq""",
-                       [set_id, list(record_ids)]):
+                          where position between ? and ? and position in (select unnest(?::bigint[])) and set_id = ?
+                          and state <> 'undone' order by seq""",
+                       [min(positions, default=0), max(positions, default=0), positions, set_id]):
         found[row["record_id"]].append(Label(**row | {"answer": json.loads(row["answer"])}))
     return dict(found)
 
