@@ -293,6 +293,30 @@ def test_a_disagreement_is_settled_with_one_key(browser: Browser, home: Path) ->
     assert found == {ids[0]: {"mood": "calm"}}
 
 
+def test_the_label_page_as_a_person_sees_it(browser: Browser, home: Path) -> None:
+    ws = Workspace(home)
+    intake.import_sample(ws)
+    ids = [record.record_id for record in records.page(ws, Filter(), 12)]
+    intent = label_sets.starter_sets(ws)[0]["fields"][0]
+    values = [option["value"] for option in intent["options"]]
+    label_set = label_sets.save(ws, {
+        "name": "Triage", "needed": 2, "fields": [intent, PARTS | {"title": "What it is about", "required": False}],
+        "guidelines": "Say what the customer wants: the one thing that the answer has to deal with.\n"
+                      "A refund that is asked for in anger is still a refund.",
+        "examples": [{"record_id": ids[3], "why": "A size is asked for.", "answer": {"intent": "sizing"}}]}, "ann")
+    with ws.transaction() as transaction:
+        transaction.insert("suggestions", [
+            {"set_id": label_set.set_id, "field": "intent", "record_id": one, "record_version": 1,
+             "value": json.dumps(values[n % 3]), "confidence": 0.91, "rank": n, "run_id": "run"} for n, one in enumerate(ids)])
+    ws.close()
+    with running(home) as studio:
+        page = open_label(browser, studio.url)
+        keys(page, ["1", "Enter", "2", *["ArrowRight"] * 3, "q", *["ArrowRight"] * 2, *["Shift+ArrowRight"] * 2, "2", "g"])
+        saved(page)
+        shoot(page, "label")
+        assert page.locator("mark[data-word]").count() == 2
+
+
 def test_hostile_text_is_shown_and_never_run(browser: Browser, home: Path) -> None:
     ws = Workspace(home)
     home.mkdir(exist_ok=True)
