@@ -10,7 +10,20 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from studio import adjudicate, customers, findings, forgetting, intake, label_sets, labels, records, reviews, runs, snapshots
+from studio import (
+    adjudicate,
+    customers,
+    findings,
+    forgetting,
+    intake,
+    label_sets,
+    labels,
+    records,
+    reviews,
+    runs,
+    snapshots,
+    starts,
+)
 from studio.columns import Choices, Columns, Condition
 from studio.errors import StudioError
 from studio.journal import Journal
@@ -242,7 +255,7 @@ def test_a_model_that_learned_from_them_is_named(ws: Workspace) -> None:
 
 def test_nothing_is_forgotten_while_a_run_moves(ws: Workspace) -> None:
     bring_in(ws)
-    runs.start_check(ws)
+    starts.check(ws)
     with pytest.raises(StudioError, match="still running"):
         forget_ana(ws)
     runs.stop(ws, runs.every(ws)[0].run_id)
