@@ -60,6 +60,9 @@ def next_step(ws: Workspace) -> NextStep:
     if empty == "frozen" and runs.latest_check(ws) is None:
         return NextStep(f"{records.counts(ws).total:,} records are in. Check them for personal data, mail remains and weak "
                         "answers before a model learns from them.", "Check the records", "pages/clean.py")
+    if empty == "frozen" and not runs.every(ws, "dedupe"):
+        return NextStep("The records are checked. Look for twins among them: they waste training, and between train and test "
+                        "they fake the result.", "Look for twins", "pages/twins.py")
     if empty == "frozen":
         counted = records.counts(ws)
         return NextStep(f"{counted.usable:,} records are in and nobody dropped them. Read some on Curate, then freeze them "

@@ -29,12 +29,14 @@ from pipeline.specs import (
     EvaluateSpec,
     InspectSpec,
     Meaning,
+    SuggestField,
+    SuggestSpec,
     Tested,
     TrainSpec,
     ValidateSpec,
     dumps,
 )
-from studio import cards, duplicates, findings, leaks, models, scores, snapshots
+from studio import cards, duplicates, findings, label_sets, leaks, models, scores, snapshots, suggestions
 from studio.errors import StudioError
 from studio.models import Model
 from studio.snapshots import SPLITS, Snapshot
@@ -42,17 +44,17 @@ from studio.workspace import Row, Transaction, Workspace
 
 __all__ = ["CROWDS", "NORMALISATION", "SHORT_TEXTS", "InspectSpec", "Meaning", "Tested", "read_foreign", "sides"]
 
-Kind = Literal["train", "evaluate", "check", "validate", "dedupe", "inspect"]
+Kind = Literal["train", "evaluate", "check", "validate", "dedupe", "inspect", "suggest"]
 MOVING: tuple[State, ...] = ("starting", "running")
 _COLLECTED = "select 1 from run_results where run_id = ? and attempt = ?"
 RESUMABLE: tuple[State, ...] = ("lost", "failed", "stopped")
-RECORDS, FINDINGS = "records.jsonl", "findings.jsonl"
+RECORDS, FINDINGS, SUGGESTIONS, DOUBTS = "records.jsonl", "findings.jsonl", "suggestions.jsonl", "doubts.jsonl"
 TEXTS, COPIES, PAIRS, WORK = "texts.parquet", "copies.parquet", "pairs.parquet", "work"
 LINES = tuple(f"{split}.jsonl" for split in SPLITS)
-FOLLOWS = {"check": RECORDS, "dedupe": TEXTS, "inspect": LINES[0]}
+FOLLOWS = {"check": RECORDS, "dedupe": TEXTS, "inspect": LINES[0], "suggest": RECORDS}
 """What such a run reads, and cannot go on without."""
 
-_one_check_starts, _one_search_starts = threading.Lock(), threading.Lock()
+_one_check_starts, _one_search_starts, _one_suggestion_starts = threading.Lock(), threading.Lock(), threading.Lock()
 CONTEXT_TOKENS = 8_192
 """What the starter model, and most small models, read at once (`max_position_embeddings` of SmolLM2-135M-Instruct)."""
 
@@ -73,7 +75,7 @@ class Dials:
 class Run:
     """One run as it stands now. `status` is the child's last word; `result` the end of its newest attempt.
 
-    A check and a validation have no snapshot: their `snapshot_id` is empty.
+    Checks, validations and suggestions have no snapshot: their `snapshot_id` is empty.
     """
 
     run_id: str
@@ -191,6 +193,41 @@ def start_validation(ws: Workspace, file: str, name: str, max_tokens: int = CONT
     return begin(ws, spec, f"Validation of {name}", "")
 
 
+def start_suggestions(ws: Workspace, set_id: str) -> str:
+    """Let the light model learn from a set's labels and suggest labels for the other records; returns the run's id."""
+    label_set = label_sets.get(ws, set_id)
+    with _one_suggestion_starts:
+        collect(ws)
+        earlier = every(ws, "suggest")
+        if any(run.moving and run.spec["set_id"] == set_id for run in earlier):
+            raise StudioError("The light model is learning already.", "Wait for its end, or stop it first.")
+        reason = suggestions.too_few(ws, label_set)
+        if reason:
+            raise StudioError(reason, "Label some more records first.")
+        total, labelled = suggestions.counts(ws, set_id)
+        fields = tuple(SuggestField(key=field.key, title=field.title, kind=field.kind,  # type: ignore[arg-type]
+                                    values=tuple(option.value for option in field.options))
+                       for field in suggestions.learnable(label_set))
+        spec = SuggestSpec(run_id=ws.new_id(), set_id=set_id, fields=fields, records=total, labelled=labelled)
+        with ws.transaction() as transaction:
+            _add_row(ws, transaction, spec, f"Suggestions for {label_set.name}", "")
+    for run in earlier:
+        if not run.moving:
+            clear_copies(ws, run)
+    folder = ws.path(f"runs/{spec.run_id}")
+    rundir.prepare(folder, dumps(spec))
+    suggestions.write_out(ws, set_id, folder / RECORDS)
+    launch.start(folder, ws.root)
+    return spec.run_id
+
+
+def latest_suggestions(ws: Workspace, set_id: str) -> Run | None:
+    """The newest run of the light model for this label set, however it stands."""
+    row = ws.row("""select * from runs where kind = 'suggest' and json_extract_string(spec, '$.set_id') = ?
+                    order by started_at desc limit 1""", [set_id])
+    return _run(ws, row) if row else None
+
+
 def latest_check(ws: Workspace) -> Run | None:
     """The newest check that is done and collected."""
     row = ws.row("""select r.* from runs r join run_results e using (run_id)
@@ -226,8 +263,7 @@ def resume(ws: Workspace, run_id: str) -> None:
     if run.snapshot_id:
         snapshots.verify(ws, snapshots.get(ws, run.snapshot_id))
     elif run.kind in FOLLOWS and not (ws.path(run.folder) / FOLLOWS[run.kind]).is_file():
-        what, page = {"check": ("check", "Clean"), "dedupe": ("search", "Twins")}.get(run.kind, ("check", "Freeze"))
-        raise StudioError(f"This {what} cannot go on: its copy of the records is gone.", f"Start a new one on the {page} page.")
+        raise StudioError("This run cannot go on: its copy of the records is gone.", "Start a new one.")
     launch.start(ws.path(run.folder), ws.root)
 
 
@@ -289,7 +325,7 @@ def proven(ws: Workspace) -> list[Run]:
 
 
 def forget_copies(ws: Workspace) -> None:
-    """Delete every copy of texts that checks and searches made. Raises StudioError while any run moves."""
+    """Delete every copy of texts that runs made. Raises StudioError while any run moves."""
     found = every(ws)
     if moving := [run for run in found if run.moving]:
         raise StudioError(f"{moving[0].title} is still running and may hold what is to go.",
@@ -319,7 +355,7 @@ def tokenizer(ws: Workspace) -> str:
 
 def clear_copies(ws: Workspace, run: Run) -> None:
     """Copies of texts, and what was made of them, hold personal data: they stay only while the run can go on."""
-    for name in (RECORDS, FINDINGS, TEXTS, COPIES, PAIRS, *LINES):
+    for name in (RECORDS, FINDINGS, SUGGESTIONS, DOUBTS, TEXTS, COPIES, PAIRS, *LINES):
         (ws.path(run.folder) / name).unlink(missing_ok=True)
     shutil.rmtree(ws.path(run.folder) / WORK, ignore_errors=True)
 
@@ -352,6 +388,9 @@ def _collect(ws: Workspace, transaction: Transaction, run: Run, ended: Result) -
         folder = ws.path(run.folder)
         duplicates.collect(transaction, run.run_id, run.spec["side"], folder / COPIES, folder / PAIRS,
                            ended.data["meaning_threshold"])
+    if ended.outcome == "done" and run.kind == "suggest":
+        folder = ws.path(run.folder)
+        suggestions.collect(transaction, run.run_id, run.spec["set_id"], folder / SUGGESTIONS, folder / DOUBTS)
     transaction.insert("run_results", [{
         "run_id": run.run_id, "attempt": ended.attempt, "outcome": ended.outcome, "message": ended.message,
         "hint": ended.hint, "data": json.dumps(ended.data),

@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import ROOT
 
 TRAINS = {"torch", "transformers", "peft", "bitsandbytes", "sklearn", "rouge_score", "accelerate", "safetensors"}
-HEAVY = TRAINS | {"rensa", "scipy", "model2vec", "openai"}
+HEAVY = TRAINS | {"rensa", "scipy", "model2vec", "openai", "cleanlab"}
 LIGHT_PIPELINE = (
     "specs",
     "rundir",

@@ -107,6 +107,20 @@ def token_lengths(steps: Sequence[int], counts: Sequence[int], median: int, long
                     alt=f"Examples by their number of {unit}")
 
 
+def thresholds(falls: Mapping[float, int], now: float) -> None:
+    """How many records fall at each threshold? One bar a threshold; those that the dial leaves out are grey."""
+    rows = [{"threshold": threshold, "end": threshold + 0.02, "records": fall,
+             "who": "counts" if threshold >= now - 1e-6 else "below the dial"} for threshold, fall in falls.items()]
+    chart = alt.Chart(pd.DataFrame(rows)).mark_bar(stroke=None).encode(
+        x=alt.X("threshold:Q", bin="binned", title="threshold (grey: below the dial)", axis=alt.Axis(format=".2f", tickCount=6),
+                scale=alt.Scale(domain=[min(falls), 1.02])),
+        x2="end:Q", y=alt.Y("records:Q", title="records that fall", axis=alt.Axis(format=",d", tickMinStep=1)),
+        color=alt.Color("who:N", legend=None, scale=alt.Scale(domain=["counts", "below the dial"], range=[TUNED, BASE])),
+        tooltip=[alt.Tooltip("threshold:Q", format=".2f"), alt.Tooltip("records:Q", format=",")])
+    st.altair_chart(chart.properties(title="How many records fall at each threshold?"), width="stretch", height=190,
+                    alt="Records that fall at each threshold, those at or above the dial marked")
+
+
 def topics(counted: Mapping[str, int]) -> None:
     """What are the tickets about? The most frequent tags."""
     rows = [{"tag": tag, "conversations": count} for tag, count in counted.items()]
