@@ -38,7 +38,7 @@ def of_plan(ws: Workspace, recipe: Recipe, near_floor: float = NEAR_FLOOR, meani
             tokenizer=runs.tokenizer(ws))
 
         def write(folder: Path) -> None:
-            for split in SPLITS:
+            for split in reversed(SPLITS):  # train last: where it is there, all are, and a run that was cut off can go on
                 snapshots.write_lines(ws, planned.splits[split], folder / f"{split}.jsonl")
 
         return runs.begin(ws, spec, f"Check for leaks, seed {recipe.seed}", write=write)

@@ -67,31 +67,43 @@ _one_freezes = threading.Lock()
 
 
 def write_lines(ws: Workspace, pieces: Sequence[Piece], path: Path) -> File:
-    """Write the lines of these pieces, in this order; the database hands over the texts, a line at a time.
+    """Write the lines of these pieces, in this order, beside and renamed in; the database hands the texts over line by line.
 
-    Raises StudioError when a wording is not the one that was planned with.
+    Raises StudioError, with nothing left behind, when a wording is not the one that was planned with.
     """
-    raw, whole = path.with_name(f".{path.name}.raw"), hashlib.sha256()
+    raw, beside = path.with_name(f".{path.name}.raw"), path.with_name(f".{path.name}.tmp")
     name = str(raw).replace("'", "''")
-    ws.rows(f"""copy (select p.place, v.messages::json as messages
-                      from (select unnest(?::bigint[]) as place, unnest(?::varchar[]) as record_id,
-                                   unnest(?::integer[]) as version) p
-                      join record_versions v on v.record_id = p.record_id and v.version = p.version
-                      order by p.place) to '{name}' (format json)""",
-            [list(range(len(pieces))), [piece.record_id for piece in pieces], [piece.version for piece in pieces]])
+    try:
+        ws.rows(f"""copy (select p.place, v.messages::json as messages
+                          from (select unnest(?::bigint[]) as place, unnest(?::varchar[]) as record_id,
+                                       unnest(?::integer[]) as version) p
+                          join record_versions v on v.record_id = p.record_id and v.version = p.version
+                          order by p.place) to '{name}' (format json)""",
+                [list(range(len(pieces))), [piece.record_id for piece in pieces], [piece.version for piece in pieces]])
+        written = _write_checked(raw, pieces, beside)
+        os.replace(beside, path)
+    finally:
+        raw.unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
+    return written
+
+
+def _write_checked(raw: Path, pieces: Sequence[Piece], path: Path) -> File:
+    """Lines in their one form, each compared with its hash in the plan."""
+    whole, written = hashlib.sha256(), 0
     with raw.open(encoding="utf-8") as rows, path.open("w", encoding="utf-8", newline="\n") as file:
-        written = 0
-        for row, piece in zip(rows, pieces, strict=True):
+        for row, piece in zip(rows, pieces, strict=False):
             text = wording_keys.line_text(piece.record_id, json.loads(row)["messages"])
             if wording_keys.sha256(text) != piece.mark:
-                raise StudioError(f"Record {piece.record_id} is not worded as it was planned with.", "Plan again.")
+                break
             line = text + "\n"
             whole.update(line.encode())
             file.write(line)
             written += 1
         file.flush()
         os.fsync(file.fileno())
-    raw.unlink()
+    if written < len(pieces):
+        raise StudioError(f"Record {pieces[written].record_id} is gone, or not worded as it was planned with.", "Plan again.")
     return File(written, whole.hexdigest())
 
 

@@ -218,6 +218,17 @@ def of_the_first_format(ws: Workspace) -> Snapshot:
     return snapshots.get(ws, name)
 
 
+def test_a_record_that_goes_while_it_is_written_is_a_sentence_and_leaves_no_file(ws: Workspace, tmp_path: Path) -> None:
+    import_forty(ws)
+    pieces = snapshots.plan(ws, Recipe()).splits["train"]
+    with ws.transaction() as transaction:
+        transaction.execute("delete from record_versions where record_id = ?", [pieces[-1].record_id])
+    (tmp_path / "out").mkdir()
+    with pytest.raises(StudioError, match=f"Record {pieces[-1].record_id} is gone"):
+        snapshots.write_lines(ws, pieces, tmp_path / "out" / "train.jsonl")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_a_snapshot_of_the_first_format_still_opens_and_verifies(ws: Workspace) -> None:
     found = of_the_first_format(ws)
     snapshots.verify(ws, found)

@@ -53,7 +53,7 @@ def divided(found: list[Piece], recipe: Recipe) -> Division:
         raise
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(any_pieces(), RECIPES, st.randoms(use_true_random=False))
 def test_no_group_straddles_shares_are_met_within_one_group_and_order_does_not_matter(
     found: list[Piece], recipe: Recipe, dice: random.Random
@@ -87,7 +87,7 @@ def _sizes(division: Division, name: str, recipe: Recipe) -> list[int]:
     return [group.size for group in splits.grouped(division.splits[name], recipe.seed)]  # type: ignore[index]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(any_pieces(), RECIPES)
 def test_everything_is_in_just_one_part(found: list[Piece], recipe: Recipe) -> None:
     division = divided(found, recipe)
