@@ -145,7 +145,7 @@ def write_out(ws: Workspace, run_id: str, side: str, path: Path, chunk_texts: in
         select i.record_id, {_joined(side)} as text, {_joined(other) if other else 'null::varchar'} as other
         from duplicate_items i
         join record_versions v on v.record_id = i.record_id and v.version = i.version where i.run_id = ?)
-        to '{name}' (format parquet, compression snappy, row_group_size {chunk_texts})""", [run_id])
+        to '{name}' (format parquet, compression lz4_raw, row_group_size {chunk_texts})""", [run_id])
     beside.rename(path)
 
 

@@ -11,6 +11,9 @@ from pipeline.dedupe.texts import I64, U64, Words, mixed, whole
 
 SIZE = 3
 _COLUMNS = 2**63 - 1
+_FIRST, _SECOND = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
+"""Odd numbers that tell the places of the words apart."""
+
 F32 = np.ndarray[Any, np.dtype[np.float32]]
 
 
@@ -27,7 +30,7 @@ def shingled(found: Words) -> tuple[U64, I64]:
     kept[offsets[:-1][short]] = True
     made = np.zeros_like(hashes)
     if len(hashes) >= SIZE:
-        made[:-2] = mixed(hashes[:-2] + mixed(hashes[1:-1] + mixed(hashes[2:])))
+        made[:-2] = mixed(hashes[:-2] * _FIRST + hashes[1:-1] * _SECOND + hashes[2:])
     made[offsets[:-1][short]] = whole(found)[short]
     begins = np.concatenate(([0], np.cumsum(np.where(short, 1, np.maximum(counts - SIZE + 1, 0)))))
     return made[kept], begins.astype(np.int64)

@@ -26,15 +26,12 @@ def bands(shingles: U64, begins: I64) -> U32:
     from rensa import RMinHash
 
     n = len(begins) - 1
-    result = np.empty((n, BANDS), np.uint32)
+    numbers = array("I")  # filled row by row: a third quicker than np.array of lists
     for first in range(0, n, _ROWS_AT_ONCE):
-        last = min(n, first + _ROWS_AT_ONCE)
-        places = begins[first : last + 1]
+        places = begins[first : min(n, first + _ROWS_AT_ONCE) + 1]
         made = RMinHash.digest_matrix_from_flat_token_hashes(
             np.ascontiguousarray(shingles[places[0] : places[-1]]), (places - places[0]).astype(np.uint64), SLOTS, SEED)
-        numbers = array("I")  # a third quicker than np.array of lists
         for row in made.to_rows():
             numbers.fromlist(row)
-        slots = np.frombuffer(numbers, np.uint32).view(np.uint64).reshape(last - first, BANDS, 2)
-        result[first:last] = (mixed(slots[:, :, 0] + mixed(slots[:, :, 1])) >> np.uint64(32)).astype(np.uint32)
-    return result
+    slots = np.frombuffer(numbers, np.uint32).view(np.uint64).reshape(n, BANDS, 2)
+    return (mixed(slots[:, :, 0] * np.uint64(0x9E3779B97F4A7C15) + slots[:, :, 1]) >> np.uint64(32)).astype(np.uint32)

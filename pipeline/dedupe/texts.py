@@ -102,9 +102,9 @@ def whole(found: Words) -> U64:
     result = np.zeros(len(found.offsets) - 1, np.uint64)
     full = found.counts > 0
     if full.any():
-        places = np.arange(len(found.hashes), dtype=np.uint64)
-        places -= np.repeat(found.offsets[:-1], found.counts).astype(np.uint64)
-        told = mixed(found.hashes + mixed(places * np.uint64(0x9E3779B97F4A7C15)))
+        places = np.arange(len(found.hashes)) - np.repeat(found.offsets[:-1], found.counts)
+        marks = mixed(np.arange(1, found.counts.max() + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+        told = mixed(found.hashes + marks[places])
         result[full] = mixed(np.add.reduceat(told, found.offsets[:-1][full])) | np.uint64(1)
     return result
 
