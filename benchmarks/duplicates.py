@@ -85,7 +85,7 @@ print(json.dumps({"seconds": time.perf_counter() - began, "met": met}))
 IMPORT = """
 import sys
 from pathlib import Path
-from studio import intake
+from studio import intake, starts
 from studio.columns import Choices, Columns
 from studio.workspace import Workspace
 ws = Workspace(Path(sys.argv[2]))
@@ -102,7 +102,7 @@ from studio import runs
 from studio.workspace import Workspace
 ws = Workspace(Path(sys.argv[1]))
 began = time.perf_counter()
-run_id = runs.start_dedupe(ws, "question")
+run_id = starts.search(ws, "question")
 out = time.perf_counter() - began
 while (run := runs.get(ws, run_id)).moving:
     time.sleep(0.05)

@@ -70,7 +70,7 @@ def finished(run: Run) -> None:
     elif run.kind == "inspect":
         layout.go("Open what it found", *(("pages/snapshots.py", {"snapshot": run.snapshot_id}) if run.snapshot_id else
                                          ("pages/freeze.py", {})), primary=True)
-    else:
+    elif run.kind == "evaluate":
         layout.go("Open the verdict", "pages/evaluate.py", {"run": run.run_id}, primary=True)
 
 

@@ -28,7 +28,7 @@ VARIETY_SAMPLE = 500
 texts, so it can only be compared between samples of one size."""
 
 SURE = 0.3
-"""From this confidence on a language is said: 98 of 100 short English questions pass (banking77), one of them wrongly named."""
+"""From this confidence on a language is said: so 96 of 100 short English questions are named, and none wrongly (banking77)."""
 
 SHORT_WORDS = 5
 """An answer of so few words is a label or a value to fill in, not a sentence."""

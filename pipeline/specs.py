@@ -160,7 +160,31 @@ class DedupeSpec(Frozen):
     chunk_texts: int = Field(default=16_384, ge=1, description="texts a worker reads at once; a quarter of a second")
 
 
-AnySpec = TrainSpec | EvaluateSpec | CheckSpec | ValidateSpec | DedupeSpec | InspectSpec
+class SuggestField(Frozen):
+    """One field of a label set that can be learned: one of its values, or several."""
+
+    key: str
+    title: str
+    kind: Literal["choice", "multi"]
+    values: tuple[str, ...]
+
+
+class SuggestSpec(Frozen):
+    """The light model: learn from the labels of one set, suggest labels for the other records, and doubt some labels.
+
+    The texts are in the run folder's records.jsonl: `labelled` of its `records` lines first.
+    """
+
+    kind: Literal["suggest"] = "suggest"
+    run_id: str
+    set_id: str
+    fields: Annotated[tuple[SuggestField, ...], Field(min_length=1)]
+    records: int = Field(ge=0)
+    labelled: int = Field(ge=0)
+    seed: int = 1234
+
+
+AnySpec = TrainSpec | EvaluateSpec | CheckSpec | ValidateSpec | DedupeSpec | InspectSpec | SuggestSpec
 Spec = Annotated[AnySpec, Field(discriminator="kind")]
 _adapter: TypeAdapter[AnySpec] = TypeAdapter(Spec)
 

@@ -23,6 +23,7 @@ from studio import (
     runs,
     scores,
     snapshots,
+    starts,
     validation,
     workspace,
 )
@@ -61,9 +62,9 @@ def demo(
         _say(f"Frozen: {snapshot.train} train, {snapshot.validation} validation, {snapshot.test} test "
              f"in {ws.path(snapshot.folder)}")
         base = models.get(ws, models.STARTER_ID)
-        dials = runs.Dials(epochs=epochs, learning_rate=learning_rate)
-        tuned = models.get(ws, _follow(ws, runs.start_training(ws, snapshot, base, dials, "demo")))
-        run_id = _follow(ws, runs.start_evaluation(ws, snapshot, [base, tuned], answer_tokens))
+        dials = starts.Dials(epochs=epochs, learning_rate=learning_rate)
+        tuned = models.get(ws, _follow(ws, starts.training(ws, snapshot, base, dials, "demo")))
+        run_id = _follow(ws, starts.evaluation(ws, snapshot, [base, tuned], answer_tokens))
         _print_verdict(ws, run_id, snapshot, base.model_id, tuned.model_id)
         _say(f"\nDone in {duration(time.monotonic() - began)}. Open this workspace in the studio with: "
              f"STUDIO_WORKSPACE={ws.root} make run")
@@ -80,7 +81,7 @@ def demo(
 @app.command()
 def validate(
     file: Annotated[Path, typer.Argument(help="A JSONL file of conversations.")],
-    tokens: Annotated[int, typer.Option(help="Longest example that is allowed, in tokens.")] = runs.CONTEXT_TOKENS,
+    tokens: Annotated[int, typer.Option(help="Longest example that is allowed, in tokens.")] = starts.CONTEXT_TOKENS,
 ) -> None:
     """Check the form of a training file; print every problem by line. Exit status 1 when it is not ready."""
     try:

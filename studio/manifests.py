@@ -45,8 +45,8 @@ def files(written: Mapping[SplitName, File]) -> dict[str, Row]:
 
 
 def head(manifest: Row) -> Row:
-    """All but the lines, which are as many as the records."""
-    return {key: value for key, value in manifest.items() if key != "lines"}
+    """All but what can be as long as there are records: the lines, and the repeats that were left out."""
+    return {key: value for key, value in manifest.items() if key not in ("lines", "identical")}
 
 
 def names(manifest: Row, record_ids: Set[str]) -> bool:

@@ -1,13 +1,12 @@
-"""Runs: start, look, stop, resume, collect. The only door to the pipeline.
+"""Runs: look, stop, resume, collect. With `starts` the only door to the pipeline.
 
-Order of a start: the row, then the spec, then the process. A run is found again by its row and its folder alone.
+A run is found again by its row and its folder alone.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,59 +20,34 @@ from pipeline.foreign import read_foreign, sides
 from pipeline.rundir import Result, State, Status
 from pipeline.specs import (
     AnySpec,
-    BaseSource,
-    Candidate,
-    CheckSpec,
-    Decoding,
-    DedupeSpec,
-    EvaluateSpec,
     InspectSpec,
     Meaning,
     Tested,
-    TrainSpec,
-    ValidateSpec,
     dumps,
 )
-from studio import cards, duplicates, findings, leaks, models, scores, snapshots
+from studio import cards, duplicates, findings, leaks, models, scores, snapshots, suggestions
 from studio.errors import StudioError
-from studio.models import Model
-from studio.snapshots import SPLITS, Snapshot
+from studio.snapshots import SPLITS
 from studio.workspace import Row, Transaction, Workspace
 
 __all__ = ["CROWDS", "NORMALISATION", "SHORT_TEXTS", "InspectSpec", "Meaning", "Tested", "read_foreign", "sides"]
 
-Kind = Literal["train", "evaluate", "check", "validate", "dedupe", "inspect"]
+Kind = Literal["train", "evaluate", "check", "validate", "dedupe", "inspect", "suggest"]
 MOVING: tuple[State, ...] = ("starting", "running")
 _COLLECTED = "select 1 from run_results where run_id = ? and attempt = ?"
 RESUMABLE: tuple[State, ...] = ("lost", "failed", "stopped")
-RECORDS, FINDINGS = "records.jsonl", "findings.jsonl"
+RECORDS, FINDINGS, SUGGESTIONS, DOUBTS = "records.jsonl", "findings.jsonl", "suggestions.jsonl", "doubts.jsonl"
 TEXTS, COPIES, PAIRS, WORK = "texts.parquet", "copies.parquet", "pairs.parquet", "work"
 LINES = tuple(f"{split}.jsonl" for split in SPLITS)
-FOLLOWS = {"check": RECORDS, "dedupe": TEXTS, "inspect": LINES[0]}
+FOLLOWS = {"check": RECORDS, "dedupe": TEXTS, "inspect": LINES[0], "suggest": RECORDS}
 """What such a run reads, and cannot go on without."""
-
-_one_check_starts, _one_search_starts = threading.Lock(), threading.Lock()
-CONTEXT_TOKENS = 8_192
-"""What the starter model, and most small models, read at once (`max_position_embeddings` of SmolLM2-135M-Instruct)."""
-
-
-@dataclass(frozen=True)
-class Dials:
-    """The few things a person sets for a training run; everything else follows from the model and the data."""
-
-    epochs: int = 3
-    learning_rate: float = 2e-4
-    rank: int = 16
-    batch_size: int = 4
-    max_tokens: int | None = None
-    seed: int = 1234
 
 
 @dataclass(frozen=True)
 class Run:
     """One run as it stands now. `status` is the child's last word; `result` the end of its newest attempt.
 
-    A check and a validation have no snapshot: their `snapshot_id` is empty.
+    Checks, validations and suggestions have no snapshot: their `snapshot_id` is empty.
     """
 
     run_id: str
@@ -97,98 +71,11 @@ class Run:
         return self.state in RESUMABLE
 
 
-def start_training(ws: Workspace, snapshot: Snapshot, base: Model, dials: Dials, name: str = "") -> str:
-    """Start a QLoRA run on the snapshot's train and validation files; returns the run's id."""
-    snapshots.verify(ws, snapshot)
-    run_id = ws.new_id()
-    spec = TrainSpec(
-        run_id=run_id, base=BaseSource(**base.base), train_file=snapshot.file("train"),  # type: ignore[arg-type]
-        validation_file=snapshot.file("validation"), epochs=dials.epochs, learning_rate=dials.learning_rate,
-        rank=dials.rank, batch_size=dials.batch_size, max_tokens=dials.max_tokens, seed=dials.seed,
-        template_sha256=(snapshot.manifest.get("base") or {}).get("chat_template_sha256") or "")
-    title = name.strip() or f"{base.name} on {snapshot.name}"
-    return begin(ws, spec, title, snapshot.snapshot_id)
-
-
-def start_evaluation(ws: Workspace, snapshot: Snapshot, candidates: list[Model], max_new_tokens: int = 150) -> str:
-    """Let every candidate answer the snapshot's test items with the same decoding; returns the run's id."""
-    if len(candidates) < 2:
-        raise StudioError("An evaluation compares a base model with a tuned one.", "Choose a tuned model.")
-    snapshots.verify(ws, snapshot)
-    spec = EvaluateSpec(
-        run_id=ws.new_id(), items_file=snapshot.file("test"), decoding=Decoding(max_new_tokens=max_new_tokens),
-        candidates=tuple(Candidate(model_id=model.model_id, name=model.name, base=BaseSource(**model.base),  # type: ignore[arg-type]
-                                   adapter=model.adapter) for model in candidates))
-    return begin(ws, spec, f"{candidates[-1].name} against its base", snapshot.snapshot_id)
-
-
-def start_check(ws: Workspace, only_new: bool = True, context_tokens: int = CONTEXT_TOKENS, names_model: str = "") -> str:
-    """Look for findings in the records that nobody dropped: in the new and changed ones, or in all; returns the run's id.
-
-    `names_model` is an installed spaCy model, or its folder, that finds more names and places.
-    """
-    with _one_check_starts:
-        return _start_check(ws, only_new, context_tokens, names_model.strip())
-
-
-def _start_check(ws: Workspace, only_new: bool, context_tokens: int, names_model: str) -> str:
-    collect(ws)
-    earlier = every(ws, "check")
-    if any(run.moving for run in earlier):
-        raise StudioError("A check is running already.", "Wait for its end, or stop it first.")
-    newest = latest_check(ws)
-    language = newest.result.data["language"] if only_new and newest and newest.result else None
-    run_id = ws.new_id()
-    with ws.transaction() as transaction:
-        transaction.execute("delete from check_items")
-        total, look = findings.choose(transaction, run_id, only_new)
-        if not look:
-            raise StudioError("There is nothing to check: every record was checked as it is.",
-                              "Import tickets, or check all again.")
-        spec = CheckSpec(run_id=run_id, records=total, to_check=look, context_tokens=context_tokens, language=language,
-                         names_model=names_model, tokenizer=tokenizer(ws))
-        _add_row(ws, transaction, spec, f"Check of {look:,} records", "")
-    for run in earlier:
-        clear_copies(ws, run)
-    folder = ws.path(f"runs/{run_id}")
-    rundir.prepare(folder, dumps(spec))
-    findings.write_out(ws, run_id, folder / RECORDS)
-    launch.start(folder, ws.root)
-    return run_id
-
-
-def start_dedupe(ws: Workspace, side: str, meaning: Meaning | None = None) -> str:
-    """Look for twins among all records, by one side of them ('question', 'answer', 'both'); returns the run's id.
-
-    Raises StudioError while another search runs, and where there is nothing to compare.
-    """
-    with _one_search_starts:
-        duplicates.known_side(side)
-        collect(ws)
-        earlier = every(ws, "dedupe")
-        if any(run.moving for run in earlier):
-            raise StudioError("A search for duplicates is running already.", "Wait for its end, or stop it first.")
-        run_id = ws.new_id()
-        with ws.transaction() as transaction:
-            transaction.execute("delete from duplicate_items")
-            total = duplicates.choose(transaction, run_id)
-            if not total:
-                raise StudioError("There is nothing to compare: there are no records yet.", "Import tickets first.")
-            spec = DedupeSpec(run_id=run_id, records=total, side=side, meaning=meaning)  # type: ignore[arg-type]
-            _add_row(ws, transaction, spec, f"Duplicates by {side}, {total:,} records", "")
-        for run in earlier:
-            clear_copies(ws, run)
-        folder = ws.path(f"runs/{run_id}")
-        rundir.prepare(folder, dumps(spec))
-        duplicates.write_out(ws, run_id, side, folder / TEXTS, spec.chunk_texts)
-        launch.start(folder, ws.root)
-        return run_id
-
-
-def start_validation(ws: Workspace, file: str, name: str, max_tokens: int = CONTEXT_TOKENS) -> str:
-    """Check the form of a JSONL file, in the workspace or by absolute path; returns the run's id."""
-    spec = ValidateSpec(run_id=ws.new_id(), file=file, max_tokens=max_tokens)
-    return begin(ws, spec, f"Validation of {name}", "")
+def latest_suggestions(ws: Workspace, set_id: str) -> Run | None:
+    """The newest run of the light model for this label set, however it stands."""
+    row = ws.row("""select * from runs where kind = 'suggest' and json_extract_string(spec, '$.set_id') = ?
+                    order by started_at desc limit 1""", [set_id])
+    return _run(ws, row) if row else None
 
 
 def latest_check(ws: Workspace) -> Run | None:
@@ -226,8 +113,7 @@ def resume(ws: Workspace, run_id: str) -> None:
     if run.snapshot_id:
         snapshots.verify(ws, snapshots.get(ws, run.snapshot_id))
     elif run.kind in FOLLOWS and not (ws.path(run.folder) / FOLLOWS[run.kind]).is_file():
-        what, page = {"check": ("check", "Clean"), "dedupe": ("search", "Twins")}.get(run.kind, ("check", "Freeze"))
-        raise StudioError(f"This {what} cannot go on: its copy of the records is gone.", f"Start a new one on the {page} page.")
+        raise StudioError("This run cannot go on: its copy of the records is gone.", "Start a new one.")
     launch.start(ws.path(run.folder), ws.root)
 
 
@@ -289,7 +175,7 @@ def proven(ws: Workspace) -> list[Run]:
 
 
 def forget_copies(ws: Workspace) -> None:
-    """Delete every copy of texts that checks and searches made. Raises StudioError while any run moves."""
+    """Delete every copy of texts that runs made. Raises StudioError while any run moves."""
     found = every(ws)
     if moving := [run for run in found if run.moving]:
         raise StudioError(f"{moving[0].title} is still running and may hold what is to go.",
@@ -303,7 +189,7 @@ def begin(ws: Workspace, spec: AnySpec, title: str, snapshot_id: str = "",
           write: Callable[[Path], None] = lambda folder: None) -> str:
     """Start a run: its row, its spec, the files that `write` puts into its folder, its process. Returns its id."""
     with ws.transaction() as transaction:
-        _add_row(ws, transaction, spec, title, snapshot_id)
+        add_row(ws, transaction, spec, title, snapshot_id)
     folder = ws.path(f"runs/{spec.run_id}")
     rundir.prepare(folder, dumps(spec))
     write(folder)
@@ -319,12 +205,12 @@ def tokenizer(ws: Workspace) -> str:
 
 def clear_copies(ws: Workspace, run: Run) -> None:
     """Copies of texts, and what was made of them, hold personal data: they stay only while the run can go on."""
-    for name in (RECORDS, FINDINGS, TEXTS, COPIES, PAIRS, *LINES):
+    for name in (RECORDS, FINDINGS, SUGGESTIONS, DOUBTS, TEXTS, COPIES, PAIRS, *LINES):
         (ws.path(run.folder) / name).unlink(missing_ok=True)
     shutil.rmtree(ws.path(run.folder) / WORK, ignore_errors=True)
 
 
-def _add_row(ws: Workspace, transaction: Transaction, spec: AnySpec, title: str, snapshot_id: str) -> None:
+def add_row(ws: Workspace, transaction: Transaction, spec: AnySpec, title: str, snapshot_id: str) -> None:
     transaction.insert("runs", [{"run_id": spec.run_id, "kind": spec.kind, "title": title, "snapshot_id": snapshot_id,
                                  "spec": dumps(spec), "folder": f"runs/{spec.run_id}", "started_at": ws.now()}])
 
@@ -352,6 +238,9 @@ def _collect(ws: Workspace, transaction: Transaction, run: Run, ended: Result) -
         folder = ws.path(run.folder)
         duplicates.collect(transaction, run.run_id, run.spec["side"], folder / COPIES, folder / PAIRS,
                            ended.data["meaning_threshold"])
+    if ended.outcome == "done" and run.kind == "suggest":
+        folder = ws.path(run.folder)
+        suggestions.collect(transaction, run.run_id, run.spec["set_id"], folder / SUGGESTIONS, folder / DOUBTS)
     transaction.insert("run_results", [{
         "run_id": run.run_id, "attempt": ended.attempt, "outcome": ended.outcome, "message": ended.message,
         "hint": ended.hint, "data": json.dumps(ended.data),

@@ -35,7 +35,7 @@ __all__ = ["SPLITS", "Item", "Plan", "Recipe", "Snapshot", "SplitName", "Stratif
 
 @dataclass(frozen=True)
 class Snapshot:
-    """`manifest` is what the file says, without its lines."""
+    """`manifest` is what the file says, without its lines and repeats."""
 
     snapshot_id: str
     name: str

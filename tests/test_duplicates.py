@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studio import duplicates, intake, records, runs
+from studio import duplicates, intake, records, runs, starts
 from studio.columns import Choices, Columns
 from studio.errors import StudioError
 from studio.workspace import Row, Workspace
@@ -55,7 +55,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Searched]:
     """Ten tickets, searched once by their questions."""
     ws = Workspace(tmp_path_factory.mktemp("searched"))
     ids = import_texts(ws, *ASKED, answers=("Today.", "Never.", "Today.", "Sorry.", "Sorry."))
-    yield ws, ids, finished(ws, runs.start_dedupe(ws, "question"))
+    yield ws, ids, finished(ws, starts.search(ws, "question"))
     ws.close()
 
 
@@ -93,7 +93,7 @@ def test_a_reworded_record_is_seen_as_changed_and_the_next_search_replaces_what_
     before = duplicates.latest(ws, "question")
     records.edit(ws, ids[1], [{"role": "user", "content": "Other"}, {"role": "assistant", "content": "Never."}], "ann")
     after = duplicates.latest(ws, "question")
-    finished(ws, runs.start_dedupe(ws, "question"))
+    finished(ws, starts.search(ws, "question"))
     assert before and after
     assert (before.run_id, before.records, before.changed, after.changed) == (run.run_id, 10, 0, 1)
     assert (ids[1] in {record for group in grouped(ws) for record in group}, duplicates.latest(ws, "answer")) == (False, None)
@@ -103,34 +103,34 @@ def test_a_reworded_record_is_seen_as_changed_and_the_next_search_replaces_what_
 def test_dropped_records_are_looked_at_too(ws: Workspace) -> None:
     ids = import_texts(ws, *ASKED)
     records.decide(ws, ids[:1], "drop", "ann")
-    finished(ws, runs.start_dedupe(ws, "question"))
+    finished(ws, starts.search(ws, "question"))
     assert grouped(ws) == named(ids, "01")
 
 
 def test_one_search_at_a_time(ws: Workspace) -> None:
     import_texts(ws, *ASKED)
-    run_id = runs.start_dedupe(ws, "question")
+    run_id = starts.search(ws, "question")
     with pytest.raises(StudioError, match="running already"):
-        runs.start_dedupe(ws, "answer")
+        starts.search(ws, "answer")
     finished(ws, run_id)
 
 
 def test_a_search_of_an_empty_workspace_is_refused_and_leaves_no_run(ws: Workspace) -> None:
     with pytest.raises(StudioError, match="nothing to compare"):
-        runs.start_dedupe(ws, "question")
+        starts.search(ws, "question")
     assert runs.every(ws) == []
 
 
 def test_an_unknown_side_is_refused_before_anything_is_written(ws: Workspace) -> None:
     import_texts(ws, *ASKED)
     with pytest.raises(StudioError, match="no side called title"):
-        runs.start_dedupe(ws, "title")
+        starts.search(ws, "title")
     assert (runs.every(ws), ws.value("select count(*) from duplicate_items")) == ([], 0)
 
 
 def test_a_search_whose_texts_are_gone_is_not_resumed(ws: Workspace) -> None:
     import_texts(ws, *ASKED)
-    run_id = runs.start_dedupe(ws, "question", runs.Meaning(kind="model2vec", ref="/nowhere"))
+    run_id = starts.search(ws, "question", runs.Meaning(kind="model2vec", ref="/nowhere"))
     run = finished(ws, run_id)
     (ws.path(run.folder) / "texts.parquet").unlink()
     with pytest.raises(StudioError, match="cannot go on"):
@@ -142,7 +142,7 @@ def test_a_search_whose_texts_are_gone_is_not_resumed(ws: Workspace) -> None:
 def test_tickets_with_27_answers_are_searched_in_seconds_and_grouped_by_answer(ws: Workspace, shared_data: Path) -> None:
     path = next((shared_data / "bitext_llm").glob("*v1*.csv"))
     intake.import_file(ws, path, path.name, Choices(Columns("instruction", "response")))
-    run = finished(ws, runs.start_dedupe(ws, "answer"))
+    run = finished(ws, starts.search(ws, "answer"))
     groups = grouped(ws, "answer")
     assert run.result is not None
     assert (len(groups), sum(map(len, groups)), run.result.data["distinct"]) == (27, 6_480, 27)

@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import ROOT
 
 TRAINS = {"torch", "transformers", "peft", "bitsandbytes", "sklearn", "rouge_score", "accelerate", "safetensors"}
-HEAVY = TRAINS | {"rensa", "scipy", "model2vec", "openai"}
+HEAVY = TRAINS | {"rensa", "scipy", "model2vec", "openai", "cleanlab"}
 LIGHT_PIPELINE = (
     "specs",
     "rundir",
@@ -100,8 +100,12 @@ def test_only_workspace_imports_duckdb() -> None:
     assert [path.name for path in sources("studio", "pages", "pipeline") if "duckdb" in tops(path)] == ["workspace.py"]
 
 
-def test_runs_is_the_only_door_to_the_pipeline_and_findings_know_its_words() -> None:
-    assert [path.name for path in sources("studio", "pages") if "pipeline" in tops(path)] == ["findings.py", "runs.py"]
+def test_runs_and_starts_are_the_only_door_to_the_pipeline_and_findings_know_its_words() -> None:
+    assert [path.name for path in sources("studio", "pages") if "pipeline" in tops(path)] == [
+        "findings.py",
+        "runs.py",
+        "starts.py",
+    ]
 
 
 def test_findings_import_only_the_light_words_of_the_checks() -> None:

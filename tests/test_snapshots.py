@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from studio import cards, intake, leaks, manifests, models, records, runs, snapshots
+from studio import cards, intake, leaks, manifests, models, record_table, records, runs, snapshots, starts
 from studio.columns import Choices
 from studio.errors import StudioError
 from studio.records import Filter
@@ -108,7 +108,7 @@ def test_records_that_are_the_same_word_for_word_are_frozen_once(ws: Workspace, 
 def test_dropped_records_are_left_out(ws: Workspace) -> None:
     import_forty(ws)
     dropped = records.page(ws, Filter(tag="late"), 40)
-    records.decide_matching(ws, Filter(tag="late"), "drop", "ann")
+    record_table.decide_matching(ws, Filter(tag="late"), "drop", "ann")
     snapshot = snapshots.freeze(ws, "s", Recipe())
     frozen = {item.record_id for split in SPLITS for item in snapshots.items(ws, snapshot, split)}
     assert (len(frozen), frozen & {record.record_id for record in dropped}) == (30, set())
@@ -227,7 +227,7 @@ def test_a_snapshot_of_the_first_format_still_opens_and_verifies(ws: Workspace) 
 @pytest.mark.slow
 def test_a_snapshot_of_the_first_format_can_be_trained_on(with_starter: Path) -> None:
     ws = Workspace(with_starter)
-    run_id = runs.start_training(ws, of_the_first_format(ws), models.get(ws, models.STARTER_ID), runs.Dials())
+    run_id = starts.training(ws, of_the_first_format(ws), models.get(ws, models.STARTER_ID), starts.Dials())
     wait_until(lambda: bool(runs.curve(ws, runs.get(ws, run_id))[0]), ws.path(f"runs/{run_id}"))
     runs.stop(ws, run_id)
     wait_until(lambda: not runs.get(ws, run_id).moving, ws.path("runs/none"))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from studio import findings, runs
+from studio import findings, runs, starts
 from studio.findings import GROUPS, Applied, Gate, KindCount, Open, Style
 from studio.runs import Run
 from studio.ui import layout, session
@@ -60,7 +60,7 @@ def newest_check(ws: Workspace) -> None:
 def _start(ws: Workspace, label: str, only_new: bool, names_model: str, hint: str | None = None) -> None:
     if st.button(label, type="primary" if only_new else "secondary", help=hint, icon=":material/search_check:"):
         with st.spinner("Writing the records out for the check…"), layout.guarded():
-            runs.start_check(ws, only_new, names_model=names_model)
+            starts.check(ws, only_new, names_model=names_model)
             st.rerun()
 
 

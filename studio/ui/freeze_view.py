@@ -48,7 +48,8 @@ def choose(ws: Workspace, counted: Counts) -> Recipe:
         customers = st.checkbox("Records of one customer stay together", help="By the name and the e-mail address columns.")
     only_kept = st.checkbox(
         f"Only records marked keep ({counted.keep:,}); otherwise all that nobody dropped ({counted.usable:,})")
-    return Recipe(validation / 100, test / 100, int(seed), only_kept, None, stratify, by_time, twins, threads, customers)
+    return Recipe(validation / 100, test / 100, int(seed), only_kept, None, "none" if by_time else stratify, by_time,
+                  twins, threads, customers)
 
 
 def choose_base(ws: Workspace) -> Ready | None:

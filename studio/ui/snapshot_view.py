@@ -141,7 +141,7 @@ def compare(ws: Workspace, snapshot: Snapshot, others: list[Snapshot]) -> None:
     page = int(st.number_input("Page", 1, pages, 1, width=120, key=f"changes-{kind}")) if pages > 1 else 1
     found = comparison.changes(ws, before.snapshot_id, after.snapshot_id, kind, CHANGES, (page - 1) * CHANGES)
     if found:
-        st.dataframe([_change(one) for one in found], hide_index=True, column_config={"record": layout.record_column()},
+        st.dataframe([_change(one, kind) for one in found], hide_index=True, column_config={"record": layout.record_column()},
                      alt=f"Records that were {kind}")
     st.download_button("All of them as CSV", lambda: exports.csv_text([vars(one) for one in comparison.changes(
         ws, before.snapshot_id, after.snapshot_id, kind, 10_000_000)]), f"{kind}.csv", "text/csv", on_click="ignore")
@@ -202,10 +202,11 @@ def foreign_file(ws: Workspace, snapshot: Snapshot) -> None:
 
 
 def _known(ws: Workspace, run: Run) -> None:
-    freeze_view.watch(ws, run)
-    if run.state != "done" or run.result is None or not run.result.data["leaking"]:
+    total = run.result.data["leaking"] if run.state == "done" and run.result else 0
+    if not total or run.result is None:
+        freeze_view.watch(ws, run)
         return
-    total = run.result.data["leaking"]
+    st.warning(f"**{layout.plain(run.result.message)}**", icon=":material/difference:")
     pages = -(-total // CHANGES)
     page = int(st.number_input("Page", 1, pages, 1, width=120, key="known")) if pages > 1 else 1
     st.dataframe([_told(one, link=True) for one in foreign.known(ws, run, CHANGES, (page - 1) * CHANGES)], hide_index=True,
@@ -235,6 +236,11 @@ def chosen_card(ws: Workspace, snapshot: Snapshot) -> Card | None:
     return cards.get(ws, snapshot.snapshot_id)
 
 
-def _change(one: Change) -> dict[str, object]:
-    return {"record": layout.record_address(one.record_id), "before": one.before, "after": one.after,
-            "wording before": one.version_before, "wording after": one.version_after}
+def _change(one: Change, kind: comparison.Kind) -> dict[str, object]:
+    """One record of a comparison, in the columns that tell something of such a difference."""
+    record = {"record": layout.record_address(one.record_id)}
+    if kind in ("added", "removed"):
+        return record | {"part": one.after or one.before, "wording": one.version_after or one.version_before}
+    if kind == "moved":
+        return record | {"from": one.before, "to": one.after}
+    return record | {"part": one.after, "wording before": one.version_before, "wording after": one.version_after}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from studio import duplicate_groups, duplicates, findings, records, runs
+from studio import duplicate_groups, duplicates, findings, records, runs, starts
 from studio.duplicate_groups import Tally
 from studio.duplicates import Search
 from studio.runs import Run
@@ -99,7 +99,7 @@ def _form(ws: Workspace, side: str, label: str, primary: bool) -> None:
                  key=f"search-{side}"):
         with st.spinner("Writing the texts out for the search…"), layout.guarded():
             meaning = runs.Meaning(kind=kind, ref=ref.strip(), model=model.strip()) if kind else None  # type: ignore[arg-type]
-            runs.start_dedupe(ws, side, meaning)
+            starts.search(ws, side, meaning)
             st.rerun()
 
 
