@@ -27,7 +27,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from benchmarks import record, sentence_pairs, twins
@@ -245,10 +245,9 @@ def brute_force(texts: list[str]) -> set[tuple[int, int]]:
     having = defaultdict(list)
     found = set()
     for place, own in enumerate(sets):
-        shared: dict[int, int] = defaultdict(int)
+        shared: Counter[int] = Counter()
         for shingle in own:
-            for other in having[shingle]:
-                shared[other] += 1
+            shared.update(having[shingle])
             having[shingle].append(place)
         found |= {(other, place) for other, n in shared.items() if n / (len(own) + len(sets[other]) - n) >= THRESHOLD}
     return found

@@ -32,6 +32,8 @@ def search(page: Page, studio: Studio) -> None:
 def read_a_card(page: Page) -> None:
     expect(page.locator(".tw-stays").first).to_contain_text("Customer:")
     expect(page.locator(".tw-twin ins").first).to_be_visible()
+    page.get_by_role("radio", name="Most central", exact=True).click()
+    settled(page)
     page.locator(".tw-stays").first.scroll_into_view_if_needed()
     page.get_by_test_id("stMain").evaluate("main => main.scrollTo(0, 560)")
     page.wait_for_timeout(400)

@@ -161,9 +161,9 @@ def _others(fold: Fold, side: str, loaded: Loaded) -> None:
 
 def _copies(fold: Fold, proposes: bool) -> None:
     if fold.copies:
-        kept = fold.copies - fold.copies_fall
-        fate = ("" if not proposes else ": they fall" if not kept else ": they are marked keep and stay" if not fold.copies_fall
-                else f": {fold.copies_fall:,} fall, {kept:,} marked keep stay")
+        kept, fall = fold.copies - fold.copies_fall, fold.copies_fall
+        fates = [f"{fall:,} fall{'s' if fall == 1 else ''}" if fall else "", f"{kept:,} marked keep stay" if kept else ""]
+        fate = f": {', '.join(filter(None, fates))}" if proposes else ""
         st.caption(f"and {count(fold.copies, 'word-for-word copy', 'word-for-word copies')}{fate}")
 
 
