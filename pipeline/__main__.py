@@ -17,11 +17,11 @@ from typing import Any
 from pipeline import rundir, specs
 from pipeline.errors import PipelineError, Stopped, is_out_of_memory
 from pipeline.rundir import Child
-from pipeline.specs import AnySpec, CheckSpec, DedupeSpec, TrainSpec, ValidateSpec
+from pipeline.specs import AnySpec, CheckSpec, DedupeSpec, InspectSpec, SuggestSpec, TrainSpec, ValidateSpec
 
 NICE = 10
 LOOK_AGAIN_SECONDS = 0.5
-NEEDS_NO_DEVICE = (CheckSpec, ValidateSpec, DedupeSpec)
+NEEDS_NO_DEVICE = (CheckSpec, DedupeSpec, InspectSpec, SuggestSpec, ValidateSpec)
 
 
 def main() -> int:
@@ -84,6 +84,14 @@ def _engine(child: Child, spec: AnySpec, workspace: Path) -> dict[str, Any]:
         from pipeline import validation
 
         return validation.run(child, spec, workspace)
+    if isinstance(spec, InspectSpec):
+        from pipeline import inspection
+
+        return inspection.run(child, spec, workspace)
+    if isinstance(spec, SuggestSpec):
+        from pipeline import suggestions
+
+        return suggestions.run(child, spec, workspace)
     if isinstance(spec, TrainSpec):
         from pipeline.training import qlora
 
@@ -134,6 +142,14 @@ def _done_words(spec: AnySpec, data: dict[str, Any]) -> str:
         from pipeline import validation
 
         return validation.done_words(data)
+    if isinstance(spec, InspectSpec):
+        from pipeline import inspection
+
+        return inspection.done_words(data)
+    if isinstance(spec, SuggestSpec):
+        from pipeline import suggestions
+
+        return suggestions.done_words(data)
     if isinstance(spec, TrainSpec):
         return (f"Trained: validation loss {data['first_validation_loss']:.3f} → {data['best_validation_loss']:.3f} "
                 f"in {data['steps']} steps, {data['tokens_s']:.0f} tokens/s.")

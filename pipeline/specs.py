@@ -54,6 +54,7 @@ class TrainSpec(Frozen):
         default=None, ge=16, description="longer examples are left out, never cut; none: what the model takes")
     evaluations_per_epoch: int = Field(default=2, ge=1, le=50)
     seed: int = 1234
+    template_sha256: str = Field(default="", description="the chat template the snapshot pinned; another one is said in a note")
 
 
 class Candidate(Frozen):
@@ -117,6 +118,31 @@ class Meaning(Frozen):
     model: str = ""
 
 
+class Tested(Frozen):
+    """A file whose lines are looked for in train: a split of a snapshot, or "foreign" for one made elsewhere."""
+
+    split: Literal["validation", "test", "foreign"]
+    file: str
+
+
+class InspectSpec(Frozen):
+    """Do lines of `tested` resemble lines of train, and, where `measure` is set, what are all these lines like?
+
+    `plan` is the hash of the plan whose files lie in the run folder; it is empty for a frozen snapshot and a foreign file.
+    """
+
+    kind: Literal["inspect"] = "inspect"
+    run_id: str
+    plan: str = ""
+    train_file: str
+    tested: Annotated[tuple[Tested, ...], Field(min_length=1)]
+    near_floor: float = Field(default=0.8, ge=0.3, le=1, description="lines whose 3-word shingles are this alike are leaks")
+    meaning: Meaning | None = None
+    meaning_floor: float | None = Field(default=None, ge=0, le=1, description="none: from where the model calls texts twins")
+    measure: bool = True
+    tokenizer: str = Field(default="", description="a tokenizer.json, relative to the workspace, for real lengths")
+
+
 class DedupeSpec(Frozen):
     """Twins among the texts of the run folder's texts.parquet: exact copies, near twins and, where asked, twins by meaning.
 
@@ -134,7 +160,31 @@ class DedupeSpec(Frozen):
     chunk_texts: int = Field(default=16_384, ge=1, description="texts a worker reads at once; a quarter of a second")
 
 
-AnySpec = TrainSpec | EvaluateSpec | CheckSpec | ValidateSpec | DedupeSpec
+class SuggestField(Frozen):
+    """One field of a label set that can be learned: one of its values, or several."""
+
+    key: str
+    title: str
+    kind: Literal["choice", "multi"]
+    values: tuple[str, ...]
+
+
+class SuggestSpec(Frozen):
+    """The light model: learn from the labels of one set, suggest labels for the other records, and doubt some labels.
+
+    The texts are in the run folder's records.jsonl: `labelled` of its `records` lines first.
+    """
+
+    kind: Literal["suggest"] = "suggest"
+    run_id: str
+    set_id: str
+    fields: Annotated[tuple[SuggestField, ...], Field(min_length=1)]
+    records: int = Field(ge=0)
+    labelled: int = Field(ge=0)
+    seed: int = 1234
+
+
+AnySpec = TrainSpec | EvaluateSpec | CheckSpec | ValidateSpec | DedupeSpec | InspectSpec | SuggestSpec
 Spec = Annotated[AnySpec, Field(discriminator="kind")]
 _adapter: TypeAdapter[AnySpec] = TypeAdapter(Spec)
 

@@ -11,19 +11,21 @@ if str(ROOT) not in sys.path:  # Streamlit puts only this file's folder there
 
 import streamlit as st  # noqa: E402
 
-from studio import forgetting, runs  # noqa: E402
+from studio import forgetting, runs, search  # noqa: E402
 from studio.ui import layout, session, sitemap, theme  # noqa: E402
 
 
 def main() -> None:
     theme.apply()
     page = st.navigation(sitemap.sections(), expanded=True)
+    sitemap.forward(page)
     session.ask_person()
     session.settle_memory()
     with layout.guarded():
         ws = session.workspace()
         forgetting.go_on(ws)
         runs.collect(ws)
+        search.keep_up(ws)
         for warning in ws.warnings:
             st.warning(layout.plain(warning))
         page.run()

@@ -12,7 +12,20 @@ from typing import Annotated
 
 import typer
 
-from studio import customers, findings, forgetting, intake, models, runs, scores, snapshots, validation, workspace
+from studio import (
+    customers,
+    findings,
+    forgetting,
+    inspections,
+    intake,
+    leaks,
+    models,
+    runs,
+    scores,
+    snapshots,
+    validation,
+    workspace,
+)
 from studio.errors import StudioError
 from studio.intake import Report
 from studio.snapshots import Recipe, Snapshot
@@ -42,7 +55,9 @@ def demo(
         _say_import(_bring_in(ws, csv, message, answer))
         if not findings.privacy_gate(ws).clear:
             _say("Personal data was not looked for, or is not settled: see to that on the Clean page before a real training.")
-        snapshot = snapshots.freeze(ws, "Demo", Recipe(sizes=(train, validation_size, test)))
+        recipe = Recipe(sizes=(train, validation_size, test))
+        _look_for_leaks(ws, recipe)
+        snapshot = snapshots.freeze(ws, "Demo", recipe, who="tunewright demo")
         _say(f"Frozen: {snapshot.train} train, {snapshot.validation} validation, {snapshot.test} test "
              f"in {ws.path(snapshot.folder)}")
         base = models.get(ws, models.STARTER_ID)
@@ -124,6 +139,18 @@ def _bring_in(ws: Workspace, csv: Path | None, message: str | None, answer: str 
     columns = choices.columns.changed("message", message or choices.columns.message)
     columns = columns.changed("answer", answer or columns.answer)
     return intake.import_file(ws, csv, csv.name, replace(choices, columns=columns))
+
+
+def _look_for_leaks(ws: Workspace, recipe: Recipe) -> None:
+    """Nobody is there to ask, so what resembles train is left out; said in numbers."""
+    plan = snapshots.plan(ws, recipe).sha256
+    if leaks.of_plan(ws, plan) is None:
+        _follow(ws, inspections.of_plan(ws, recipe))
+    checked = leaks.of_plan(ws, plan)
+    waiting = [leak.item_id for leak in checked.leaks if not leak.decision] if checked else []
+    leaks.decide(ws, plan, waiting, "quarantine", "tunewright demo")
+    if waiting:
+        _say(f"{len(waiting)} lines of validation and test resemble train: they are quarantined.")
 
 
 def _say(sentence: str) -> None:

@@ -50,9 +50,7 @@ class Search:
 
 def latest(ws: Workspace, side: str) -> Search | None:
     """The newest search of this side that is done and collected."""
-    row = ws.row("""select r.run_id, e.data, e.ended_at from runs r join run_results e using (run_id)
-                    where r.kind = 'dedupe' and e.outcome = 'done' and json_extract_string(r.spec, '$.side') = ?
-                    order by e.ended_at desc, r.started_at desc limit 1""", [known_side(side)])
+    row = _newest(ws, side)
     if row is None:
         return None
     data = json.loads(row["data"])
@@ -61,8 +59,8 @@ def latest(ws: Workspace, side: str) -> Search | None:
 
 def thresholds(ws: Workspace, side: str) -> dict[str, float]:
     """From which similarity on a pair counts, by kind: the newest word said of it, or what suits the newest search."""
-    found = latest(ws, side)
-    suited = (found.data.get("meaning_threshold") if found else None) or MEANING_THRESHOLD
+    row = _newest(ws, side)
+    suited = (json.loads(row["data"]).get("meaning_threshold") if row else None) or MEANING_THRESHOLD
     return {"near": NEAR_THRESHOLD, "meaning": float(suited)} | _said(ws.rows(_SAID, [side]))
 
 
@@ -224,6 +222,12 @@ def _roots(count: int, left: Ints, right: Ints) -> Ints:
 
 def _said(rows: list[Row]) -> dict[str, float]:
     return {row["kind"]: row["threshold"] for row in rows}
+
+
+def _newest(ws: Workspace, side: str) -> Row | None:
+    return ws.row("""select r.run_id, e.data, e.ended_at from runs r join run_results e using (run_id)
+                     where r.kind = 'dedupe' and e.outcome = 'done' and json_extract_string(r.spec, '$.side') = ?
+                     order by e.ended_at desc, r.started_at desc limit 1""", [known_side(side)])
 
 
 def _changed(ws: Workspace, side: str) -> int:

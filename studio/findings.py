@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from pipeline.checking import cleaning, pseudonyms
 from pipeline.checking.finding import Finding, Group, Kind
 from pipeline.checking.kinds import BY_KEY, GROUPS, KINDS, OF_ALL_RECORDS
@@ -102,6 +104,15 @@ class Gate:
         return not self.open_records and not self.unchecked_records
 
 
+@dataclass(frozen=True)
+class InSnapshot:
+    """Records of a snapshot with open findings, by group, and "unchecked" ones; `groups` is None where nothing was ever
+    checked. `conflicts` are those whose answers contradict others."""
+
+    groups: dict[str, int] | None
+    conflicts: int
+
+
 def kinds(ws: Workspace) -> list[KindCount]:
     """Every kind with its counts, in the order people see them."""
     levels = thresholds(ws)
@@ -134,6 +145,11 @@ def records_of(ws: Workspace, kind: str) -> list[str]:
     return [row["record_id"] for row in found]
 
 
+def positions_of(ws: Workspace, kind: str) -> NDArray[Any]:
+    """Their positions, in no order."""
+    return ws.columns(f"select distinct n.position {_OPEN}", _levels(ws, [kind]))["position"]
+
+
 def unchecked(ws: Workspace) -> int:
     """Records that nobody dropped and that were not checked in the wording they have now."""
     return int(ws.value(f"{_UNCHECKED} and n.decision <> 'drop'"))
@@ -146,6 +162,19 @@ def privacy_gate(ws: Workspace, only_kept: bool = False) -> Gate:
                     _levels(ws, [kind.key for kind in KINDS if kind.group == "privacy"]))
     new = ws.value(f"{_UNCHECKED} and {decided}")
     return Gate(int(held), int(new), bool(ws.value("select exists (from checked_now)")))
+
+
+def of_snapshot(ws: Workspace, snapshot_id: str) -> InSnapshot:
+    """What is open now in the records of a snapshot."""
+    if not ws.value("select exists (from checked_now)"):
+        return InSnapshot(None, 0)
+    inside = "(select record_id, version from snapshot_items where snapshot_id = ?)"
+    found = ws.rows(f"select f.kind, f.record_id {_OPEN} and (f.record_id, f.version) in {inside} group by all",
+                    [*_levels(ws), snapshot_id])
+    groups = {group: len({row["record_id"] for row in found if BY_KEY[row["kind"]].group == group}) for group in GROUPS}
+    unchecked = ws.value(f"""select count(*) from {inside} s left join checked_now c using (record_id, version)
+                             where c.record_id is null""", [snapshot_id])
+    return InSnapshot(groups | {"unchecked": int(unchecked)}, sum(row["kind"] == "contradiction" for row in found))
 
 
 def thresholds(ws: Workspace) -> dict[str, float]:
@@ -213,19 +242,29 @@ def drop(ws: Workspace, kind: str, who: str) -> int:
     return len(ids)
 
 
-def undo(ws: Workspace, who: str) -> Undone | None:
-    """Take back this person's newest act that still stands: a fix, a drop, an edit or a "not a problem"."""
-    last = ws.row(f"""select {", ".join(_MARK)}, arg_max(dismissed, seq) as standing, max(seq) as newest
-                      from finding_dismissals where who = ? group by {", ".join(_MARK)} having standing
-                      order by newest desc limit 1""", [who])
-    act = ws.value("""select max(seq) from curation_batches b where who = ? and undoes is null
-                      and not exists (from curation_batches u where u.undoes = b.batch_id)""", [who])
-    if last is None or (act is not None and act > last["newest"]):
-        return records.undo(ws, who)
+def undo(ws: Workspace, who: str, press_id: str = "") -> Undone | None:
+    """Take back this person's newest act that still stands: a fix, a drop, an edit or a "not a problem". None where there is
+    none, or where a press of this id was stored before."""
+    last = _last_dismissal(ws, who)
+    if last is None or records.newest(ws, who) > last["newest"]:
+        return records.undo(ws, who, press_id or None)
     mark = {name: last[name] for name in _MARK}
     with ws.transaction() as transaction:
-        _dismissed(ws, transaction, mark, False, who)
+        if press_id and taken(transaction, press_id):
+            return None
+        _dismissed(ws, transaction, mark, False, who, press_id)
     return Undone(f"Undone: not a problem ({BY_KEY[last['kind']].title})", last["record_id"])
+
+
+def newest(ws: Workspace, who: str) -> int:
+    """The place in the journal of this person's newest "not a problem" that stands; 0 where there is none."""
+    last = _last_dismissal(ws, who)
+    return int(last["newest"]) if last else 0
+
+
+def taken(read: Workspace | Transaction, press_id: str) -> bool:
+    """Whether a press of this id is stored here."""
+    return bool(read.rows("select 1 from finding_dismissals where dismissal_id = ?", [press_id]))
 
 
 def styled(found: Open, style: Style) -> Open:
@@ -345,6 +384,12 @@ def _act(kinds: Sequence[str], number: int) -> str:
     return f"{'replace personal data in' if private else 'clean'} {number:,} records ({titles})"
 
 
-def _dismissed(ws: Workspace, transaction: Transaction, mark: Row, dismissed: bool, who: str) -> None:
+def _last_dismissal(ws: Workspace, who: str) -> Row | None:
+    return ws.row(f"""select {", ".join(_MARK)}, arg_max(dismissed, seq) as standing, max(seq) as newest
+                      from finding_dismissals where who = ? group by {", ".join(_MARK)} having standing
+                      order by newest desc limit 1""", [who])
+
+
+def _dismissed(ws: Workspace, transaction: Transaction, mark: Row, dismissed: bool, who: str, press_id: str = "") -> None:
     transaction.decided("finding_dismissals", [
-        {"dismissal_id": ws.new_id(), "seq": 0} | mark | {"dismissed": dismissed, "who": who, "said_at": ws.now()}])
+        {"dismissal_id": press_id or ws.new_id(), "seq": 0} | mark | {"dismissed": dismissed, "who": who, "said_at": ws.now()}])

@@ -169,15 +169,92 @@ create table duplicate_dismissals (
 """
 
 # A card is what a snapshot was like when it was frozen; a leak is a line of test or validation that resembles one of train.
+# What people say of leaks belongs to one plan, which has a hash before it has a snapshot. `wording_keys` holds hashes of
+# wordings, which never change: derived, added to when something new is planned, so that planning reads no texts.
 CARDS_AND_LEAKS = """
 create table snapshot_cards (snapshot_id varchar primary key, card varchar not null, made_at timestamp not null);
 create table leaks (
     snapshot_id varchar not null, split varchar not null, item_id varchar not null, train_id varchar not null,
     kind varchar not null, similarity float not null, other_similarity float, run_id varchar not null);
 create table leak_decisions (
-    decision_id varchar primary key, seq bigint not null, snapshot_id varchar not null, item_id varchar not null,
+    decision_id varchar primary key, seq bigint not null, plan varchar not null, item_id varchar not null,
     decision varchar not null, who varchar not null, said_at timestamp not null);
+create table wording_keys (
+    record_id varchar not null, version integer not null, line varchar not null, conversation varchar not null,
+    question varchar not null);
+alter table imports add column synthetic boolean default false;
 """
+
+# What people said of records under a label set. An answer keeps the version of the set and of the wording it was given under.
+# `batch_id` is the press; a row of state 'undone' takes back the row `undoes`. `label_now` is each person's newest standing
+# word of a record, kept up with every press; its `seq` is that of the last change, so that a queue in memory sees what is new.
+LABELS = """
+create table label_sets (
+    version_id varchar primary key, seq bigint not null, set_id varchar not null, version integer not null,
+    definition varchar not null, who varchar not null, said_at timestamp not null);
+create table labels (
+    label_id varchar primary key, seq bigint not null, batch_id varchar not null, set_id varchar not null,
+    set_version integer not null, record_id varchar not null, record_version integer not null, answer varchar not null,
+    state varchar not null, suggested varchar, seconds double, undoes varchar, who varchar not null,
+    said_at timestamp not null);
+create table label_now (
+    set_id varchar not null, record_id varchar not null, position bigint not null, who varchar not null,
+    label_id varchar not null, seq bigint not null, set_version integer not null, record_version integer not null,
+    answer varchar not null, state varchar not null, suggested varchar, seconds double, said_at timestamp not null);
+create table record_marks (
+    mark_id varchar primary key, seq bigint not null, record_id varchar not null, kind varchar not null, value varchar not null,
+    standing boolean not null, undoes varchar, who varchar not null, said_at timestamp not null);
+create view marks_now as
+    select record_id, kind, value, who, mark_id, seq, said_at from (
+        select *, row_number() over (partition by record_id, kind, case when kind in ('tag', 'comment') then value end, who
+                                     order by seq desc) as place
+        from record_marks m where undoes is null and not exists (from record_marks u where u.undoes = m.mark_id))
+    where place = 1 and standing;
+create table adjudications (
+    adjudication_id varchar primary key, seq bigint not null, set_id varchar not null, record_id varchar not null,
+    answer varchar not null, undoes varchar, who varchar not null, said_at timestamp not null);
+create view settled_now as
+    select set_id, record_id, arg_max(answer, seq) as answer, arg_max(who, seq) as who, max(seq) as seq
+    from adjudications a where undoes is null and not exists (from adjudications u where u.undoes = a.adjudication_id)
+    group by set_id, record_id;
+create table key_maps (
+    map_id varchar primary key, seq bigint not null, who varchar not null, keys varchar not null, said_at timestamp not null);
+create table suggestions (
+    set_id varchar not null, field varchar not null, record_id varchar not null, record_version integer not null,
+    value varchar not null, confidence double not null, rank bigint not null, run_id varchar not null);
+create table label_doubts (
+    set_id varchar not null, field varchar not null, record_id varchar not null, given varchar not null,
+    likely varchar not null, doubt double not null, run_id varchar not null);
+"""
+
+REBUILD_LABELS = """
+delete from label_now;
+insert into label_now
+    select set_id, record_id, position, who, label_id, seq, set_version, record_version, answer, state, suggested, seconds,
+           said_at from (
+        select l.*, n.position, row_number() over (partition by l.set_id, l.record_id, l.who order by l.seq desc) as place
+        from labels l join record_now n using (record_id)
+        where l.undoes is null and not exists (from labels u where u.undoes = l.label_id))
+    where place = 1;
+"""
+"""What stands of everybody's labels, from everything that was ever said."""
+
+# The index of words (`studio/search.py`): derived, and behind by what `words_read` and `words_unread` say.
+SEARCH = """
+create table record_words (word varchar not null, position bigint not null);
+create table record_sizes (position bigint not null, characters integer not null);
+create table words_unread (position bigint not null, version integer not null);
+create table words_read (up_to bigint not null);
+insert into words_read values (0);
+"""
+
+REBUILD_WORDS = """
+delete from record_words;
+delete from record_sizes;
+delete from words_unread;
+update words_read set up_to = 0;
+"""
+"""Read every wording again."""
 
 STEPS: tuple[tuple[int, str, str], ...] = (
     (1, "first tables", FIRST_TABLES),
@@ -187,4 +264,6 @@ STEPS: tuple[tuple[int, str, str], ...] = (
     (5, "forgetting", FORGETTING),
     (6, "duplicates", DUPLICATES),
     (7, "cards and leaks", CARDS_AND_LEAKS),
+    (8, "labels", LABELS),
+    (9, "search", SEARCH),
 )

@@ -9,12 +9,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any
 
+from studio import places, search
 from studio.errors import StudioError
+from studio.places import Decision
 from studio.workspace import Row, Transaction, Workspace
 
-Decision = Literal["keep", "drop", "undecided"]
 Turns = list[dict[str, str]]
 ROLES = ("system", "user", "assistant")
 
@@ -62,7 +63,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which records to show: by decision, by tag, by a piece of text; None or empty means all."""
+    """Which records to show: by decision, by tag, by words (`studio/search.py`); None or empty means all."""
 
     decision: Decision | None = None
     tag: str | None = None
@@ -101,6 +102,7 @@ def add_wordings(ws: Workspace, transaction: Transaction, wordings: str) -> None
             from ({wordings}) w join record_now n using (record_id)""", [ws.now()])
     transaction.execute(f"""update record_now set version = version + 1
                             where record_id in (select record_id from ({wordings}))""")
+    search.reworded(transaction, f"select record_id from ({wordings})")
 
 
 def counts(ws: Workspace) -> Counts:
@@ -126,57 +128,55 @@ def get(ws: Workspace, record_id: str) -> Record:
 
 def page(ws: Workspace, chosen: Filter, limit: int, after: str = "") -> list[Record]:
     """Records in the order they came in, those behind the record `after` where one is named."""
-    where, values = _where(chosen, after)
-    found = ws.rows(f"select record_id from {_from(chosen)} {where} order by position limit ?", [*values, limit])
+    where, values = _where(ws, chosen, after)
+    found = ws.rows(f"select record_id from record_now {where} order by position limit ?", [*values, limit])
     return every(ws, [row["record_id"] for row in found])
 
 
 def every(ws: Workspace, record_ids: Sequence[str]) -> list[Record]:
     """These records, in this order; those that the workspace lacks are left out."""
-    ids = list(record_ids)
-    now = ws.rows("""select record_id, position, version, decision from record_now
-                     where record_id in (select unnest(?::varchar[]))""", [ids])
+    now = places.find(ws, record_ids)
     if not now:
         return []
-    positions = [row["position"] for row in now]
-    near = [min(positions), max(positions), ids]
-    rows = ws.rows("""select * exclude (position) from records
-                      where position between ? and ? and record_id in (select unnest(?::varchar[]))""", near)
-    texts = ws.rows("""select record_id, version, messages from record_versions
-                       where (position between ? and ? or position is null)
-                       and record_id in (select unnest(?::varchar[]))""", near)
+    positions = [place.position for place in now.values()]
+    near = [min(positions), max(positions), positions]
+    fields = {row["record_id"]: row for row in ws.rows(
+        """select * exclude (position) from records where position between ? and ?
+           and position in (select unnest(?::bigint[]))""", near)}
+    texts = ws.rows("""select record_id, version, messages from record_versions where position between ? and ?
+                       and position in (select unnest(?::bigint[]))
+                       union all select record_id, version, messages from record_versions where position is null
+                       and record_id in (select unnest(?::varchar[]))""", [*near, list(now)])
     said = {(row["record_id"], row["version"]): row["messages"] for row in texts}
-    fields = {row["record_id"]: row for row in rows}
-    by_id = {row["record_id"]: Record(**fields[row["record_id"]], version=row["version"], decision=row["decision"],
-                                      messages=json.loads(said[row["record_id"], row["version"]])) for row in now}
-    return [by_id[record_id] for record_id in ids if record_id in by_id]
+    found = [now[record_id] for record_id in record_ids if record_id in now]
+    return [Record(**fields[place.record_id], version=place.version, decision=place.decision,
+                   messages=json.loads(said[place.record_id, place.version])) for place in found]
 
 
-def matching(ws: Workspace, chosen: Filter) -> int:
-    where, values = _where(chosen)
-    return int(ws.value(f"select count(*) from {_from(chosen)} {where}", values))
+def wording(ws: Workspace, record_id: str, position: int, version: int) -> Turns:
+    """One wording of a record, whose position is known. Raises StudioError when it never had that one."""
+    found = ws.value("""select messages from record_versions where (position = ? or position is null)
+                        and record_id = ? and version = ?""", [position, record_id, version])
+    if found is None:
+        raise StudioError(f"The record {record_id} has no wording {version}.", "Reload the page and read it again.")
+    return json.loads(found)  # type: ignore[no-any-return]
 
 
-def decide(ws: Workspace, record_ids: Sequence[str], decision: Decision, who: str, batch_id: str | None = None) -> None:
-    """Keep, drop or leave open, as one act that can be undone. `batch_id` names the act: sent again, it adds nothing."""
+def decide(ws: Workspace, record_ids: Sequence[str], decision: Decision, who: str, batch_id: str | None = None,
+           what: str = "") -> None:
+    """Keep, drop or leave open, as one act that can be undone. `batch_id` names the act: sent again, it adds nothing.
+
+    `what` says the act in words when it is undone; left empty, it is the decision and the records.
+    """
     batch_id = batch_id or ws.new_id()
     if not record_ids:
         return
-    what = f"{decision} {len(record_ids)} records" if len(record_ids) > 1 else f"{decision} {record_ids[0]}"
+    what = what or (f"{decision} {len(record_ids)} records" if len(record_ids) > 1 else f"{decision} {record_ids[0]}")
     with ws.transaction() as transaction:
-        if _said_already(transaction, batch_id):
+        if taken(transaction, batch_id):
             return
         _decided(ws, transaction, [(record_id, decision) for record_id in record_ids], who, batch_id)
         _batch(ws, transaction, batch_id, who, what)
-
-
-def decide_matching(ws: Workspace, chosen: Filter, decision: Decision, who: str) -> int:
-    """The same for every record that the filter shows and that is not so yet; returns how many that were."""
-    where, values = _where(chosen)
-    found = ws.rows(f"select record_id, decision from {_from(chosen)} {where} order by position", values)
-    ids = [row["record_id"] for row in found if row["decision"] != decision]
-    decide(ws, ids, decision, who)
-    return len(ids)
 
 
 def edit(ws: Workspace, record_id: str, messages: Turns, who: str, batch_id: str | None = None) -> None:
@@ -185,7 +185,7 @@ def edit(ws: Workspace, record_id: str, messages: Turns, who: str, batch_id: str
     messages = check_messages(messages)
     with ws.transaction() as transaction:
         newest = get(ws, record_id)
-        if _said_already(transaction, batch_id) or messages == newest.messages:
+        if taken(transaction, batch_id) or messages == newest.messages:
             return
         _worded(transaction, [_version(ws, record_id, newest.version + 1, messages, who, batch_id)])
         _batch(ws, transaction, batch_id, who, f"edit {record_id}")
@@ -217,7 +217,7 @@ def undo(ws: Workspace, who: str, batch_id: str | None = None) -> Undone | None:
         standing = transaction.rows(
             """select batch_id, what from curation_batches b where who = ? and undoes is null
                and not exists (from curation_batches u where u.undoes = b.batch_id) order by seq desc limit 1""", [who])
-        if not standing or _said_already(transaction, batch_id):
+        if not standing or taken(transaction, batch_id):
             return None
         last = standing[0]
         touched = _restore(ws, transaction, last["batch_id"], who, batch_id)
@@ -225,8 +225,20 @@ def undo(ws: Workspace, who: str, batch_id: str | None = None) -> Undone | None:
     return Undone(f"Undone: {last['what']}", touched)
 
 
+def newest(ws: Workspace, who: str) -> int:
+    """The place in the journal of this person's newest act that still stands; 0 where there is none."""
+    return int(ws.value("""select coalesce(max(seq), 0) from curation_batches b where who = ? and undoes is null
+                           and not exists (from curation_batches u where u.undoes = b.batch_id)""", [who]))
+
+
+def taken(read: Workspace | Transaction, batch_id: str) -> bool:
+    """Whether an act of this id is stored; looked at under the write lock, because two tabs may send a press at one moment."""
+    return bool(read.rows("select 1 from curation_batches where batch_id = ?", [batch_id]))
+
+
 def forget(transaction: Transaction, record_ids: Sequence[str]) -> None:
     """Delete these records with every wording they had, their people and what was decided of them. There is no undo."""
+    search.forget(transaction, record_ids)
     for table in ("records", "record_now", "record_versions", "record_people", "decisions"):
         transaction.execute(f"delete from {table} where record_id in (select unnest(?::varchar[]))", [list(record_ids)])
 
@@ -260,6 +272,7 @@ def _worded(transaction: Transaction, versions: Sequence[Row]) -> None:
                            from (select unnest(?::varchar[]) as record_id, unnest(?::integer[]) as version) said
                            where record_now.record_id = said.record_id""",
                         [[row["record_id"] for row in versions], [row["version"] for row in versions]])
+    search.reworded(transaction, "select unnest(?::varchar[])", [[row["record_id"] for row in versions]])
 
 
 def _restore(ws: Workspace, transaction: Transaction, undone: str, who: str, batch_id: str) -> str:
@@ -280,11 +293,6 @@ def _restore(ws: Workspace, transaction: Transaction, undone: str, who: str, bat
     return str((before or edits)[0]["record_id"])
 
 
-def _said_already(transaction: Transaction, batch_id: str) -> bool:
-    """Looked at under the write lock: two tabs may send the same press at the same moment."""
-    return bool(transaction.rows("select 1 from curation_batches where batch_id = ?", [batch_id]))
-
-
 def _batch(ws: Workspace, transaction: Transaction, batch_id: str, who: str, what: str, undoes: str | None = None) -> None:
     transaction.decided("curation_batches", [
         {"batch_id": batch_id, "seq": 0, "who": who, "what": what, "undoes": undoes, "said_at": ws.now()}])
@@ -295,20 +303,15 @@ def _version(ws: Workspace, record_id: str, version: int, messages: Turns, who: 
             "who": who, "batch_id": batch_id, "written_at": ws.now()}
 
 
-def _where(chosen: Filter, after: str = "") -> tuple[str, list[str]]:
-    parts, values = [], []
+def _where(ws: Workspace, chosen: Filter, after: str) -> tuple[str, list[Any]]:
+    parts: list[str] = []
+    values: list[Any] = []
     behind = "position > (select r.position from record_now r where r.record_id = ?)"
     for sql, value in (("decision = ?", chosen.decision), ("tags = ?", chosen.tag), (behind, after)):
         if value:
             parts.append(sql)
             values.append(value)
     if chosen.text.strip():
-        parts.append("contains(lower(array_to_string(json_extract_string(messages, '$[*].content'), chr(10))), lower(?))")
-        values.append(chosen.text.strip())
+        parts.append("position in (select unnest(?::bigint[]))")
+        values.append(search.positions(ws, chosen.text))
     return ("where " + " and ".join(parts) if parts else ""), values
-
-
-def _from(chosen: Filter) -> str:
-    """Wordings are read only where a piece of text is looked for."""
-    return "current_records" if chosen.text.strip() else "record_now"
-

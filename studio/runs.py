@@ -9,12 +9,15 @@ import json
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from pipeline import launch, rundir
 from pipeline.dedupe.words import CROWDS, NORMALISATION, SHORT_TEXTS
+from pipeline.foreign import read_foreign, sides
 from pipeline.rundir import Result, State, Status
 from pipeline.specs import (
     AnySpec,
@@ -24,29 +27,34 @@ from pipeline.specs import (
     Decoding,
     DedupeSpec,
     EvaluateSpec,
+    InspectSpec,
     Meaning,
+    SuggestField,
+    SuggestSpec,
+    Tested,
     TrainSpec,
     ValidateSpec,
     dumps,
 )
-from studio import duplicates, findings, models, scores, snapshots
+from studio import cards, duplicates, findings, label_sets, leaks, models, scores, snapshots, suggestions
 from studio.errors import StudioError
 from studio.models import Model
-from studio.snapshots import Snapshot
+from studio.snapshots import SPLITS, Snapshot
 from studio.workspace import Row, Transaction, Workspace
 
-__all__ = ["CROWDS", "NORMALISATION", "SHORT_TEXTS", "Meaning"]
+__all__ = ["CROWDS", "NORMALISATION", "SHORT_TEXTS", "InspectSpec", "Meaning", "Tested", "read_foreign", "sides"]
 
-Kind = Literal["train", "evaluate", "check", "validate", "dedupe"]
+Kind = Literal["train", "evaluate", "check", "validate", "dedupe", "inspect", "suggest"]
 MOVING: tuple[State, ...] = ("starting", "running")
 _COLLECTED = "select 1 from run_results where run_id = ? and attempt = ?"
 RESUMABLE: tuple[State, ...] = ("lost", "failed", "stopped")
-RECORDS, FINDINGS = "records.jsonl", "findings.jsonl"
+RECORDS, FINDINGS, SUGGESTIONS, DOUBTS = "records.jsonl", "findings.jsonl", "suggestions.jsonl", "doubts.jsonl"
 TEXTS, COPIES, PAIRS, WORK = "texts.parquet", "copies.parquet", "pairs.parquet", "work"
-FOLLOWS = {"check": RECORDS, "dedupe": TEXTS}
+LINES = tuple(f"{split}.jsonl" for split in SPLITS)
+FOLLOWS = {"check": RECORDS, "dedupe": TEXTS, "inspect": LINES[0], "suggest": RECORDS}
 """What such a run reads, and cannot go on without."""
 
-_one_check_starts, _one_search_starts = threading.Lock(), threading.Lock()
+_one_check_starts, _one_search_starts, _one_suggestion_starts = threading.Lock(), threading.Lock(), threading.Lock()
 CONTEXT_TOKENS = 8_192
 """What the starter model, and most small models, read at once (`max_position_embeddings` of SmolLM2-135M-Instruct)."""
 
@@ -67,7 +75,7 @@ class Dials:
 class Run:
     """One run as it stands now. `status` is the child's last word; `result` the end of its newest attempt.
 
-    A check and a validation have no snapshot: their `snapshot_id` is empty.
+    Checks, validations and suggestions have no snapshot: their `snapshot_id` is empty.
     """
 
     run_id: str
@@ -98,9 +106,10 @@ def start_training(ws: Workspace, snapshot: Snapshot, base: Model, dials: Dials,
     spec = TrainSpec(
         run_id=run_id, base=BaseSource(**base.base), train_file=snapshot.file("train"),  # type: ignore[arg-type]
         validation_file=snapshot.file("validation"), epochs=dials.epochs, learning_rate=dials.learning_rate,
-        rank=dials.rank, batch_size=dials.batch_size, max_tokens=dials.max_tokens, seed=dials.seed)
+        rank=dials.rank, batch_size=dials.batch_size, max_tokens=dials.max_tokens, seed=dials.seed,
+        template_sha256=(snapshot.manifest.get("base") or {}).get("chat_template_sha256") or "")
     title = name.strip() or f"{base.name} on {snapshot.name}"
-    return _start(ws, spec, title, snapshot.snapshot_id)
+    return begin(ws, spec, title, snapshot.snapshot_id)
 
 
 def start_evaluation(ws: Workspace, snapshot: Snapshot, candidates: list[Model], max_new_tokens: int = 150) -> str:
@@ -112,7 +121,7 @@ def start_evaluation(ws: Workspace, snapshot: Snapshot, candidates: list[Model],
         run_id=ws.new_id(), items_file=snapshot.file("test"), decoding=Decoding(max_new_tokens=max_new_tokens),
         candidates=tuple(Candidate(model_id=model.model_id, name=model.name, base=BaseSource(**model.base),  # type: ignore[arg-type]
                                    adapter=model.adapter) for model in candidates))
-    return _start(ws, spec, f"{candidates[-1].name} against its base", snapshot.snapshot_id)
+    return begin(ws, spec, f"{candidates[-1].name} against its base", snapshot.snapshot_id)
 
 
 def start_check(ws: Workspace, only_new: bool = True, context_tokens: int = CONTEXT_TOKENS, names_model: str = "") -> str:
@@ -139,10 +148,10 @@ def _start_check(ws: Workspace, only_new: bool, context_tokens: int, names_model
             raise StudioError("There is nothing to check: every record was checked as it is.",
                               "Import tickets, or check all again.")
         spec = CheckSpec(run_id=run_id, records=total, to_check=look, context_tokens=context_tokens, language=language,
-                         names_model=names_model, tokenizer=_tokenizer(ws))
+                         names_model=names_model, tokenizer=tokenizer(ws))
         _add_row(ws, transaction, spec, f"Check of {look:,} records", "")
     for run in earlier:
-        _forget_copies(ws, run)
+        clear_copies(ws, run)
     folder = ws.path(f"runs/{run_id}")
     rundir.prepare(folder, dumps(spec))
     findings.write_out(ws, run_id, folder / RECORDS)
@@ -170,7 +179,7 @@ def start_dedupe(ws: Workspace, side: str, meaning: Meaning | None = None) -> st
             spec = DedupeSpec(run_id=run_id, records=total, side=side, meaning=meaning)  # type: ignore[arg-type]
             _add_row(ws, transaction, spec, f"Duplicates by {side}, {total:,} records", "")
         for run in earlier:
-            _forget_copies(ws, run)
+            clear_copies(ws, run)
         folder = ws.path(f"runs/{run_id}")
         rundir.prepare(folder, dumps(spec))
         duplicates.write_out(ws, run_id, side, folder / TEXTS, spec.chunk_texts)
@@ -178,16 +187,45 @@ def start_dedupe(ws: Workspace, side: str, meaning: Meaning | None = None) -> st
         return run_id
 
 
-def _tokenizer(ws: Workspace) -> str:
-    """The tokenizer of a base model that is ready in the workspace, for real lengths; empty before the first training."""
-    found = sorted(ws.path("models").glob("*/tokenizer.json"))
-    return str(found[0].relative_to(ws.root)) if found else ""
-
-
 def start_validation(ws: Workspace, file: str, name: str, max_tokens: int = CONTEXT_TOKENS) -> str:
     """Check the form of a JSONL file, in the workspace or by absolute path; returns the run's id."""
     spec = ValidateSpec(run_id=ws.new_id(), file=file, max_tokens=max_tokens)
-    return _start(ws, spec, f"Validation of {name}", "")
+    return begin(ws, spec, f"Validation of {name}", "")
+
+
+def start_suggestions(ws: Workspace, set_id: str) -> str:
+    """Let the light model learn from a set's labels and suggest labels for the other records; returns the run's id."""
+    label_set = label_sets.get(ws, set_id)
+    with _one_suggestion_starts:
+        collect(ws)
+        earlier = every(ws, "suggest")
+        if any(run.moving and run.spec["set_id"] == set_id for run in earlier):
+            raise StudioError("The light model is learning already.", "Wait for its end, or stop it first.")
+        reason = suggestions.too_few(ws, label_set)
+        if reason:
+            raise StudioError(reason, "Label some more records first.")
+        total, labelled = suggestions.counts(ws, set_id)
+        fields = tuple(SuggestField(key=field.key, title=field.title, kind=field.kind,  # type: ignore[arg-type]
+                                    values=tuple(option.value for option in field.options))
+                       for field in suggestions.learnable(label_set))
+        spec = SuggestSpec(run_id=ws.new_id(), set_id=set_id, fields=fields, records=total, labelled=labelled)
+        with ws.transaction() as transaction:
+            _add_row(ws, transaction, spec, f"Suggestions for {label_set.name}", "")
+    for run in earlier:
+        if not run.moving:
+            clear_copies(ws, run)
+    folder = ws.path(f"runs/{spec.run_id}")
+    rundir.prepare(folder, dumps(spec))
+    suggestions.write_out(ws, set_id, folder / RECORDS)
+    launch.start(folder, ws.root)
+    return spec.run_id
+
+
+def latest_suggestions(ws: Workspace, set_id: str) -> Run | None:
+    """The newest run of the light model for this label set, however it stands."""
+    row = ws.row("""select * from runs where kind = 'suggest' and json_extract_string(spec, '$.set_id') = ?
+                    order by started_at desc limit 1""", [set_id])
+    return _run(ws, row) if row else None
 
 
 def latest_check(ws: Workspace) -> Run | None:
@@ -225,8 +263,7 @@ def resume(ws: Workspace, run_id: str) -> None:
     if run.snapshot_id:
         snapshots.verify(ws, snapshots.get(ws, run.snapshot_id))
     elif run.kind in FOLLOWS and not (ws.path(run.folder) / FOLLOWS[run.kind]).is_file():
-        raise StudioError(f"This {'check' if run.kind == 'check' else 'search'} cannot go on: its copy of the records is gone.",
-                          f"Start a new one on the {'Clean' if run.kind == 'check' else 'Twins'} page.")
+        raise StudioError("This run cannot go on: its copy of the records is gone.", "Start a new one.")
     launch.start(ws.path(run.folder), ws.root)
 
 
@@ -240,7 +277,7 @@ def collect(ws: Workspace) -> list[Run]:
                     continue
                 _collect(ws, transaction, run, run.result)
             if run.kind in FOLLOWS and run.result.outcome == "done":
-                _forget_copies(ws, run)
+                clear_copies(ws, run)
             collected.append(run)
     return collected
 
@@ -288,35 +325,44 @@ def proven(ws: Workspace) -> list[Run]:
 
 
 def forget_copies(ws: Workspace) -> None:
-    """Delete every copy of texts that checks and searches made. Raises StudioError while any run moves."""
+    """Delete every copy of texts that runs made. Raises StudioError while any run moves."""
     found = every(ws)
     if moving := [run for run in found if run.moving]:
         raise StudioError(f"{moving[0].title} is still running and may hold what is to go.",
                           "Wait for its end, or stop it first.")
     for run in found:
         if run.kind in FOLLOWS:
-            _forget_copies(ws, run)
+            clear_copies(ws, run)
 
 
-def _start(ws: Workspace, spec: AnySpec, title: str, snapshot_id: str) -> str:
+def begin(ws: Workspace, spec: AnySpec, title: str, snapshot_id: str = "",
+          write: Callable[[Path], None] = lambda folder: None) -> str:
+    """Start a run: its row, its spec, the files that `write` puts into its folder, its process. Returns its id."""
     with ws.transaction() as transaction:
         _add_row(ws, transaction, spec, title, snapshot_id)
     folder = ws.path(f"runs/{spec.run_id}")
     rundir.prepare(folder, dumps(spec))
+    write(folder)
     launch.start(folder, ws.root)
     return spec.run_id
+
+
+def tokenizer(ws: Workspace) -> str:
+    """The tokenizer of a base model that is ready in the workspace, for real lengths; empty before the first training."""
+    found = sorted(ws.path("models").glob("*/tokenizer.json"))
+    return str(found[0].relative_to(ws.root)) if found else ""
+
+
+def clear_copies(ws: Workspace, run: Run) -> None:
+    """Copies of texts, and what was made of them, hold personal data: they stay only while the run can go on."""
+    for name in (RECORDS, FINDINGS, SUGGESTIONS, DOUBTS, TEXTS, COPIES, PAIRS, *LINES):
+        (ws.path(run.folder) / name).unlink(missing_ok=True)
+    shutil.rmtree(ws.path(run.folder) / WORK, ignore_errors=True)
 
 
 def _add_row(ws: Workspace, transaction: Transaction, spec: AnySpec, title: str, snapshot_id: str) -> None:
     transaction.insert("runs", [{"run_id": spec.run_id, "kind": spec.kind, "title": title, "snapshot_id": snapshot_id,
                                  "spec": dumps(spec), "folder": f"runs/{spec.run_id}", "started_at": ws.now()}])
-
-
-def _forget_copies(ws: Workspace, run: Run) -> None:
-    """Copies of texts, and what was made of them, hold personal data: they stay only while the run can go on."""
-    for name in (RECORDS, FINDINGS, TEXTS, COPIES, PAIRS):
-        (ws.path(run.folder) / name).unlink(missing_ok=True)
-    shutil.rmtree(ws.path(run.folder) / WORK, ignore_errors=True)
 
 
 def _run(ws: Workspace, row: Row) -> Run:
@@ -335,10 +381,16 @@ def _collect(ws: Workspace, transaction: Transaction, run: Run, ended: Result) -
                    rundir.read_lines(folder / "scores.jsonl"))
     if ended.outcome == "done" and run.kind == "check":
         findings.collect(transaction, run.run_id, ws.path(run.folder) / FINDINGS)
+    if ended.outcome == "done" and run.kind == "inspect" and run.snapshot_id and run.spec["measure"]:
+        leaks.collect(ws, transaction, run.snapshot_id, run.run_id, run.folder)
+        cards.measured_later(ws, transaction, run.snapshot_id, snapshots.get(ws, run.snapshot_id).manifest, ended.data)
     if ended.outcome == "done" and run.kind == "dedupe":
         folder = ws.path(run.folder)
         duplicates.collect(transaction, run.run_id, run.spec["side"], folder / COPIES, folder / PAIRS,
                            ended.data["meaning_threshold"])
+    if ended.outcome == "done" and run.kind == "suggest":
+        folder = ws.path(run.folder)
+        suggestions.collect(transaction, run.run_id, run.spec["set_id"], folder / SUGGESTIONS, folder / DOUBTS)
     transaction.insert("run_results", [{
         "run_id": run.run_id, "attempt": ended.attempt, "outcome": ended.outcome, "message": ended.message,
         "hint": ended.hint, "data": json.dumps(ended.data),

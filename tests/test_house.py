@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import ROOT
 
 TRAINS = {"torch", "transformers", "peft", "bitsandbytes", "sklearn", "rouge_score", "accelerate", "safetensors"}
-HEAVY = TRAINS | {"rensa", "scipy", "model2vec", "openai"}
+HEAVY = TRAINS | {"rensa", "scipy", "model2vec", "openai", "cleanlab"}
 LIGHT_PIPELINE = (
     "specs",
     "rundir",
@@ -24,6 +24,8 @@ LIGHT_PIPELINE = (
     "metrics",
     "base_models",
     "evaluation",
+    "foreign",
+    "measures",
     "__main__",
     "checking/finding",
     "checking/kinds",

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from pipeline import rundir
-from studio import intake, records, reviews, runs
+from studio import intake, record_table, reviews, runs
 from studio.records import Filter
 from studio.workspace import Workspace
 from tests.browser import Studio, chromium, settled, shoot
@@ -83,10 +83,15 @@ def curate(page: Page) -> None:
 def freeze_and_launch(page: Page) -> None:
     open_page(page, "Freeze")
     fill(page, "Test, %", "25")
-    button(page, "Freeze snapshot")
-    expect(page.get_by_text("Train on it")).to_be_visible(timeout=30_000)
+    button(page, "Check for leaks")
+    expect(page.get_by_text(re.compile(r"none of \d+ lines of validation and test resembles"))).to_be_visible(timeout=60_000)
     settled(page)
     shoot(page, "05-freeze")
+    button(page, "Freeze snapshot")
+    expect(page.locator("h1")).to_have_text("Snapshots", timeout=30_000)
+    expect(page.get_by_text("Train on it")).to_be_visible(timeout=30_000)
+    settled(page)
+    shoot(page, "05b-snapshot")
     button(page, "Train on it")
     expect(page.locator("h1")).to_have_text("Launch", timeout=30_000)
     settled(page)
@@ -239,6 +244,6 @@ def test_the_sample_is_checked_and_mended(tmp_path: Path, chromium_here: str) ->
     finally:
         studio.kill()
     ws = Workspace(tmp_path / "ws")
-    mended = records.matching(ws, Filter(text="[EMAIL_1]"))
+    mended = record_table.matching(ws, Filter(text="[EMAIL_1]"))
     ws.close()
     assert mended > 0

@@ -12,16 +12,19 @@ import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from studio import records, reviews
+from studio import record_table, records, reviews
 from studio.errors import StudioError
 from studio.records import Filter, Record
 from studio.reviews import Pair
 from studio.ui import layout
 from studio.workspace import Workspace
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 HERE = Path(__file__).resolve().parent
 WINDOW = 30
@@ -55,8 +58,8 @@ def curate(ws: Workspace, chosen: Filter, who: str) -> None:
         return "", ""
 
     _mount(Desk(
-        "record", f"desk-{_digest(chosen)}", f"{_digest(str(ws.root))}:curate:{_digest(who)}",
-        window=lambda after: [_record_card(r) for r in records.page(ws, chosen, WINDOW, after=after)],
+        "record", f"desk-{digest(chosen)}", f"{digest(str(ws.root))}:curate:{digest(who)}",
+        window=lambda after: [_record_card(r) for r in record_table.window(ws, chosen, WINDOW, after=after)],
         card=lambda card_id: _record_card(records.get(ws, card_id)),
         numbers=lambda: {key: asdict(records.counts(ws))[key] for key in ("keep", "drop", "undecided")},
         apply=apply))
@@ -76,7 +79,7 @@ def review(ws: Workspace, session_id: str, who: str) -> None:
         return {"done": session.done, "items": session.items}
 
     _mount(Desk(
-        "pair", f"desk-{session_id}", f"{_digest(str(ws.root))}:{session_id}:{_digest(who)}",
+        "pair", f"desk-{session_id}", f"{digest(str(ws.root))}:{session_id}:{digest(who)}",
         window=lambda after: [_pair_card(pair) for pair in reviews.waiting(ws, session_id, WINDOW, after=after)],
         card=lambda card_id: _pair_card(reviews.pair(ws, session_id, card_id)), numbers=numbers, apply=apply))
 
@@ -103,7 +106,8 @@ def _draw(desk: Desk) -> None:
     cards = desk.window(after)
     data = {"mode": desk.mode, "store": desk.store, "cards": cards, "asked": after, "more": len(cards) == WINDOW,
             "numbers": desk.numbers(), **st.session_state[memory]}
-    component = st.components.v2.component("tunewright_desk", css=_text("desk.css"), js=_text("desk.js"))
+    component = st.components.v2.component("tunewright_desk", css=source("desk.css"),
+                                           js=source("outbox.js") + source("desk.js"))
     component(key=desk.key, data=data, default={"outbox": {"n": 0, "presses": []}, "want": ""}, on_outbox_change=heard,
               on_want_change=lambda: None)
 
@@ -137,10 +141,12 @@ def _pair_card(pair: Pair) -> Card:
             "reference": pair.reference, "decision": "undecided"}
 
 
-def _digest(value: Filter | str) -> str:
+def digest(value: DataclassInstance | str) -> str:
+    """A short name for a filter or a text, the same every time."""
     text = value if isinstance(value, str) else json.dumps(asdict(value))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _text(name: str) -> str:
+def source(name: str) -> str:
+    """A file of this folder."""
     return (HERE / name).read_text(encoding="utf-8")

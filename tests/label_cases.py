@@ -1,0 +1,69 @@
+"""Literal label sets and short ways to say things under them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from studio import label_sets, labels, records
+from studio.label_sets import LabelSet
+from studio.records import Filter
+from studio.workspace import Workspace
+from tests.tickets import import_forty
+
+MOOD: dict[str, Any] = {
+    "name": "Mood",
+    "fields": [
+        {
+            "key": "mood",
+            "title": "Mood",
+            "kind": "choice",
+            "options": [
+                {"value": "good", "title": "Good", "key": "1"},
+                {"value": "bad", "title": "Bad", "key": "2"},
+                {"value": "odd"},
+            ],
+        }
+    ],
+}
+EVERYTHING: dict[str, Any] = {
+    "name": "Everything",
+    "guidelines": "Read it twice.",
+    "needed": 2,
+    "fields": [
+        *MOOD["fields"],
+        {
+            "key": "faults",
+            "title": "Faults",
+            "kind": "multi",
+            "required": False,
+            "options": [{"value": "late"}, {"value": "rude"}],
+        },
+        {"key": "stars", "title": "Stars", "kind": "scale", "low": 1, "high": 5},
+        {"key": "note", "title": "Note", "kind": "text", "required": False},
+        {"key": "marks", "title": "Marks", "kind": "spans", "required": False, "options": [{"value": "thing"}]},
+    ],
+}
+
+
+def mood(ws: Workspace, needed: int = 1, **changes: Any) -> LabelSet:
+    """Forty records and a set with one choice."""
+    import_forty(ws)
+    return label_sets.save(ws, MOOD | {"needed": needed} | changes, "ann")
+
+
+def ids(ws: Workspace, limit: int = 40) -> list[str]:
+    return [record.record_id for record in records.page(ws, Filter(), limit)]
+
+
+def say(ws: Workspace, label_set: LabelSet, who: str, *values: str) -> list[str]:
+    """One person's moods of the first records, each by its own press; returns the records."""
+    found = ids(ws, len(values))
+    for place, (record_id, value) in enumerate(zip(found, values, strict=True)):
+        labels.answer(ws, label_set.set_id, record_id, {"mood": value}, who, f"{who}-{place}-{value}", seconds=2.0)
+    return found
+
+
+def moods(ws: Workspace, label_set: LabelSet, record_id: str) -> dict[str, object]:
+    """Who says what of a record now."""
+    said = labels.of_records(ws, label_set.set_id, [record_id]).get(record_id, [])
+    return {label.who: label.answer.get("mood", label.state) for label in said}
