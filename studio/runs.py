@@ -177,8 +177,7 @@ def start_dedupe(ws: Workspace, side: str, meaning: Meaning | None = None) -> st
             _add_row(ws, transaction, spec, f"Duplicates by {side}, {total:,} records", "")
         for run in earlier:
             clear_copies(ws, run)
-        folder = ws.path(f"runs/{run_id}")
-        rundir.prepare(folder, dumps(spec))
+        rundir.prepare(folder := ws.path(f"runs/{run_id}"), dumps(spec))
         duplicates.write_out(ws, run_id, side, folder / TEXTS, spec.chunk_texts)
         launch.start(folder, ws.root)
         return run_id
