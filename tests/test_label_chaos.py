@@ -56,7 +56,7 @@ def press(page: Page, key: str) -> bool:
             const card = one.shadowRoot?.querySelector("[data-testid=label-card]");
             if (!card) continue;
             const covered = document.querySelector('[role="dialog"]');
-            if (card.dataset.record && card.querySelector(".turn") && !covered) return "record";
+            if (card.dataset.record && card.dataset.seen === card.dataset.record && !covered) return "record";
             if (card.textContent.includes("last record") || card.textContent.includes("No record waits")) return "end";
         }
         return "";
