@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from studio import label_sets, labels, records
+from studio.label_fields import Field, Option
 from studio.label_sets import LabelSet
 from studio.records import Filter
 from studio.workspace import Workspace
@@ -43,6 +45,15 @@ EVERYTHING: dict[str, Any] = {
         {"key": "marks", "title": "Marks", "kind": "spans", "required": False, "options": [{"value": "thing"}]},
     ],
 }
+
+
+def unsaved(definition: dict[str, Any]) -> LabelSet:
+    """A definition as a set that stands nowhere."""
+    said = label_sets.parse(definition)
+    fields = tuple(
+        Field(**field | {"options": tuple(Option(**option) for option in field["options"])}) for field in said["fields"]
+    )
+    return LabelSet("s", 1, **said | {"fields": fields, "examples": (), "who": "ann", "said_at": datetime(2026, 1, 1)})
 
 
 def mood(ws: Workspace, needed: int = 1, **changes: Any) -> LabelSet:

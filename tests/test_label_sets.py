@@ -11,10 +11,11 @@ from studio import label_sets, labels
 from studio.errors import StudioError
 from studio.label_sets import Shown
 from studio.workspace import Workspace
-from tests.label_cases import EVERYTHING, MOOD, ids, mood
+from tests.label_cases import EVERYTHING, MOOD, ids, mood, unsaved
 from tests.tickets import import_forty
 
 OPTIONS = MOOD["fields"][0]["options"]
+TURNS = [{"role": "user", "content": "My tent is late."}, {"role": "assistant", "content": "It comes today."}]
 
 
 def with_field(**changes: Any) -> dict[str, Any]:
@@ -84,11 +85,15 @@ def test_sets_come_back_from_the_journal(tmp_path: Path) -> None:
         (with_field(kind="scale", low=5, high=1), "from a whole number up to a higher one"),
     ],
 )
-def test_a_definition_that_cannot_be_asked_is_refused_in_a_sentence(
-    ws: Workspace, definition: dict[str, Any], sentence: str
-) -> None:
+def test_a_definition_that_cannot_be_asked_is_refused_in_a_sentence(definition: dict[str, Any], sentence: str) -> None:
     with pytest.raises(StudioError, match=sentence):
-        label_sets.save(ws, definition, "ann")
+        label_sets.parse(definition)
+
+
+def test_a_refused_definition_stores_nothing(ws: Workspace) -> None:
+    with pytest.raises(StudioError):
+        label_sets.save(ws, MOOD | {"name": ""}, "ann")
+    assert label_sets.every(ws, archived=True) == []
 
 
 def test_two_sets_of_one_name_are_refused(ws: Workspace) -> None:
@@ -121,21 +126,22 @@ def test_a_field_does_not_change_its_kind(ws: Workspace) -> None:
         ({"mood": "good", "stars": 3, "marks": ["My"]}, "takes marks with a turn"),
     ],
 )
-def test_an_answer_that_the_set_does_not_allow_is_refused_in_a_sentence(
-    ws: Workspace, answer: dict[str, Any], sentence: str
-) -> None:
-    import_forty(ws)
-    saved = label_sets.save(ws, EVERYTHING, "ann")
+def test_an_answer_that_the_set_does_not_allow_is_refused_in_a_sentence(answer: dict[str, Any], sentence: str) -> None:
     with pytest.raises(StudioError, match=sentence):
-        labels.answer(ws, saved.set_id, ids(ws, 1)[0], answer, "ann", "press")
+        label_sets.check(unsaved(EVERYTHING), answer, TURNS)
 
 
-def test_an_answer_is_stored_without_its_empty_parts_and_in_the_order_of_the_set(ws: Workspace) -> None:
-    saved = label_sets.save(ws, EVERYTHING, "ann")
-    turns = [{"role": "user", "content": "My tent is late."}]
+def test_a_refused_answer_stores_nothing(ws: Workspace) -> None:
+    label_set = mood(ws)
+    with pytest.raises(StudioError):
+        labels.answer(ws, label_set.set_id, ids(ws, 1)[0], {"mood": "great"}, "ann", "press")
+    assert ws.value("select count(*) from labels") == 0
+
+
+def test_an_answer_is_stored_without_its_empty_parts_and_in_the_order_of_the_set() -> None:
     given = {"note": "", "marks": [{"turn": 0, "start": 3, "end": 7, "value": "thing"}], "faults": ["rude", "late"],
              "stars": 2, "mood": "bad"}  # fmt: skip
-    assert label_sets.check(saved, given, turns) == {
+    assert label_sets.check(unsaved(EVERYTHING), given, TURNS) == {
         "mood": "bad",
         "faults": ["late", "rude"],
         "stars": 2,
@@ -143,9 +149,8 @@ def test_an_answer_is_stored_without_its_empty_parts_and_in_the_order_of_the_set
     }
 
 
-def test_an_old_answer_is_shown_in_its_own_words_and_marked_where_it_is_no_longer_offered(ws: Workspace) -> None:
-    old = label_sets.save(ws, MOOD, "ann")
-    new = label_sets.save(ws, with_field(options=[{"value": "good", "title": "Fine"}]), "ann", old.set_id)
+def test_an_old_answer_is_shown_in_its_own_words_and_marked_where_it_is_no_longer_offered() -> None:
+    old, new = unsaved(MOOD), unsaved(with_field(options=[{"value": "good", "title": "Fine"}]))
     assert [label_sets.shown(old, new, {"mood": value})[0] for value in ("good", "bad")] == [
         Shown("mood", "Mood", "Good", True),
         Shown("mood", "Mood", "Bad", False),

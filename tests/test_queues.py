@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections import Counter
 from datetime import datetime, timedelta
@@ -244,6 +245,40 @@ def test_progress_counts_people_and_records(tmp_path: Path) -> None:
     people = [(one.who, one.answered, one.skipped, one.today, one.per_hour, one.median_seconds) for one in told.people]
     assert (told.total, told.done, told.answers, people) == (
         40, 1, 3, [("ann", 2, 0, 0, 1800.0, 2.0), ("bob", 1, 1, 1, 900.0, 4.0)])  # fmt: skip
+
+
+def test_a_record_that_lay_open_over_lunch_counts_as_five_minutes(ws: Workspace) -> None:
+    label_set = mood(ws)
+    labels.answer(ws, label_set.set_id, ids(ws, 1)[0], {"mood": "bad"}, "bob", "b1", seconds=4_000.0)
+    assert queues.progress(ws, label_set.set_id).people[0].per_hour == 12.0
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_queue_that_was_kept_up_is_the_same_as_one_made_anew(ws: Workspace, seed: int) -> None:
+    label_set, chance = mood(ws, needed=2), random.Random(seed)
+    for press in range(40):
+        who, record_id = chance.choice(("ann", "bob", "cleo")), chance.choice(ids(ws, 8))
+        do = chance.choice(("answer", "answer", "skip", "undo"))
+        if do == "answer":
+            labels.answer(ws, label_set.set_id, record_id, {"mood": chance.choice(("good", "bad"))}, who, f"p{press}")
+        elif do == "skip":
+            labels.skip(ws, label_set.set_id, record_id, who, f"p{press}")
+        else:
+            labels.undo(ws, label_set.set_id, who, f"p{press}")
+        queues.size(ws, QueueFilter(label_set.set_id), who)
+    kept_up = everybodys_view(ws, label_set.set_id)
+    queues.forget(ws)
+    assert kept_up == everybodys_view(ws, label_set.set_id)
+
+
+def everybodys_view(ws: Workspace, set_id: str) -> list[tuple[list[str], int]]:
+    """What each person's queue shows under each filter, and how far the set is."""
+    found = []
+    shows: tuple[Show, ...] = ("open", "unlabelled", "mine", "skipped", "disagreed")
+    for who, show in ((who, show) for who in ("ann", "bob", "cleo") for show in shows):
+        found.append((window(ws, set_id, who, 40, show, session="tab"), queues.progress(ws, set_id).done))
+        queues.leave(ws, "tab")
+    return found
 
 
 def test_a_set_that_is_not_there_is_said_in_a_sentence(ws: Workspace) -> None:
