@@ -231,6 +231,23 @@ insert into label_now
 """
 """What stands of everybody's labels, from everything that was ever said."""
 
+# The index of words (`studio/search.py`): derived, and behind by what `words_read` and `words_unread` say.
+SEARCH = """
+create table record_words (word varchar not null, position bigint not null);
+create table record_sizes (position bigint not null, characters integer not null);
+create table words_unread (position bigint not null, version integer not null);
+create table words_read (up_to bigint not null);
+insert into words_read values (0);
+"""
+
+REBUILD_WORDS = """
+delete from record_words;
+delete from record_sizes;
+delete from words_unread;
+update words_read set up_to = 0;
+"""
+"""Read every wording again."""
+
 STEPS: tuple[tuple[int, str, str], ...] = (
     (1, "first tables", FIRST_TABLES),
     (2, "imports of any size", IMPORTS_OF_ANY_SIZE + REBUILD_NOW),
@@ -240,4 +257,5 @@ STEPS: tuple[tuple[int, str, str], ...] = (
     (6, "duplicates", DUPLICATES),
     (7, "cards and leaks", CARDS_AND_LEAKS),
     (8, "labels", LABELS),
+    (9, "search", SEARCH),
 )

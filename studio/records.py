@@ -9,8 +9,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from studio import places
+from studio import places, search
 from studio.errors import StudioError
 from studio.places import Decision
 from studio.workspace import Row, Transaction, Workspace
@@ -62,7 +63,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which records to show: by decision, by tag, by a piece of text; None or empty means all."""
+    """Which records to show: by decision, by tag, by words (`studio/search.py`); None or empty means all."""
 
     decision: Decision | None = None
     tag: str | None = None
@@ -101,6 +102,7 @@ def add_wordings(ws: Workspace, transaction: Transaction, wordings: str) -> None
             from ({wordings}) w join record_now n using (record_id)""", [ws.now()])
     transaction.execute(f"""update record_now set version = version + 1
                             where record_id in (select record_id from ({wordings}))""")
+    search.reworded(transaction, f"select record_id from ({wordings})")
 
 
 def counts(ws: Workspace) -> Counts:
@@ -126,8 +128,8 @@ def get(ws: Workspace, record_id: str) -> Record:
 
 def page(ws: Workspace, chosen: Filter, limit: int, after: str = "") -> list[Record]:
     """Records in the order they came in, those behind the record `after` where one is named."""
-    where, values = _where(chosen, after)
-    found = ws.rows(f"select record_id from {_from(chosen)} {where} order by position limit ?", [*values, limit])
+    where, values = _where(ws, chosen, after)
+    found = ws.rows(f"select record_id from record_now {where} order by position limit ?", [*values, limit])
     return every(ws, [row["record_id"] for row in found])
 
 
@@ -160,11 +162,6 @@ def wording(ws: Workspace, record_id: str, position: int, version: int) -> Turns
     return json.loads(found)  # type: ignore[no-any-return]
 
 
-def matching(ws: Workspace, chosen: Filter) -> int:
-    where, values = _where(chosen)
-    return int(ws.value(f"select count(*) from {_from(chosen)} {where}", values))
-
-
 def decide(ws: Workspace, record_ids: Sequence[str], decision: Decision, who: str, batch_id: str | None = None) -> None:
     """Keep, drop or leave open, as one act that can be undone. `batch_id` names the act: sent again, it adds nothing."""
     batch_id = batch_id or ws.new_id()
@@ -176,15 +173,6 @@ def decide(ws: Workspace, record_ids: Sequence[str], decision: Decision, who: st
             return
         _decided(ws, transaction, [(record_id, decision) for record_id in record_ids], who, batch_id)
         _batch(ws, transaction, batch_id, who, what)
-
-
-def decide_matching(ws: Workspace, chosen: Filter, decision: Decision, who: str) -> int:
-    """The same for every record that the filter shows and that is not so yet; returns how many that were."""
-    where, values = _where(chosen)
-    found = ws.rows(f"select record_id, decision from {_from(chosen)} {where} order by position", values)
-    ids = [row["record_id"] for row in found if row["decision"] != decision]
-    decide(ws, ids, decision, who)
-    return len(ids)
 
 
 def edit(ws: Workspace, record_id: str, messages: Turns, who: str, batch_id: str | None = None) -> None:
@@ -246,6 +234,7 @@ def taken(read: Workspace | Transaction, batch_id: str) -> bool:
 
 def forget(transaction: Transaction, record_ids: Sequence[str]) -> None:
     """Delete these records with every wording they had, their people and what was decided of them. There is no undo."""
+    search.forget(transaction, record_ids)
     for table in ("records", "record_now", "record_versions", "record_people", "decisions"):
         transaction.execute(f"delete from {table} where record_id in (select unnest(?::varchar[]))", [list(record_ids)])
 
@@ -279,6 +268,7 @@ def _worded(transaction: Transaction, versions: Sequence[Row]) -> None:
                            from (select unnest(?::varchar[]) as record_id, unnest(?::integer[]) as version) said
                            where record_now.record_id = said.record_id""",
                         [[row["record_id"] for row in versions], [row["version"] for row in versions]])
+    search.reworded(transaction, "select unnest(?::varchar[])", [[row["record_id"] for row in versions]])
 
 
 def _restore(ws: Workspace, transaction: Transaction, undone: str, who: str, batch_id: str) -> str:
@@ -309,20 +299,15 @@ def _version(ws: Workspace, record_id: str, version: int, messages: Turns, who: 
             "who": who, "batch_id": batch_id, "written_at": ws.now()}
 
 
-def _where(chosen: Filter, after: str = "") -> tuple[str, list[str]]:
-    parts, values = [], []
+def _where(ws: Workspace, chosen: Filter, after: str) -> tuple[str, list[Any]]:
+    parts: list[str] = []
+    values: list[Any] = []
     behind = "position > (select r.position from record_now r where r.record_id = ?)"
     for sql, value in (("decision = ?", chosen.decision), ("tags = ?", chosen.tag), (behind, after)):
         if value:
             parts.append(sql)
             values.append(value)
     if chosen.text.strip():
-        parts.append("contains(lower(array_to_string(json_extract_string(messages, '$[*].content'), chr(10))), lower(?))")
-        values.append(chosen.text.strip())
+        parts.append("position in (select unnest(?::bigint[]))")
+        values.append(search.positions(ws, chosen.text))
     return ("where " + " and ".join(parts) if parts else ""), values
-
-
-def _from(chosen: Filter) -> str:
-    """Wordings are read only where a piece of text is looked for."""
-    return "current_records" if chosen.text.strip() else "record_now"
-

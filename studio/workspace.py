@@ -19,7 +19,7 @@ from studio import locks
 from studio.errors import StudioError
 from studio.gate import Gate
 from studio.journal import FORGOTTEN, Journal
-from studio.migrations import REBUILD_LABELS, REBUILD_NOW, STEPS
+from studio.migrations import REBUILD_LABELS, REBUILD_NOW, REBUILD_WORDS, STEPS
 
 ROOT = Path(__file__).resolve().parent.parent
 Row = dict[str, Any]
@@ -49,6 +49,14 @@ class Transaction:
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Write many rows at once with SQL, where they are in the database already."""
         self._cursor.execute(sql, list(parameters))
+
+    def load(self, sql: str, name: str, table: Any) -> None:
+        """Run a statement that reads an Arrow table under `name`."""
+        self._cursor.register(name, table)
+        try:
+            self._cursor.execute(sql)
+        finally:
+            self._cursor.unregister(name)
 
     def insert(self, table: str, rows: Sequence[Row]) -> None:
         """Insert rows that share their keys, in chunks of parameter lists (row by row is 100 times slower)."""
@@ -195,6 +203,11 @@ class Workspace:
         with self._gate.reading(), self._connection.cursor() as cursor:
             return cursor.execute(sql, list(parameters)).fetchnumpy()
 
+    def arrow(self, sql: str) -> Any:
+        """A result as an Arrow table, to be given to `Transaction.load`."""
+        with self._gate.reading(), self._connection.cursor() as cursor:
+            return cursor.sql(sql).to_arrow_table()
+
     def rewrite(self) -> None:
         """Write the whole database anew into a fresh file and put that in its place.
 
@@ -307,7 +320,7 @@ class Workspace:
             for entry in missing:
                 _put_back(cursor, entry.table, entry.row)
             cursor.execute("insert into journaled select unnest(?::bigint[])", [[entry.n for entry in missing]])
-            cursor.execute(REBUILD_NOW + REBUILD_LABELS)
+            cursor.execute(REBUILD_NOW + REBUILD_LABELS + REBUILD_WORDS)
             cursor.execute("commit")
         self.warnings.append(f"{len(missing)} decisions that the database had lost were put back from the journal.")
 

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from pipeline import rundir
-from studio import intake, records, reviews, runs
+from studio import intake, record_table, reviews, runs
 from studio.records import Filter
 from studio.workspace import Workspace
 from tests.browser import Studio, chromium, settled, shoot
@@ -239,6 +239,6 @@ def test_the_sample_is_checked_and_mended(tmp_path: Path, chromium_here: str) ->
     finally:
         studio.kill()
     ws = Workspace(tmp_path / "ws")
-    mended = records.matching(ws, Filter(text="[EMAIL_1]"))
+    mended = record_table.matching(ws, Filter(text="[EMAIL_1]"))
     ws.close()
     assert mended > 0

@@ -124,7 +124,7 @@ def test_refused_rows_are_shown_with_line_and_reason(home: Path) -> None:
 def test_a_bulk_drop_and_its_undo(home: Path) -> None:
     ws = folders.open_workspace(home)
     filled(ws)
-    page = draw("curate", show="Kept")
+    page = draw("curate", view="Table", show="Kept")
     page.button(key="bulk-drop").click().run()
     dropped = ws.value("select count(*) from current_records where decision = 'drop'")
     next(button for button in page.button if button.label == "Undo my last act").click().run()

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from studio import records
+from studio import record_table, records
 from studio.errors import StudioError
 from studio.records import Filter
 from studio.workspace import Workspace
@@ -54,7 +54,7 @@ def test_undo_takes_back_only_ones_own_acts(ws: Workspace, ids: list[str]) -> No
 
 
 def test_a_bulk_decision_is_undone_whole(ws: Workspace, ids: list[str]) -> None:
-    records.decide_matching(ws, Filter(tag="late"), "drop", "ann")
+    record_table.decide_matching(ws, Filter(tag="late"), "drop", "ann")
     records.undo(ws, "ann")
     assert records.counts(ws).undecided == 40
 
@@ -104,11 +104,11 @@ def test_what_is_no_conversation_is_refused(ws: Workspace, ids: list[str], messa
 
 
 def test_the_filter_finds_by_words_by_tag_and_by_decision(ws: Workspace, ids: list[str]) -> None:
-    records.decide_matching(ws, Filter(tag="late", text="TENT"), "keep", "ann")
+    record_table.decide_matching(ws, Filter(tag="late", text="TENT"), "keep", "ann")
     assert (
-        records.matching(ws, Filter("keep")),
-        records.matching(ws, Filter(tag="late")),
-        records.matching(ws, Filter(text="tent")),
+        record_table.matching(ws, Filter("keep")),
+        record_table.matching(ws, Filter(tag="late")),
+        record_table.matching(ws, Filter(text="tent")),
     ) == (1, 10, 4)
 
 
@@ -117,4 +117,4 @@ def test_a_page_goes_on_behind_a_record(ws: Workspace, ids: list[str]) -> None:
 
 
 def test_quotes_in_the_search_words_are_only_words(ws: Workspace, ids: list[str]) -> None:
-    assert records.matching(ws, Filter(text="' or 1=1 --\"")) == 0
+    assert record_table.matching(ws, Filter(text="' or 1=1 --\"")) == 0

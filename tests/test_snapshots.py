@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from studio import intake, records, snapshots
+from studio import intake, record_table, records, snapshots
 from studio.columns import Choices
 from studio.errors import StudioError
 from studio.records import Filter
@@ -103,7 +103,7 @@ def test_records_that_are_the_same_word_for_word_are_frozen_once(ws: Workspace, 
 def test_dropped_records_are_left_out(ws: Workspace) -> None:
     import_forty(ws)
     dropped = records.page(ws, Filter(tag="late"), 40)
-    records.decide_matching(ws, Filter(tag="late"), "drop", "ann")
+    record_table.decide_matching(ws, Filter(tag="late"), "drop", "ann")
     snapshot = snapshots.freeze(ws, "s", Recipe())
     frozen = {item.record_id for split in SPLITS for item in snapshots.items(ws, snapshot, split)}
     assert (len(frozen), frozen & {record.record_id for record in dropped}) == (30, set())

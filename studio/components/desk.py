@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from studio import records, reviews
+from studio import record_table, records, reviews
 from studio.errors import StudioError
 from studio.records import Filter, Record
 from studio.reviews import Pair
@@ -59,7 +59,7 @@ def curate(ws: Workspace, chosen: Filter, who: str) -> None:
 
     _mount(Desk(
         "record", f"desk-{digest(chosen)}", f"{digest(str(ws.root))}:curate:{digest(who)}",
-        window=lambda after: [_record_card(r) for r in records.page(ws, chosen, WINDOW, after=after)],
+        window=lambda after: [_record_card(r) for r in record_table.window(ws, chosen, WINDOW, after=after)],
         card=lambda card_id: _record_card(records.get(ws, card_id)),
         numbers=lambda: {key: asdict(records.counts(ws))[key] for key in ("keep", "drop", "undecided")},
         apply=apply))
