@@ -61,7 +61,7 @@ def press(page: Page, key: str) -> bool:
         }
         return "";
     }"""
-    found = page.wait_for_function(ready, timeout=30_000).json_value()
+    found = page.wait_for_function(ready, timeout=120_000).json_value()
     page.keyboard.press(key)
     return bool(found == "record")
 
