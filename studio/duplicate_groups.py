@@ -14,7 +14,7 @@ from typing import Any, Literal
 from studio import duplicates, records
 from studio.errors import StudioError
 from studio.records import Record, Undone
-from studio.workspace import Row, Workspace
+from studio.workspace import Row, Transaction, Workspace
 
 Order = Literal["size", "similarity", "spread"]
 State = Literal["open", "settled", "dismissed"]
@@ -260,17 +260,28 @@ def take_back(ws: Workspace, side: str, group: Group, who: str) -> None:
         transaction.decided("duplicate_dismissals", [_mark(ws, duplicates.known_side(side), group.key, False, who)])
 
 
-def undo(ws: Workspace, who: str) -> Undone | None:
-    """Take back this person's newest act that still stands: a drop, a "no twins", "all answers are right", an edit."""
-    last = ws.row("""select side, group_key, max(seq) as newest from duplicate_dismissals where who = ?
-                     group by side, group_key having arg_max(dismissed, seq) order by newest desc limit 1""", [who])
-    act = ws.value("""select max(seq) from curation_batches b where who = ? and undoes is null
-                      and not exists (from curation_batches u where u.undoes = b.batch_id)""", [who])
-    if last is None or (act is not None and act > last["newest"]):
-        return records.undo(ws, who)
+def undo(ws: Workspace, who: str, press_id: str = "") -> Undone | None:
+    """Take back this person's newest act that still stands: a drop, a "no twins", "all answers are right", an edit. None where
+    there is none, or where a press of this id was stored before."""
+    last = _last_dismissal(ws, who)
+    if last is None or records.newest(ws, who) > last["newest"]:
+        return records.undo(ws, who, press_id or None)
     with ws.transaction() as transaction:
-        transaction.decided("duplicate_dismissals", [_mark(ws, last["side"], last["group_key"], False, who)])
+        if press_id and taken(transaction, press_id):
+            return None
+        transaction.decided("duplicate_dismissals", [_mark(ws, last["side"], last["group_key"], False, who, press_id)])
     return Undone("Undone: all answers are right" if last["side"] == CONFLICT else "Undone: no twins", "")
+
+
+def newest(ws: Workspace, who: str) -> int:
+    """The place in the journal of this person's newest "no twins" or "all answers are right" that stands; 0 for none."""
+    last = _last_dismissal(ws, who)
+    return int(last["newest"]) if last else 0
+
+
+def taken(read: Workspace | Transaction, press_id: str) -> bool:
+    """Whether a press of this id is stored here."""
+    return bool(read.rows("select 1 from duplicate_dismissals where dismissal_id = ?", [press_id]))
 
 
 def sources(ws: Workspace) -> dict[str, str]:
@@ -294,6 +305,11 @@ def as_group(row: Row) -> Group:
     return Group(**{field.name: row[field.name] for field in fields(Group)})
 
 
-def _mark(ws: Workspace, side: str, key: str, dismissed: bool, who: str) -> Row:
-    return {"dismissal_id": ws.new_id(), "seq": 0, "side": side, "group_key": key, "dismissed": dismissed, "who": who,
-            "said_at": ws.now()}
+def _last_dismissal(ws: Workspace, who: str) -> Row | None:
+    return ws.row("""select side, group_key, max(seq) as newest from duplicate_dismissals where who = ?
+                     group by side, group_key having arg_max(dismissed, seq) order by newest desc limit 1""", [who])
+
+
+def _mark(ws: Workspace, side: str, key: str, dismissed: bool, who: str, press_id: str = "") -> Row:
+    return {"dismissal_id": press_id or ws.new_id(), "seq": 0, "side": side, "group_key": key, "dismissed": dismissed,
+            "who": who, "said_at": ws.now()}
