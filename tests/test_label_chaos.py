@@ -83,7 +83,7 @@ def test_a_thousand_presses_through_twenty_kills_and_twenty_cuts(browser: Browse
 
 
 def press_through(page: Page, studio: Studio, line: Line, ledger: Ledger) -> Counter[str]:
-    """Press until a thousand presses were made; every 25 the studio is killed or the line is cut. Returns how often each was."""
+    """Press until a thousand presses were made; every 25 the studio is killed or the line is cut. Returns how often."""
     done: Counter[str] = Counter()
     starting = threading.Thread(target=lambda: None)
     starting.start()
