@@ -128,9 +128,16 @@ def forget(ws: Workspace, transaction: Transaction, record_ids: Sequence[str]) -
 # What a search needs ----------------------------------------------------------------------------------------------------
 
 def choose(transaction: Transaction, run_id: str) -> int:
-    """Note which wordings a search looks at: every record as it is now, dropped ones too; returns how many."""
+    """Note which wordings a search looks at: every record as it is now, dropped ones too; returns how many.
+
+    What an earlier search noted is forgotten. Raises StudioError where there is no record.
+    """
+    transaction.execute("delete from duplicate_items")
     transaction.execute("insert into duplicate_items select ?, record_id, version from record_now", [run_id])
-    return int(transaction.rows("select count(*) as n from duplicate_items where run_id = ?", [run_id])[0]["n"])
+    total = int(transaction.rows("select count(*) as n from duplicate_items")[0]["n"])
+    if not total:
+        raise StudioError("There is nothing to compare: there are no records yet.", "Import tickets first.")
+    return total
 
 
 def write_out(ws: Workspace, run_id: str, side: str, path: Path, chunk_texts: int) -> None:

@@ -117,10 +117,7 @@ def search(ws: Workspace, side: str, meaning: Meaning | None = None) -> str:
             raise StudioError("A search for duplicates is running already.", "Wait for its end, or stop it first.")
         run_id = ws.new_id()
         with ws.transaction() as transaction:
-            transaction.execute("delete from duplicate_items")
             total = duplicates.choose(transaction, run_id)
-            if not total:
-                raise StudioError("There is nothing to compare: there are no records yet.", "Import tickets first.")
             spec = DedupeSpec(run_id=run_id, records=total, side=side, meaning=meaning)  # type: ignore[arg-type]
             runs.add_row(ws, transaction, spec, f"Duplicates by {side}, {total:,} records", "")
         for run in earlier:

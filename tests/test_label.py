@@ -30,6 +30,12 @@ HOSTILE = (
 )
 
 
+DRAWN = """() => [...document.querySelectorAll("*")].some((one) => {
+    const card = one.shadowRoot?.querySelector("[data-testid=label-card]");
+    return card && (!card.dataset.record || card.dataset.seen === card.dataset.record);
+})"""
+
+
 def choice(*values: str, **more: Any) -> Row:
     return {"key": "mood", "title": "Mood", "kind": "choice", "options": [{"value": value} for value in values], **more}
 
@@ -63,9 +69,9 @@ def made(home: Path, *fields: Row, needed: int = 1) -> tuple[LabelSet, list[str]
     return label_set, ids
 
 
-def open_label(browser: Browser, url: str, view: str = "Label") -> Page:
+def open_label(browser: Browser, url: str, view: str = "Label", show: str = "need answers") -> Page:
     page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-    page.goto(f"{url}/label?person=ann&view={view}")
+    page.goto(f"{url}/label?person=ann&view={view}&show={show}")
     settled(page)
     expect(page.get_by_test_id("label-card")).to_contain_text("Customer", timeout=30_000)
     page.wait_for_timeout(100)
@@ -75,7 +81,7 @@ def open_label(browser: Browser, url: str, view: str = "Label") -> Page:
 def keys(page: Page, pressed: Sequence[str]) -> None:
     for key in pressed:
         page.keyboard.press(key)
-        page.wait_for_timeout(60)
+        page.wait_for_function(DRAWN)
 
 
 def saved(page: Page) -> None:
@@ -123,6 +129,21 @@ def test_undo_shows_the_record_at_once_and_takes_the_label_back(browser: Browser
         keys(page, "1")
         saved(page)
     assert answers(home, label_set.set_id) == {ids[0]: {"mood": "angry"}, ids[1]: {"mood": "angry"}}
+
+
+def test_a_queue_that_is_read_again_ends_and_shows_what_i_had_said(browser: Browser, home: Path) -> None:
+    label_set, ids = made(home, MOOD)
+    ws = Workspace(home)
+    for one in ids:
+        labels.answer(ws, label_set.set_id, one, {"mood": "angry"}, "ann", f"press-{one}")
+    ws.close()
+    with running(home) as studio:
+        page = open_label(browser, studio.url, show="answered by me")
+        expect(page.get_by_test_id("label-option-0")).to_have_attribute("aria-pressed", "true")
+        keys(page, "s" * 39 + "2")
+        expect(page.get_by_test_id("label-card")).to_contain_text("That was the last record")
+        saved(page)
+    assert [answer["mood"] for answer in answers(home, label_set.set_id).values()] == ["angry"] * 39 + ["calm"]
 
 
 def test_several_options_are_toggled_and_enter_answers(browser: Browser, home: Path) -> None:

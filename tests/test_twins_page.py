@@ -12,7 +12,7 @@ from studio import workspace as folders
 from studio.workspace import Workspace
 from tests.checks import recorded_check
 from tests.recorded_twins import asked, import_tickets, recorded_search
-from tests.test_pages import draw, labels, press, shown, words
+from tests.test_pages import draw, press, shown, words
 
 
 @pytest.fixture
@@ -34,6 +34,10 @@ def searched(ws: Workspace) -> list[str]:
 
 def dropped(ws: Workspace, ids: list[str]) -> list[int]:
     return [place for place, record in enumerate(records.every(ws, ids)) if record.decision == "drop"]
+
+
+def labels(page: AppTest) -> list[str]:
+    return [button.label for button in page.button]
 
 
 def press_first(page: AppTest, beginning: str) -> AppTest:

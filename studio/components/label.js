@@ -31,10 +31,12 @@ class LabelDesk extends LabelView {
     this.seen = new Set();
     this.at = 0;
     this.since = 0; // my answers since they were counted
+    this.undoing = {}; // records that were shown for an undo when its key went down, by press
     this.acts = []; // what I did here, newest last, with the card as it was before: undo shows it at once
     this.outbox = new Outbox(data.store, () => this.outbox.paint(this.saved));
     this.wants = "";
     this.more = true;
+    this.last = ""; // the newest record that came, shown or not
     this.said = "";
     this.drafts = null; // texts being edited, by turn
     this.whole = new Set();
@@ -67,7 +69,9 @@ class LabelDesk extends LabelView {
     this.reply = reply;
     if (this.asking && data.answered === this.wants) {
       this.asking = null;
-      this.more = data.more;
+      // A queue that is read again begins anew at its end: nothing new means that everything was shown.
+      this.more = data.more && data.cards.some((card) => !this.seen.has(card.id));
+      this.last = data.cards.at(-1)?.id || this.last;
       const lost = new Set(data.lost); // while the studio was away somebody else got them
       this.cards = this.cards.filter((card, place) => place <= this.at || !lost.has(card.id));
       this.append(data.cards);
@@ -82,7 +86,8 @@ class LabelDesk extends LabelView {
 
   told({ press, kind, words, card, front }) {
     if (kind === "keys") { this.keyMap = { ...words.keys }; this.build(); this.say(words.sentence); return this.show(false, true); }
-    const mine = this.acts.undoing?.[press];
+    const mine = this.undoing[press];
+    if (kind === "refused") this.acts = this.acts.filter((act) => act.press !== press);
     if (kind === "undone" && mine !== undefined && (!front || mine === front)) return; // it was shown when the key went down
     this.say(words);
     if (!card || this.outbox.presses.some((other) => other.card === card.id)) return;
@@ -111,7 +116,7 @@ class LabelDesk extends LabelView {
   ask(again = false) {
     this.asking = this.renewed = performance.now();
     const held = this.cards.slice(this.at).map((card) => card.id);
-    this.set("want", { held, n: (this.wants = newId()), tab: tabName(), after: again || !this.cards.length ? "" : this.cards[this.cards.length - 1].id });
+    this.set("want", { held, n: (this.wants = newId()), tab: tabName(), after: again ? "" : this.last });
   }
 
   again() {
@@ -132,10 +137,11 @@ class LabelDesk extends LabelView {
   // --- acts ---------------------------------------------------------------------------------------------------------
   press(verb, extra = {}) {
     const card = this.card;
-    this.acts.push({ id: card.id, before: copyOf(card), counted: ["answer", "settle"].includes(verb) && !card.mine });
-    if (this.acts.at(-1).counted) this.since += 1;
-    if (this.single) delete this.acts.at(-1).before.draft;
-    this.outbox.add(verb, { card: card.id, set: this.def.id, ...extra });
+    const act = { id: card.id, before: copyOf(card), counted: ["answer", "settle"].includes(verb) && !card.mine };
+    if (act.counted) this.since += 1;
+    if (this.single) delete act.before.draft;
+    act.press = this.outbox.add(verb, { card: card.id, set: this.def.id, ...extra }).id;
+    this.acts.push(act);
     this.outbox.paint(this.saved);
   }
 
@@ -157,6 +163,7 @@ class LabelDesk extends LabelView {
     if (verb === "keep") { this.press("keep"); card.decision = "keep"; return this.paint(); }
     if (verb === "accept") return this.accept();
     if (verb === "submit") return this.submit();
+    if (verb === "skip" && (card.mine || this.mode === "settle")) return this.next("Passed over."); // what I answered stays answered
     this.press(verb, verb === "skip" ? { seconds: this.seconds() } : {});
     if (verb === "drop") card.decision = "drop"; else card.state = "skipped";
     this.next(verb === "drop" ? "Dropped." : "Skipped.");
@@ -168,10 +175,10 @@ class LabelDesk extends LabelView {
     const last = this.acts.pop();
     const press = this.outbox.add("undo", { set: this.def.id });
     this.outbox.paint(this.saved);
+    if (last?.counted) this.since -= 1;
     const place = last ? this.cards.findIndex((card) => card.id === last.id) : -1;
     if (place < 0) { this.say("Taking back what you did before…"); return; }
-    if (last.counted) this.since -= 1;
-    (this.acts.undoing ||= {})[press.id] = last.id;
+    this.undoing[press.id] = last.id;
     this.cards[place] = last.before;
     this.at = place;
     this.say("Taken back; here it is again.");
@@ -396,7 +403,8 @@ class LabelDesk extends LabelView {
   shownAgain() {
     const card = this.card;
     this.painted = "";
-    if (card) requestAnimationFrame(() => setTimeout(() => { if (this.card === card) this.painted = card.id; }));
+    delete this.body.dataset.seen;
+    if (card) requestAnimationFrame(() => setTimeout(() => { if (this.card === card) this.body.dataset.seen = this.painted = card.id; }));
   }
 
   leave() {
@@ -411,6 +419,16 @@ const desks = new WeakMap();
 
 export default function (component) {
   const { data, parentElement, setStateValue } = component;
+  // A restarted studio can have lost whose browser this is: it would go on under the name of the login. Load again with the name;
+  // what is not stored yet lies in localStorage under it.
+  const known = (window.tunewrightLabel ||= {});
+  if (known.visit && known.visit !== data.visit && known.who !== data.who) {
+    const address = new URL(location.href);
+    address.searchParams.set("person", known.who);
+    location.replace(address);
+    return () => {};
+  }
+  Object.assign(known, { visit: data.visit, who: data.who });
   if (!desks.has(parentElement)) desks.set(parentElement, new LabelDesk(parentElement, data));
   desks.get(parentElement).hear(data, setStateValue);
   return () => {

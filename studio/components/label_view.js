@@ -195,7 +195,10 @@ class LabelView {
   paintBody() {
     const card = this.card;
     this.body.classList.toggle("spanning", !!card && this.field.kind === "spans");
-    if (!card) return this.body.replaceChildren(this.end());
+    if (!card) {
+      delete this.body.dataset.record;
+      return this.body.replaceChildren(this.end());
+    }
     const turns = card.messages.map((turn, place) => this.drafts
       ? editField(turn, place, this.drafts[place], (value) => { this.drafts[place] = value; })
       : turnBox(turn, place, this.marksOf(card, place), this.whole.has(`${card.id} ${place}`), (at) => { this.whole.add(`${card.id} ${at}`); this.paint(); }));
