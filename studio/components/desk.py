@@ -36,6 +36,7 @@ Press = dict[str, Any]
 class Desk:
     """What one desk needs from the nouns. `apply` stores a press and returns (words to show, id of a card to bring back)."""
 
+    who: str
     mode: str
     key: str
     store: str
@@ -58,7 +59,7 @@ def curate(ws: Workspace, chosen: Filter, who: str) -> None:
         return "", ""
 
     _mount(Desk(
-        "record", f"desk-{digest(chosen)}", f"{digest(str(ws.root))}:curate:{digest(who)}",
+        who, "record", f"desk-{digest(chosen)}", f"{digest(str(ws.root))}:curate:{digest(who)}",
         window=lambda after: [_record_card(r) for r in record_table.window(ws, chosen, WINDOW, after=after)],
         card=lambda card_id: _record_card(records.get(ws, card_id)),
         numbers=lambda: {key: asdict(records.counts(ws))[key] for key in ("keep", "drop", "undecided")},
@@ -79,7 +80,7 @@ def review(ws: Workspace, session_id: str, who: str) -> None:
         return {"done": session.done, "items": session.items}
 
     _mount(Desk(
-        "pair", f"desk-{session_id}", f"{digest(str(ws.root))}:{session_id}:{digest(who)}",
+        who, "pair", f"desk-{session_id}", f"{digest(str(ws.root))}:{session_id}:{digest(who)}",
         window=lambda after: [_pair_card(pair) for pair in reviews.waiting(ws, session_id, WINDOW, after=after)],
         card=lambda card_id: _pair_card(reviews.pair(ws, session_id, card_id)), numbers=numbers, apply=apply))
 
@@ -104,7 +105,7 @@ def _draw(desk: Desk) -> None:
     wanted = dict(st.session_state.get(desk.key) or {}).get("want", "")
     after = wanted if isinstance(wanted, str) else ""
     cards = desk.window(after)
-    data = {"mode": desk.mode, "store": desk.store, "cards": cards, "asked": after, "more": len(cards) == WINDOW,
+    data = {**visit(desk.who), "mode": desk.mode, "store": desk.store, "cards": cards, "asked": after, "more": len(cards) == WINDOW,
             "numbers": desk.numbers(), **st.session_state[memory]}
     component = st.components.v2.component("tunewright_desk", css=source("desk.css"),
                                            js=source("outbox.js") + source("desk.js"))
@@ -139,6 +140,11 @@ def _record_card(record: Record) -> Card:
 def _pair_card(pair: Pair) -> Card:
     return {"id": pair.pair_id, "question": pair.question, "left": pair.left, "right": pair.right,
             "reference": pair.reference, "decision": "undecided"}
+
+
+def visit(who: str) -> dict[str, str]:
+    """Who is here, and a name for their stay: a browser that meets another one knows that the studio was restarted."""
+    return {"who": who, "visit": st.session_state.setdefault("visit", uuid.uuid4().hex)}
 
 
 def digest(value: DataclassInstance | str) -> str:
