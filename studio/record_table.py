@@ -1,37 +1,27 @@
 """The table of records: filter, sort, count and page any number of them, and decide on all that a filter shows.
 
-What a filter and an order need of every record (numbers, not texts) is kept in memory by position, 25 MB a million: a page is
-found in a few milliseconds, and only its own rows are read from the database. Decisions are read again when somebody decided;
-the rest when records came or went.
+A filter and an order are answered from columns in memory (`studio/record_columns.py`); only the rows of the page itself are
+read from the database.
 """
 
 from __future__ import annotations
 
-import copy
-import threading
-import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from studio import findings, places, records, search
-from studio.places import Decision, Extent
+from studio import findings, places, record_columns, records
+from studio.places import Decision
+from studio.record_columns import DECISIONS, Column, Columns, Mask
 from studio.records import Filter, Record
 from studio.workspace import Workspace
 
-Column = Literal["position", "rating", "date", "length", "decision"]
-COLUMNS: tuple[Column, ...] = get_args(Column)
 Facet = Literal["decision", "tag", "import", "rating", "finding"]
-FACETS: tuple[Facet, ...] = get_args(Facet)
-DECISIONS: tuple[Decision, ...] = ("undecided", "keep", "drop")
-MOST_VALUES = 24
-KEPT_SEARCHES = 8
-Mask = NDArray[np.bool_]
-Floats = NDArray[np.float32]
+MOST_VALUES, MOST_TAGS = 24, 1_000
 
 
 @dataclass(frozen=True)
@@ -81,147 +71,68 @@ class Source:
     imported_at: datetime
 
 
-class Columns:
-    """Numbers of every record by position. Hold `lock` while they are brought up to date; read from a copy taken under it."""
+class Found:
+    """What a filter shows, as it stands at one moment: every question about it is answered from the same numbers."""
 
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.there = np.zeros(0, bool)
-        self.decision = np.zeros(0, np.uint8)
-        self.tag = self.source = np.zeros(0, np.int32)
-        self.rating = self.date = self.length = np.zeros(0, np.float32)
-        self.tags: list[str] = []
-        self.sources: list[str] = []
-        self._records: tuple[Any, ...] = ()
-        self._decided: tuple[Any, ...] = ()
-        self._sized: tuple[Any, ...] = ()
-        self._orders: dict[str, NDArray[np.int32]] = {}
-        self._found: dict[str, NDArray[Any]] = {}
+    def __init__(self, ws: Workspace, wanted: Filter) -> None:
+        self._ws = ws
+        self._now = record_columns.now(ws)
+        self._mask = _mask(ws, self._now, wanted)
+        self.matching = int(np.count_nonzero(self._mask))
 
-    def sync(self, ws: Workspace) -> None:
-        """Read again what changed since the last time."""
-        extent = places.extent(ws)
-        imported = (extent, ws.value("select count(*) from imports"))
-        if imported != self._records:
-            self._read_records(ws, extent)
-            self._records, self._decided, self._sized, self._orders, self._found = imported, (), (), {}, {}
-        decided = tuple((ws.row("select count(*) as n, max(seq) as newest from decisions") or {}).values())
-        if decided != self._decided:
-            self._read_decisions(ws)
-            self._decided = decided
-            self._drop_order("decision")
-        sized = tuple((ws.row("""select up_to, (select count(*) from words_unread) as unread,
-                                 (select count(*) from record_sizes) as sizes from words_read""") or {}).values())
-        if sized != self._sized:
-            found = ws.columns("select position, characters from record_sizes where position <= ?", [extent.top])
-            self.length = self._spread(found["position"], found["characters"].astype(np.float32), np.float32(np.nan))
-            self._sized, self._found = sized, {}
-            self._drop_order("length")
+    @property
+    def positions(self) -> NDArray[Any]:
+        return np.flatnonzero(self._mask)
 
-    def ordered(self, column: Column, descending: bool) -> NDArray[np.int32]:
-        """Every position in this order; kept for columns that seldom change."""
-        key = f"{column} {descending}"
-        if key not in self._orders:
-            by_name: dict[str, NDArray[Any]] = {
-                "rating": self.rating, "date": self.date, "length": self.length, "decision": self.decision.astype(np.int8),
-                "position": np.arange(len(self.there))}
-            values = by_name[column]
-            self._orders[key] = np.argsort(-values if descending else values, kind="stable").astype(np.int32)  # NaN last
-        return self._orders[key]
+    def page(self, order: Order, number: int, size: int) -> Page:
+        """One page of the rows; a number beyond the last page gives the last."""
+        pages = max(1, -(-self.matching // size))
+        number = min(max(1, number), pages)
+        cut = _cut(self._now, self._mask, order, (number - 1) * size, size)
+        return Page(_lines(self._ws, self._now, cut), self.matching, number, pages)
 
-    def found(self, ws: Workspace, text: str) -> NDArray[Any]:
-        """Where these words are; a page turn looks for the same ones again."""
-        if text not in self._found:
-            if len(self._found) >= KEPT_SEARCHES:
-                self._found.clear()
-            self._found[text] = search.positions(ws, text)
-        return self._found[text]
+    def undecided_so(self, decision: Decision) -> NDArray[Any]:
+        """The positions of those that are not decided so yet."""
+        return np.flatnonzero(self._mask & (self._now.decision != DECISIONS.index(decision)))
 
-    def _drop_order(self, column: Column) -> None:
-        """Copies that are still in use keep theirs."""
-        self._orders = {key: order for key, order in self._orders.items() if not key.startswith(column)}
-
-    def _read_records(self, ws: Workspace, extent: Extent) -> None:
-        found = ws.columns("""select n.position, n.rating::float as rating, epoch(r.happened_at)::double as date,
-                              n.version from record_now n join records r on r.position = n.position""")
-        where = found["position"]
-        self.there = np.zeros(extent.top + 1, bool)
-        self.there[where] = True
-        self.rating = self._spread(where, _filled(found["rating"]), np.float32(np.nan))
-        self.date = self._spread(where, _filled(found["date"]), np.float64(np.nan))
-        self.tags, self.tag = self._coded(ws, "tags")
-        self.sources, self.source = self._coded(ws, "import_id")
-
-    def _coded(self, ws: Workspace, column: str) -> tuple[list[str], NDArray[np.int32]]:
-        """The different values of a text column, and each record's place among them, -1 for none."""
-        values = [row["value"] for row in ws.rows(f"""select distinct {column} as value from record_now
-                                                      where {column} is not null order by value""")]
-        found = ws.columns(f"""select n.position, c.code from record_now n join (
-            select unnest(?::varchar[]) as value, unnest(range(?))::integer as code) c on c.value = n.{column}""",
-                           [values, len(values)])
-        return values, self._spread(found["position"], found["code"], np.int32(-1))
-
-    def _read_decisions(self, ws: Workspace) -> None:
-        found = ws.columns("""select position, case decision when 'undecided' then 0 when 'keep' then 1 else 2 end::utinyint
-                              as code from record_now""")
-        self.decision = self._spread(found["position"], found["code"], np.uint8(0))
-
-    def _spread(self, where: NDArray[Any], values: NDArray[Any], empty: Any) -> NDArray[Any]:
-        spread = np.full(len(self.there), empty)
-        spread[where] = values
-        return spread
-
-
-_columns: weakref.WeakKeyDictionary[Workspace, Columns] = weakref.WeakKeyDictionary()
-_making = threading.Lock()
-
-
-def page(ws: Workspace, wanted: Wanted, order: Order, number: int, size: int) -> Page:
-    """One page of what the filter shows; a number beyond the last page gives the last."""
-    now = _now(ws)
-    mask = _mask(ws, now, wanted)
-    matching = int(np.count_nonzero(mask))
-    pages = max(1, -(-matching // size))
-    number = min(max(1, number), pages)
-    positions = _cut(now, mask, order, (number - 1) * size, size)
-    return Page(_lines(ws, now, positions), matching, number, pages)
+    def facet(self, by: Facet) -> list[tuple[str, int]]:
+        """How many of the records have which value, the most frequent first, at most 24; values without records are left out.
+        Ratings are written as numbers; a record may have findings of several kinds."""
+        now, mask = self._now, self._mask
+        if by == "finding":
+            counted = [(one.kind.key, int(np.count_nonzero(mask & now.at(findings.positions_of(self._ws, one.kind.key)))))
+                       for one in findings.kinds(self._ws) if one.open]
+        elif by == "rating":
+            rated, often = np.unique(now.rating[mask & ~np.isnan(now.rating)], return_counts=True)
+            counted = [(f"{value:g}", int(number)) for value, number in zip(rated, often, strict=True)]
+        else:
+            codes: dict[str, tuple[NDArray[Any], Sequence[str]]] = {
+                "decision": (now.decision.astype(np.int32), DECISIONS), "tag": (now.tag, now.tags),
+                "import": (now.source, now.sources)}
+            code, names = codes[by]
+            chosen = code[mask]
+            numbers = np.bincount(chosen[chosen >= 0], minlength=len(names))
+            counted = [(name, int(number)) for name, number in zip(names, numbers, strict=True)]
+        return sorted((one for one in counted if one[1]), key=lambda one: (-one[1], one[0]))[:MOST_VALUES]
 
 
 def matching(ws: Workspace, wanted: Filter) -> int:
     """How many records the filter shows."""
-    return int(np.count_nonzero(_mask(ws, _now(ws), wanted)))
+    return Found(ws, wanted).matching
 
 
 def window(ws: Workspace, wanted: Filter, limit: int, after: str = "") -> list[Record]:
     """The next records in the order they came in, those behind the record `after` where one is named."""
-    found = np.flatnonzero(_mask(ws, _now(ws), wanted))
+    positions = Found(ws, wanted).positions
     place = places.find(ws, [after]).get(after) if after else None
     if place is not None:
-        found = found[np.searchsorted(found, place.position, "right"):]
-    return [line.record for line in _lines(ws, _now(ws), found[:limit])]
+        positions = positions[np.searchsorted(positions, place.position, "right"):]
+    return _records_at(ws, positions[:limit])
 
 
-def facet(ws: Workspace, wanted: Wanted, by: Facet) -> list[tuple[str, int]]:
-    """How many of the matching records have which value, the most frequent first, at most 24; values without records are left
-    out. Ratings are written as numbers; a record may have findings of several kinds."""
-    now = _now(ws)
-    mask = _mask(ws, now, wanted)
-    if by == "finding":
-        counted = [(one.kind.key, int(np.count_nonzero(mask & _at(now, findings.positions_of(ws, one.kind.key)))))
-                   for one in findings.kinds(ws) if one.open]
-    elif by == "rating":
-        rated, often = np.unique(now.rating[mask & ~np.isnan(now.rating)], return_counts=True)
-        counted = [(f"{value:g}", int(number)) for value, number in zip(rated, often, strict=True)]
-    else:
-        codes: dict[str, tuple[NDArray[Any], Sequence[str]]] = {
-            "decision": (now.decision.astype(np.int32), DECISIONS), "tag": (now.tag, now.tags),
-            "import": (now.source, now.sources)}
-        code, names = codes[by]
-        chosen = code[mask]
-        numbers = np.bincount(chosen[chosen >= 0], minlength=len(names))
-        counted = [(name, int(number)) for name, number in zip(names, numbers, strict=True)]
-    found = sorted((one for one in counted if one[1]), key=lambda one: (-one[1], one[0]))
-    return found[:MOST_VALUES]
+def tags(ws: Workspace) -> list[str]:
+    """Every tag there is, in alphabetical order, at most a thousand."""
+    return record_columns.now(ws).tags[:MOST_TAGS]
 
 
 def sources(ws: Workspace) -> list[Source]:
@@ -230,24 +141,16 @@ def sources(ws: Workspace) -> list[Source]:
                                                 where conversations > 0 order by imported_at desc limit 200""")]
 
 
-def to_change(ws: Workspace, wanted: Wanted, decision: Decision) -> int:
-    """How many of the matching records are not decided so yet."""
-    now = _now(ws)
-    return int(np.count_nonzero(_mask(ws, now, wanted) & (now.decision != DECISIONS.index(decision))))
-
-
 def decide_matching(ws: Workspace, wanted: Filter, decision: Decision, who: str) -> int:
     """Keep, drop or leave open every record that the filter shows and that is not so yet, as one act; returns how many."""
-    now = _now(ws)
-    mask = _mask(ws, now, wanted) & (now.decision != DECISIONS.index(decision))
-    ids = record_ids(ws, np.flatnonzero(mask))
+    ids = record_ids(ws, Found(ws, wanted).undecided_so(decision))
     records.decide(ws, ids, decision, who)
     return len(ids)
 
 
 def matching_ids(ws: Workspace, wanted: Filter) -> list[str]:
     """The ids of everything the filter shows, in the order the records came in."""
-    return record_ids(ws, np.flatnonzero(_mask(ws, _now(ws), wanted)))
+    return record_ids(ws, Found(ws, wanted).positions)
 
 
 def record_ids(ws: Workspace, positions: NDArray[Any]) -> list[str]:
@@ -260,14 +163,6 @@ def record_ids(ws: Workspace, positions: NDArray[Any]) -> list[str]:
     return [str(record_id) for record_id in found["record_id"]]
 
 
-def _now(ws: Workspace) -> Columns:
-    with _making:
-        found = _columns.setdefault(ws, Columns())
-    with found.lock:
-        found.sync(ws)
-        return copy.copy(found)
-
-
 def _mask(ws: Workspace, now: Columns, wanted: Filter) -> Mask:
     """For every position, whether the filter shows it."""
     mask = now.there.copy()
@@ -276,7 +171,7 @@ def _mask(ws: Workspace, now: Columns, wanted: Filter) -> Mask:
     if wanted.tag:
         mask &= now.tag == _code(now.tags, wanted.tag)
     if wanted.text.strip():
-        mask &= _at(now, now.found(ws, wanted.text))
+        mask &= now.at(now.found(ws, wanted.text))
     if isinstance(wanted, Wanted):
         mask &= _more(ws, now, wanted)
     return mask
@@ -291,22 +186,16 @@ def _more(ws: Workspace, now: Columns, wanted: Wanted) -> Mask:
     if wanted.rating_high is not None:
         mask &= now.rating <= np.float32(wanted.rating_high)
     if wanted.finding:
-        mask &= _at(now, findings.positions_of(ws, wanted.finding))
+        mask &= now.at(findings.positions_of(ws, wanted.finding))
     if wanted.flagged:
         ids = [row["record_id"] for row in ws.rows("select distinct record_id from marks_now where kind = 'flag'")]
-        mask &= _at(now, np.array([place.position for place in places.find(ws, ids).values()], dtype=np.int64))
+        mask &= now.at(np.array([place.position for place in places.find(ws, ids).values()], dtype=np.int64))
     return mask
 
 
 def _code(values: Sequence[str], value: str) -> int:
     """A value's place among the known ones; one that no record has is no place at all."""
     return values.index(value) if value in values else -2
-
-
-def _at(now: Columns, positions: NDArray[Any]) -> Mask:
-    found = np.zeros(len(now.there), bool)
-    found[positions[positions < len(found)]] = True
-    return found
 
 
 def _cut(now: Columns, mask: Mask, order: Order, skip: int, size: int) -> NDArray[Any]:
@@ -317,14 +206,11 @@ def _cut(now: Columns, mask: Mask, order: Order, skip: int, size: int) -> NDArra
 
 
 def _lines(ws: Workspace, now: Columns, positions: NDArray[Any]) -> tuple[Line, ...]:
-    there = {place.position: place.record_id for place in places.at(ws, [int(position) for position in positions])}
-    found = {record.record_id: record for record in records.every(ws, list(there.values()))}
-    lengths = {int(position): now.length[position] for position in positions}
-    return tuple(Line(found[there[position]], None if np.isnan(length) else int(length))
-                 for position, length in lengths.items() if position in there)
+    lengths = [now.length[position] for position in positions]
+    return tuple(Line(record, None if np.isnan(length) else int(length))
+                 for record, length in zip(_records_at(ws, positions), lengths, strict=True))
 
 
-def _filled(values: Any) -> NDArray[Any]:
-    """Nulls as NaN."""
-    found: NDArray[Any] = np.ma.filled(values, np.nan)
-    return found
+def _records_at(ws: Workspace, positions: NDArray[Any]) -> list[Record]:
+    there = {place.position: place for place in places.at(ws, [int(position) for position in positions])}
+    return records.standing_at(ws, [there[int(position)] for position in positions])

@@ -13,7 +13,7 @@ from typing import Any
 
 from studio import places, search
 from studio.errors import StudioError
-from studio.places import Decision
+from studio.places import Decision, Place
 from studio.workspace import Row, Transaction, Workspace
 
 Turns = list[dict[str, str]]
@@ -136,9 +136,14 @@ def page(ws: Workspace, chosen: Filter, limit: int, after: str = "") -> list[Rec
 def every(ws: Workspace, record_ids: Sequence[str]) -> list[Record]:
     """These records, in this order; those that the workspace lacks are left out."""
     now = places.find(ws, record_ids)
-    if not now:
+    return standing_at(ws, [now[record_id] for record_id in record_ids if record_id in now])
+
+
+def standing_at(ws: Workspace, where: Sequence[Place]) -> list[Record]:
+    """The records at these places, in their order."""
+    if not where:
         return []
-    positions = [place.position for place in now.values()]
+    positions = [place.position for place in where]
     near = [min(positions), max(positions), positions]
     fields = {row["record_id"]: row for row in ws.rows(
         """select * exclude (position) from records where position between ? and ?
@@ -146,11 +151,10 @@ def every(ws: Workspace, record_ids: Sequence[str]) -> list[Record]:
     texts = ws.rows("""select record_id, version, messages from record_versions where position between ? and ?
                        and position in (select unnest(?::bigint[]))
                        union all select record_id, version, messages from record_versions where position is null
-                       and record_id in (select unnest(?::varchar[]))""", [*near, list(now)])
+                       and record_id in (select unnest(?::varchar[]))""", [*near, [place.record_id for place in where]])
     said = {(row["record_id"], row["version"]): row["messages"] for row in texts}
-    found = [now[record_id] for record_id in record_ids if record_id in now]
     return [Record(**fields[place.record_id], version=place.version, decision=place.decision,
-                   messages=json.loads(said[place.record_id, place.version])) for place in found]
+                   messages=json.loads(said[place.record_id, place.version])) for place in where]
 
 
 def wording(ws: Workspace, record_id: str, position: int, version: int) -> Turns:
@@ -162,12 +166,16 @@ def wording(ws: Workspace, record_id: str, position: int, version: int) -> Turns
     return json.loads(found)  # type: ignore[no-any-return]
 
 
-def decide(ws: Workspace, record_ids: Sequence[str], decision: Decision, who: str, batch_id: str | None = None) -> None:
-    """Keep, drop or leave open, as one act that can be undone. `batch_id` names the act: sent again, it adds nothing."""
+def decide(ws: Workspace, record_ids: Sequence[str], decision: Decision, who: str, batch_id: str | None = None,
+           what: str = "") -> None:
+    """Keep, drop or leave open, as one act that can be undone. `batch_id` names the act: sent again, it adds nothing.
+
+    `what` says the act in words when it is undone; left empty, it is the decision and the records.
+    """
     batch_id = batch_id or ws.new_id()
     if not record_ids:
         return
-    what = f"{decision} {len(record_ids)} records" if len(record_ids) > 1 else f"{decision} {record_ids[0]}"
+    what = what or (f"{decision} {len(record_ids)} records" if len(record_ids) > 1 else f"{decision} {record_ids[0]}")
     with ws.transaction() as transaction:
         if taken(transaction, batch_id):
             return

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any
 
 from studio import label_sets, labels, records
 from studio.label_fields import Field, Option
 from studio.label_sets import LabelSet
-from studio.records import Filter
+from studio.records import Filter, Turns
 from studio.workspace import Workspace
-from tests.tickets import import_forty
+from tests.tickets import THINGS, TROUBLES
 
 MOOD: dict[str, Any] = {
     "name": "Mood",
@@ -56,9 +57,28 @@ def unsaved(definition: dict[str, Any]) -> LabelSet:
     return LabelSet("s", 1, **said | {"fields": fields, "examples": (), "who": "ann", "said_at": datetime(2026, 1, 1)})
 
 
+def forty_records(ws: Workspace) -> None:
+    """The forty tickets of `tickets.forty`, put in at once: what an import does is tested elsewhere."""
+    named = [(n, thing, trouble) for n, (thing, trouble) in enumerate((a, b) for a in THINGS for b in TROUBLES)]
+    rows = [
+        f"('r{n:02}', {n}, {n + 2}, 'T{n}', {1 + n % 5}, '{trouble.split()[-1]}', null, null::timestamp, null, null,"
+        f" '{json.dumps(turns(f'My {thing} {trouble}.', f'Hello! We are sorry that your {thing} {trouble}.'))}')"
+        for n, thing, trouble in named
+    ]
+    arriving = f"""(values {", ".join(rows)}) t(record_id, position, source_line, external_id, rating, tags, status,
+                   happened_at, name, email, messages)"""
+    with ws.transaction() as transaction:
+        records.add(ws, transaction, "import1", f"select * exclude (messages) from {arriving}",
+                    f"select record_id, position, messages from {arriving}")  # fmt: skip
+
+
+def turns(question: str, answer: str) -> Turns:
+    return [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+
+
 def mood(ws: Workspace, needed: int = 1, **changes: Any) -> LabelSet:
     """Forty records and a set with one choice."""
-    import_forty(ws)
+    forty_records(ws)
     return label_sets.save(ws, MOOD | {"needed": needed} | changes, "ann")
 
 

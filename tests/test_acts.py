@@ -6,10 +6,11 @@ import threading
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from studio import acts, adjudicate, findings, label_sets, labels, records
+from studio import acts, adjudicate, duplicate_groups, findings, label_sets, labels, records
 from studio.workspace import Workspace
 from tests.checks import found, recorded_check
 from tests.label_cases import MOOD, ids, mood, moods, say
+from tests.recorded_twins import asked, import_tickets, recorded_search
 
 
 def everything(ws: Workspace) -> str:
@@ -96,6 +97,17 @@ def test_two_tabs_that_send_the_same_undo_take_back_one_act(ws: Workspace) -> No
     for thread in threads:
         thread.join()
     assert moods(ws, label_set, first) == {"ann": "good"}
+
+
+def test_undo_takes_back_no_twins_between_other_acts_and_only_once_a_press(ws: Workspace) -> None:
+    record_ids = import_tickets(ws, [asked(1), asked(2)])
+    recorded_search(ws, record_ids, {}, [(0, 1, 0.9)])
+    group = duplicate_groups.listing(ws, "question", 10)[1][0]
+    labels.mark(ws, record_ids[0], "flag", "", "ann", "m1")
+    duplicate_groups.dismiss(ws, "question", group, "ann")
+    records.decide(ws, record_ids[:1], "drop", "ann")
+    said = [undone.sentence if (undone := acts.undo(ws, "ann", press)) else "" for press in ("u1", "u2", "u2", "u3")]
+    assert said == [f"Undone: drop {record_ids[0]}", "Undone: no twins", "", f"Undone: flag {record_ids[0]}"]
 
 
 def test_undo_leaves_what_others_did_alone(ws: Workspace) -> None:

@@ -10,8 +10,21 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from studio import adjudicate, customers, findings, forgetting, intake, label_sets, labels, records, reviews, runs, snapshots
-from studio.columns import Choices, Columns
+from studio import (
+    adjudicate,
+    customers,
+    findings,
+    forgetting,
+    intake,
+    label_sets,
+    labels,
+    records,
+    reviews,
+    runs,
+    snapshots,
+    starts,
+)
+from studio.columns import Choices, Columns, Condition
 from studio.errors import StudioError
 from studio.journal import Journal
 from studio.records import Filter
@@ -212,6 +225,16 @@ def test_a_new_ticket_of_theirs_stays_out_too(ws: Workspace) -> None:
     assert (report.conversations, report.rows_filtered) == (1, 1)
 
 
+def test_a_filter_that_named_them_names_nobody_any_more(ws: Workspace) -> None:
+    told(ws)
+    conditions = (Condition("name", ("Ana Karenina", "Bob 5", "Bob 6")),)
+    intake.import_file(ws, tickets(ws.root), "Ana Karenina.csv", Choices(COLUMNS, desk="other", conditions=conditions))
+    (ws.root / "tickets.csv").unlink()
+    forget_ana(ws)
+    ws.close()
+    assert holding(ws.root, "karenina") == []
+
+
 def test_a_kept_excel_file_that_names_them_goes_too(ws: Workspace) -> None:
     bring_in(ws)
     book = openpyxl.Workbook()
@@ -232,7 +255,7 @@ def test_a_model_that_learned_from_them_is_named(ws: Workspace) -> None:
 
 def test_nothing_is_forgotten_while_a_run_moves(ws: Workspace) -> None:
     bring_in(ws)
-    runs.start_check(ws)
+    starts.check(ws)
     with pytest.raises(StudioError, match="still running"):
         forget_ana(ws)
     runs.stop(ws, runs.every(ws)[0].run_id)

@@ -11,8 +11,7 @@ from studio import label_sets, labels
 from studio.errors import StudioError
 from studio.label_sets import Shown
 from studio.workspace import Workspace
-from tests.label_cases import EVERYTHING, MOOD, ids, mood, unsaved
-from tests.tickets import import_forty
+from tests.label_cases import EVERYTHING, MOOD, forty_records, ids, mood, unsaved
 
 OPTIONS = MOOD["fields"][0]["options"]
 TURNS = [{"role": "user", "content": "My tent is late."}, {"role": "assistant", "content": "It comes today."}]
@@ -158,7 +157,7 @@ def test_an_old_answer_is_shown_in_its_own_words_and_marked_where_it_is_no_longe
 
 
 def test_the_ready_sets_can_be_saved_and_the_intents_are_the_records_tags(ws: Workspace) -> None:
-    import_forty(ws)
+    forty_records(ws)
     saved = [label_sets.save(ws, definition, "ann") for definition in label_sets.starter_sets(ws)]
     assert ([one.name for one in saved], sorted(option.value for option in saved[0].field("intent").options)) == (
         ["Intent", "Quality", "Sentiment"],

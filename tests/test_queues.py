@@ -15,11 +15,10 @@ from studio.boards import Order, Show
 from studio.columns import Choices
 from studio.errors import StudioError
 from studio.queues import QueueFilter
-from studio.snapshots import Recipe
 from studio.workspace import Workspace
 from tests.checks import found, recorded_check
 from tests.label_cases import MOOD, ids, mood, say
-from tests.tickets import COLUMNS, write_csv
+from tests.tickets import COLUMNS, freeze_forty, write_csv
 
 
 def window(ws: Workspace, set_id: str, who: str, limit: int, show: Show = "open", order: Order = "oldest", after: str = "",
@@ -161,8 +160,8 @@ def test_a_filter_shows_what_it_says(ws: Workspace, chosen: dict[str, str], numb
 
 
 def test_a_filter_by_split_shows_the_lines_of_that_split(ws: Workspace) -> None:
-    set_id = mood(ws).set_id
-    snapshot = snapshots.freeze(ws, "Forty", Recipe(sizes=(20, 6, 12)))
+    snapshot = freeze_forty(ws)
+    set_id = label_sets.save(ws, MOOD, "ann").set_id
     chosen = QueueFilter(set_id, snapshot_id=snapshot.snapshot_id, split="test")
     shown = set(queues.window(ws, chosen, "random", "ann", "tab", 40))
     assert shown == {item.record_id for item in snapshots.items(ws, snapshot, "test")}

@@ -12,7 +12,8 @@ from streamlit.testing.v1 import AppTest
 from studio import intake, label_sets, labels, record_table, records, search
 from studio import workspace as folders
 from studio.columns import Choices
-from studio.record_table import Order, Wanted
+from studio.record_columns import Column
+from studio.record_table import Found, Order, Wanted
 from studio.records import Filter
 from studio.workspace import Workspace
 from tests.checks import email, import_twelve, recorded_check
@@ -33,7 +34,7 @@ def indexed(ws: Workspace) -> Workspace:
 
 
 def shown(ws: Workspace, wanted: Wanted, order: Order | None = None, number: int = 1, size: int = 40) -> list[str]:
-    return [line.record.record_id for line in record_table.page(ws, wanted, order or Order(), number, size).lines]
+    return [line.record.record_id for line in Found(ws, wanted).page(order or Order(), number, size).lines]
 
 
 # Words ------------------------------------------------------------------------------------------------------------------
@@ -128,7 +129,7 @@ def test_every_column_sorts_both_ways_and_equal_ones_keep_the_order_they_came_in
     indexed(ws)
     named = {record.record_id: record.external_id for record in records.page(ws, Filter(), 12)}
 
-    def order(column: record_table.Column, descending: bool) -> str:
+    def order(column: Column, descending: bool) -> str:
         return "".join(named[one] or "" for one in shown(ws, Wanted(tag="x"), Order(column, descending)))
 
     records.decide(ws, [next(one for one, name in named.items() if name == "C")], "drop", "ann")
@@ -143,12 +144,12 @@ def test_pages_follow_each_other_and_a_number_too_high_gives_the_last(ws: Worksp
 
 def test_facets_count_what_matches(ws: Workspace, ids: list[str]) -> None:
     records.decide(ws, ids[:3], "drop", "ann")
-    counted = record_table.facet(ws, Wanted(), "decision"), record_table.facet(ws, Wanted("drop"), "tag")
+    counted = Found(ws, Wanted()).facet("decision"), Found(ws, Wanted("drop")).facet("tag")
     assert counted == ([("undecided", 37), ("drop", 3)], [("fit", 1), ("late", 1), ("torn", 1)])
 
 
 def test_every_count_of_a_facet_equals_the_rows_behind_it(ws: Workspace, ids: list[str]) -> None:
-    for value, number in record_table.facet(ws, Wanted(), "rating"):
+    for value, number in Found(ws, Wanted()).facet("rating"):
         assert number == record_table.matching(ws, Wanted(rating_low=float(value), rating_high=float(value)))
 
 
@@ -162,7 +163,7 @@ def test_what_others_decide_meanwhile_is_seen_at_the_next_look(ws: Workspace, id
 
 def test_a_bulk_decision_changes_as_many_as_were_previewed_and_is_undone_as_one_act(ws: Workspace, ids: list[str]) -> None:
     records.decide(ws, ids[:2], "drop", "ann")
-    coming = record_table.to_change(ws, Wanted(), "drop")
+    coming = len(Found(ws, Wanted()).undecided_so("drop"))
     done = record_table.decide_matching(ws, Wanted(), "drop", "ann")
     records.undo(ws, "ann")
     assert (coming, done, records.counts(ws).drop) == (38, 38, 2)

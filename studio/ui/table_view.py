@@ -11,7 +11,7 @@ from studio import acts, findings, label_sets, labels, record_table, records, se
 from studio.label_sets import Field, LabelSet
 from studio.labels import Given
 from studio.places import Decision
-from studio.record_table import Facet, Line, Order, Page, Wanted
+from studio.record_table import Facet, Found, Line, Order, Page, Wanted
 from studio.ui import layout
 from studio.ui.formats import count, excerpt
 from studio.workspace import Workspace
@@ -27,7 +27,7 @@ KINDS = {kind.key: kind.title for kind in findings.KINDS}
 
 def choose(ws: Workspace) -> Wanted:
     """The filters, held by the address: the same for the desk and the table."""
-    tags = records.tags(ws)
+    tags = record_table.tags(ws)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         decision = st.segmented_control("Show", list(DECISIONS), default="undecided", required=True, key="show",
                                         bind="query-params", format_func=DECISIONS.__getitem__)
@@ -72,28 +72,30 @@ def _draw(ws: Workspace, who: str) -> None:
                           width=150, format_func=FACETS.__getitem__)
         order = Order(column, descending)  # type: ignore[arg-type]
         key = hashlib.sha256(repr((wanted, order)).encode()).hexdigest()[:12]
-        matching = record_table.matching(ws, wanted)
-        pages = max(1, -(-matching // SIZE))
+        found = record_table.Found(ws, wanted)
+        pages = max(1, -(-found.matching // SIZE))
         number = st.number_input(f"Page, 1 to {pages:,}", 1, pages, 1, key=f"page-{key}", width=170)
     if by:
-        _counts(ws, wanted, by)  # type: ignore[arg-type]
+        _counts(ws, found, by, key)  # type: ignore[arg-type]
     unread = search.unread(ws) if wanted.text.strip() else 0
     if unread > search.FEW:
         st.caption(f":material/hourglass_top: {count(unread, 'new record')} are still being read into the index of words; "
                    "until then it takes longer to find words in them.")
-    page = record_table.page(ws, wanted, order, int(number), SIZE)
+    page = found.page(order, int(number), SIZE)
+    above = st.container()  # what can be done stands above the rows, but depends on which are ticked
     ticked = _rows(page, f"rows-{key}-{page.number}")
-    _acts(ws, wanted, page, ticked, who)
+    with above:
+        _acts(ws, wanted, found, ticked, who)
 
 
-def _counts(ws: Workspace, wanted: Wanted, by: Facet) -> None:
+def _counts(ws: Workspace, found: Found, by: Facet, key: str) -> None:
     """How many matching records have which value; each count narrows the filter to its rows."""
-    found = dict(record_table.facet(ws, wanted, by))
-    if not found:
+    counted = dict(found.facet(by))
+    if not counted:
         st.caption(f"No matching record has a {FACETS[by].lower()}.")
         return
     names = DECISIONS | KINDS | {source.import_id: source.name for source in record_table.sources(ws)}
-    key = f"facet-{by}-{hashlib.sha256(repr(wanted).encode()).hexdigest()[:12]}"
+    key = f"facet-{by}-{key}"
 
     def picked() -> None:
         value = st.session_state[key]
@@ -102,9 +104,9 @@ def _counts(ws: Workspace, wanted: Wanted, by: Facet) -> None:
         elif value is not None:
             st.session_state["show" if by == "decision" else by] = value
 
-    st.pills(f"{FACETS[by]}s of these records", list(found), key=key, on_change=picked,
-             format_func=lambda value: f"{excerpt(layout.plain(str(names.get(value, value))), 40)} · {found[value]:,}")
-    if len(found) == record_table.MOST_VALUES:
+    st.pills(f"{FACETS[by]}s of these records", list(counted), key=key, on_change=picked,
+             format_func=lambda value: f"{excerpt(layout.plain(str(names.get(value, value))), 40)} · {counted[value]:,}")
+    if len(counted) == record_table.MOST_VALUES:
         st.caption(f"The {record_table.MOST_VALUES} most frequent.")
 
 
@@ -114,7 +116,7 @@ def _rows(page: Page, key: str) -> list[str]:
         layout.empty("No record matches these filters. Take one of them away, or show all decisions.")
         return []
     shown = st.dataframe([_cells(line) for line in page.lines], hide_index=True, key=key, on_select="rerun",
-                         selection_mode="multi-row", alt="Records that match the filter", height=min(640, 36 * SIZE + 40),
+                         selection_mode="multi-row", alt="Records that match the filter", height=36 * len(page.lines) + 40,
                          column_config={"record": layout.record_column(),
                                         "date": st.column_config.DatetimeColumn(format="YYYY-MM-DD")})
     return [page.lines[place].record.record_id for place in shown.selection.rows if place < len(page.lines)]
@@ -122,25 +124,25 @@ def _rows(page: Page, key: str) -> list[str]:
 
 def _cells(line: Line) -> dict[str, object]:
     record = line.record
-    return {"decision": record.decision, "rating": record.rating, "tags": record.tags, "customer": excerpt(record.question),
-            "agent": excerpt(record.answer), "length": line.characters, "date": record.happened_at,
-            "record": layout.record_address(record.record_id)}
+    return {"record": layout.record_address(record.record_id), "decision": record.decision, "rating": record.rating,
+            "tags": record.tags, "date": record.happened_at, "length": line.characters,
+            "customer": excerpt(record.question, 60), "agent": excerpt(record.answer, 60)}
 
 
-def _acts(ws: Workspace, wanted: Wanted, page: Page, ticked: Sequence[str], who: str) -> None:
+def _acts(ws: Workspace, wanted: Wanted, found: Found, ticked: Sequence[str], who: str) -> None:
     """What can be done with the ticked rows or, where none is ticked, with everything that matches."""
-    some = f"{count(len(ticked), 'ticked record')}" if ticked else f"all {count(page.matching, 'matching record')}"
+    some = f"{count(len(ticked), 'ticked record')}" if ticked else f"all {count(found.matching, 'matching record')}"
     st.markdown(f"With **{some}**{'' if ticked else ' (tick rows to choose single ones)'}:")
     with st.container(horizontal=True):
         for decision, verb in VERBS.items():
-            coming = len(ticked) if ticked else record_table.to_change(ws, wanted, decision)
+            coming = len(ticked) if ticked else len(found.undecided_so(decision))
             if st.button(f"{verb} {count(coming, 'record')}", disabled=not coming, key=f"bulk-{decision}",
                          help=None if ticked else "Those of them that are not so yet. One act: undo takes it back whole."):
                 with st.spinner("Storing what you decided…"):
                     done = _decide(ws, wanted, ticked, decision, who)
                 st.toast(f"{DONE[decision]} {count(done, 'record')}. Undo takes it back.")
                 st.rerun(scope="app")
-        _label(ws, ticked, page.matching, lambda: list(ticked) or record_table.matching_ids(ws, wanted), who)
+        _label(ws, ticked, found.matching, lambda: list(ticked) or record_table.matching_ids(ws, wanted), who)
         if st.button("Undo my last act", icon=":material/undo:"):
             with st.spinner("Taking it back…"):
                 undone = acts.undo(ws, who, ws.new_id())
