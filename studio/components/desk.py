@@ -105,8 +105,8 @@ def _draw(desk: Desk) -> None:
     wanted = dict(st.session_state.get(desk.key) or {}).get("want", "")
     after = wanted if isinstance(wanted, str) else ""
     cards = desk.window(after)
-    data = {**visit(desk.who), "mode": desk.mode, "store": desk.store, "cards": cards, "asked": after, "more": len(cards) == WINDOW,
-            "numbers": desk.numbers(), **st.session_state[memory]}
+    data = {**visit(desk.who), "mode": desk.mode, "store": desk.store, "cards": cards, "asked": after,
+            "more": len(cards) == WINDOW, "numbers": desk.numbers(), **st.session_state[memory]}
     component = st.components.v2.component("tunewright_desk", css=source("desk.css"),
                                            js=source("outbox.js") + source("desk.js"))
     component(key=desk.key, data=data, default={"outbox": {"n": 0, "presses": []}, "want": ""}, on_outbox_change=heard,
