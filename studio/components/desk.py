@@ -11,6 +11,7 @@ import json
 import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -153,6 +154,7 @@ def digest(value: DataclassInstance | str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+@cache
 def source(name: str) -> str:
-    """A file of this folder."""
+    """A file of this folder, as it was when this process first read it: what it sends stays of one piece."""
     return (HERE / name).read_text(encoding="utf-8")
