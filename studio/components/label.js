@@ -419,16 +419,7 @@ const desks = new WeakMap();
 
 export default function (component) {
   const { data, parentElement, setStateValue } = component;
-  // A restarted studio can have lost whose browser this is: it would go on under the name of the login. Load again with the name;
-  // what is not stored yet lies in localStorage under it.
-  const known = (window.tunewrightLabel ||= {});
-  if (known.visit && known.visit !== data.visit && known.who !== data.who) {
-    const address = new URL(location.href);
-    address.searchParams.set("person", known.who);
-    location.replace(address);
-    return () => {};
-  }
-  Object.assign(known, { visit: data.visit, who: data.who });
+  if (nameLost(data)) return () => {};
   if (!desks.has(parentElement)) desks.set(parentElement, new LabelDesk(parentElement, data));
   desks.get(parentElement).hear(data, setStateValue);
   return () => {

@@ -15,7 +15,7 @@ import streamlit as st
 
 from studio import acts, adjudicate, key_maps, labels, queues, records, suggestions
 from studio.boards import REVIEWING
-from studio.components.desk import Card, Press, digest, source
+from studio.components.desk import Card, Press, digest, source, visit
 from studio.errors import StudioError
 from studio.label_sets import LabelSet
 from studio.labels import Mark
@@ -156,9 +156,7 @@ def _draw(desk: Desk) -> None:
     if want is None or found["answered"]:  # not for every press: these cost more than storing one
         known |= {"numbers": desk.numbers(), "agreed": _agreed(desk), "stamp": uuid.uuid4().hex, "set": _definition(desk),
                   "keys": key_maps.get(desk.ws, desk.who)}
-    visit = st.session_state.setdefault("label-visit", uuid.uuid4().hex)
-    store = f"{digest(str(desk.ws.root))}:label:{digest(desk.who)}"
-    data = {"visit": visit, "who": desk.who, "mode": desk.mode, "store": store,
+    data = {**visit(desk.who), "mode": desk.mode, "store": f"{digest(str(desk.ws.root))}:label:{digest(desk.who)}",
             "verbs": [asdict(verb) for verb in key_maps.VERBS], "looked": _looked(desk, asked.get("look") or {}),
             **known, **found}
     component = st.components.v2.component("tunewright_label", css=source("desk.css") + source("label.css"),

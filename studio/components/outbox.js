@@ -21,6 +21,20 @@ function newId() {
 // After the next frame is drawn, so that nothing stands between a key and the screen; at the latest after a tenth of a second.
 const soon = window.requestIdleCallback ? (then) => requestIdleCallback(then, { timeout: 100 }) : (then) => setTimeout(then, 30);
 
+// A restarted studio can have lost whose browser this is, and would go on under the name of the login. Then the page is loaded
+// again with the name; what is not stored yet lies in localStorage under it. A name that is changed in one visit is meant.
+function nameLost(data) {
+  const known = (window.tunewrightVisit ||= {});
+  if (known.visit && known.visit !== data.visit && known.who !== data.who) {
+    const address = new URL(location.href);
+    address.searchParams.set("person", known.who);
+    location.replace(address);
+    return true;
+  }
+  Object.assign(known, { visit: data.visit, who: data.who });
+  return false;
+}
+
 class Outbox {
   constructor(store, changed) {
     this.store = `tunewright:${store}:`;
