@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 
 from studio import intake, label_sets, labels, record_table, records, search
@@ -16,6 +17,7 @@ from studio.record_columns import Column
 from studio.record_table import Found, Order, Wanted
 from studio.records import Filter
 from studio.workspace import Workspace
+from tests.browser import chromium, running, settled, shoot
 from tests.checks import email, import_twelve, recorded_check
 from tests.conftest import ROOT
 from tests.tickets import COLUMNS, import_forty, write_csv
@@ -236,3 +238,29 @@ def test_dates_of_tickets_are_shown(home: Path) -> None:
     import_forty(ws)
     ws.rows("update records set happened_at = ?", [datetime(2026, 3, 4)])
     assert str(draw().dataframe[0].value["date"].iloc[0])[:10] == "2026-03-04"
+
+
+@pytest.mark.slow
+def test_in_a_browser_a_search_fills_the_address_and_ticked_rows_are_dropped(home: Path, chromium_here: str) -> None:
+    ws = Workspace(home)
+    import_forty(ws)
+    ws.close()
+    with running(home) as studio, chromium() as browser:
+        page = browser.new_context().new_page()
+        page.goto(f"{studio.url}/curate?view=Table&show=All")
+        settled(page)
+        page.get_by_label("Holds the words", exact=True).fill("tent")
+        page.get_by_label("Holds the words", exact=True).press("Enter")
+        expect(page.get_by_role("button", name="Drop 4 records")).to_be_visible(timeout=30_000)
+        assert "words=tent" in page.url
+        settled(page)
+        shoot(page, "04c-curate-table")
+        box = page.get_by_test_id("stDataFrame").bounding_box()
+        assert box
+        page.mouse.click(box["x"] + 16, box["y"] + 36 + 16)  # the tick box of the first row; the grid is one canvas
+        page.get_by_role("button", name="Drop 1 record", exact=True).click(timeout=30_000)
+        expect(page.get_by_text("Dropped 1 record.")).to_be_visible(timeout=30_000)
+    ws = Workspace(home)
+    found = [record.question for record in records.page(ws, Filter("drop"), 9)]
+    ws.close()
+    assert found == ["My tent is late."]
