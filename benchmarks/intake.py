@@ -64,7 +64,7 @@ print(json.dumps({"dry": dry, "seconds": loop(store)}))
 OURS = """
 import json, resource, sys, time
 from pathlib import Path
-from studio import intake, records
+from studio import intake, records, starts
 from studio.workspace import Workspace
 began = time.perf_counter()
 ws = Workspace(Path(sys.argv[2]) / "ws")
@@ -92,7 +92,7 @@ staging = intake.read(ws, [Path(sys.argv[1])])
 report = intake.import_staged(ws, staging, intake.look(ws, staging).choices)
 staging.discard()
 began = time.perf_counter()
-run_id = runs.start_check(ws)
+run_id = starts.check(ws)
 while (run := runs.get(ws, run_id)).moving:
     time.sleep(0.05)
 runs.collect(ws)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from studio import models, runs, scores, snapshots
+from studio import models, runs, scores, snapshots, starts
 from studio.runs import Run
 from studio.ui import charts, layout, session
 from studio.ui.formats import ago, count, interval, signed
@@ -31,7 +31,7 @@ def start_new() -> None:
                    "training data.")
     tokens = st.number_input("Longest answer, tokens", 16, 2048, 150, width=200, help="Answers that reach it are counted.")
     if st.button("Start evaluation", type="primary", icon=":material/play_arrow:"):
-        st.query_params.from_dict({"run": runs.start_evaluation(ws, snapshot, [models.base_of(ws, model), model], int(tokens))})
+        st.query_params.from_dict({"run": starts.evaluation(ws, snapshot, [models.base_of(ws, model), model], int(tokens))})
         st.rerun()
 
 
@@ -58,9 +58,11 @@ def verdict(run: Run) -> None:
     if first.items < scores.MIN_ITEMS:
         st.caption(f"Fewer than {scores.MIN_ITEMS} test items cannot carry a verdict, whatever they say.")
     st.caption(f"Base: {layout.plain(base_name)}. Tuned: {layout.plain(best_name)}.")
-    st.dataframe([{"metric": scores.NAMES[c.metric], "base": interval(*c.a.parts, 3), "tuned": interval(*c.b.parts, 3),
-                   "difference": signed(*c.difference.parts, 3), "verdict": c.word} for c in compared],
-                 hide_index=True, alt="Scores of base and tuned with intervals")
+    rows = [{"metric": scores.NAMES[c.metric], "base": interval(*c.a.parts, 3), "tuned": interval(*c.b.parts, 3),
+             "difference": signed(*c.difference.parts, 3), "verdict": c.word} for c in compared]
+    with layout.guarded():
+        rows = without_suspicious(run, base, best, rows)
+    st.dataframe(rows, hide_index=True, alt="Scores of base and tuned with intervals")
     charts.intervals([{"metric": scores.NAMES[c.metric], "value": c.difference.value, "low": c.difference.low,
                        "high": c.difference.high, "word": c.word} for c in compared])
     cut = scores.cut_answers(ws, run.run_id)
@@ -69,6 +71,19 @@ def verdict(run: Run) -> None:
                    "A longer limit would show whether their scores change.")
     layout.go("Review the answers blind", "pages/review.py", {"run": run.run_id}, primary=True)
     answers(run, base, best)
+
+
+def without_suspicious(run: Run, base: str, best: str, rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Each score once more without the test items that resemble a line of train."""
+    leaking = scores.suspicious(ws, run.run_id)
+    if not leaking:
+        return rows
+    rest = scores.compare(ws, run.run_id, base, best, leaking)
+    st.markdown(f":material/difference: Without {count(len(leaking), 'suspicious item')}: difference "
+                f"**{signed(*rest[0].difference.parts)}**, {rest[0].word}. They resemble a line of train.")
+    layout.link("Read them on Snapshots", "pages/snapshots.py", {"snapshot": run.snapshot_id})
+    without = [{"without suspicious": signed(*c.difference.parts, 3), "verdict without": c.word} for c in rest]
+    return [row | more for row, more in zip(rows, without, strict=True)]
 
 
 def answers(run: Run, base: str, best: str) -> None:

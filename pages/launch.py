@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from studio import models, runs, snapshots
-from studio.runs import Dials
+from studio import models, snapshots, starts
+from studio.starts import Dials
 from studio.ui import layout, session
 from studio.ui.formats import ago, count
 
@@ -63,4 +63,4 @@ st.markdown(f"{count(steps, 'optimizer step')} over {count(snapshot.train, 'exam
 if snapshot.train < 200:
     st.warning(f"{snapshot.train} training examples are few: a style shows from about 200, simple tasks want 500 to 1,000.")
 if st.button("Start training", type="primary", icon=":material/play_arrow:"):
-    layout.open_page("pages/runs.py", {"run": runs.start_training(ws, snapshot, base, chosen, name)})
+    layout.open_page("pages/runs.py", {"run": starts.training(ws, snapshot, base, chosen, name)})

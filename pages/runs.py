@@ -4,7 +4,7 @@ import streamlit as st
 
 from studio import runs, snapshots
 from studio.runs import Run
-from studio.ui import charts, layout, session
+from studio.ui import charts, layout, session, twin_search
 from studio.ui.formats import ago, count, duration
 
 ws = session.workspace()
@@ -65,6 +65,11 @@ def finished(run: Run) -> None:
         layout.go("Evaluate this model", "pages/evaluate.py", {"model": run.run_id}, primary=True)
     elif run.kind == "check":
         layout.go("Open the findings", "pages/clean.py", primary=True)
+    elif run.kind == "dedupe":
+        layout.go("Open the twins", "pages/twins.py", {"side": twin_search.SIDE_NAMES[run.spec["side"]]}, primary=True)
+    elif run.kind == "inspect":
+        layout.go("Open what it found", *(("pages/snapshots.py", {"snapshot": run.snapshot_id}) if run.snapshot_id else
+                                         ("pages/freeze.py", {})), primary=True)
     elif run.kind == "evaluate":
         layout.go("Open the verdict", "pages/evaluate.py", {"run": run.run_id}, primary=True)
 
@@ -75,6 +80,6 @@ if chosen.state == "done":
 with st.expander("What it was asked to do", icon=":material/tune:"):
     if chosen.snapshot_id:
         snapshot = snapshots.get(ws, chosen.snapshot_id)
-        layout.link(f"Snapshot: {layout.plain(snapshot.name)}", "pages/freeze.py", {"snapshot": snapshot.snapshot_id})
+        layout.link(f"Snapshot: {layout.plain(snapshot.name)}", "pages/snapshots.py", {"snapshot": snapshot.snapshot_id})
     st.json(chosen.spec)
     st.caption(f"Run folder: {layout.plain(str(ws.path(chosen.folder)))}")

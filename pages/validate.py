@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from studio import exports, runs, snapshots, validation
+from studio import exports, runs, snapshots, starts, validation
 from studio.runs import Run
 from studio.snapshots import SPLITS
 from studio.ui import charts, layout, session
@@ -33,7 +33,7 @@ def choose() -> str:
 
 def begin() -> None:
     file = choose()
-    tokens = st.number_input("Longest example, tokens", 16, 1_000_000, runs.CONTEXT_TOKENS, width=220,
+    tokens = st.number_input("Longest example, tokens", 16, 1_000_000, starts.CONTEXT_TOKENS, width=220,
                              help="Longer ones are errors. Tokens are estimated: four bytes each.")
     if st.button("Validate the file", type="primary", disabled=not file, icon=":material/fact_check:"):
         st.query_params["run"] = validation.start(ws, file, int(tokens))

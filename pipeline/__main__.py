@@ -17,11 +17,11 @@ from typing import Any
 from pipeline import rundir, specs
 from pipeline.errors import PipelineError, Stopped, is_out_of_memory
 from pipeline.rundir import Child
-from pipeline.specs import AnySpec, CheckSpec, SuggestSpec, TrainSpec, ValidateSpec
+from pipeline.specs import AnySpec, CheckSpec, DedupeSpec, InspectSpec, SuggestSpec, TrainSpec, ValidateSpec
 
 NICE = 10
 LOOK_AGAIN_SECONDS = 0.5
-NEEDS_NO_DEVICE = (CheckSpec, SuggestSpec, ValidateSpec)
+NEEDS_NO_DEVICE = (CheckSpec, DedupeSpec, InspectSpec, SuggestSpec, ValidateSpec)
 
 
 def main() -> int:
@@ -43,7 +43,7 @@ def _work(child: Child, workspace: Path) -> int:
     try:
         spec = specs.read(child.folder)
         _stay_offline(spec)
-        with nullcontext() if isinstance(spec, NEEDS_NO_DEVICE) else _device(child, workspace):
+        with _device(child, workspace) if _needs_device(spec) else nullcontext():
             data = _engine(child, spec, workspace)
         child.finish("done", _done_words(spec, data), data=data)
         return 0
@@ -64,15 +64,30 @@ def _work(child: Child, workspace: Path) -> int:
     return 1
 
 
+def _needs_device(spec: AnySpec) -> bool:
+    """A search for duplicates only needs it where a transformer makes the vectors."""
+    if isinstance(spec, DedupeSpec):
+        return spec.meaning is not None and spec.meaning.kind == "transformer"
+    return not isinstance(spec, NEEDS_NO_DEVICE)
+
+
 def _engine(child: Child, spec: AnySpec, workspace: Path) -> dict[str, Any]:
     if isinstance(spec, CheckSpec):
         from pipeline.checking import engine
 
         return engine.run(child, spec, workspace)
+    if isinstance(spec, DedupeSpec):
+        from pipeline.dedupe import engine as search
+
+        return search.run(child, spec, workspace)
     if isinstance(spec, ValidateSpec):
         from pipeline import validation
 
         return validation.run(child, spec, workspace)
+    if isinstance(spec, InspectSpec):
+        from pipeline import inspection
+
+        return inspection.run(child, spec, workspace)
     if isinstance(spec, SuggestSpec):
         from pipeline import suggestions
 
@@ -119,10 +134,18 @@ def _done_words(spec: AnySpec, data: dict[str, Any]) -> str:
         from pipeline.checking import engine
 
         return engine.done_words(data)
+    if isinstance(spec, DedupeSpec):
+        from pipeline.dedupe import engine as search
+
+        return search.done_words(data)
     if isinstance(spec, ValidateSpec):
         from pipeline import validation
 
         return validation.done_words(data)
+    if isinstance(spec, InspectSpec):
+        from pipeline import inspection
+
+        return inspection.done_words(data)
     if isinstance(spec, SuggestSpec):
         from pipeline import suggestions
 

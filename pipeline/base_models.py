@@ -66,6 +66,12 @@ def fingerprint(folder: Path) -> str:
     return total.hexdigest()
 
 
+def template_sha256(template: Any) -> str:
+    """The hash of a tokenizer's chat template; some have several, by name."""
+    text = template if isinstance(template, str) else json.dumps(template, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def load_tokenizer(folder: Path) -> Any:
     """The tokenizer, padding with a token of its own. Raises PipelineError when it has no chat template."""
     from transformers import AutoTokenizer

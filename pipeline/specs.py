@@ -54,6 +54,7 @@ class TrainSpec(Frozen):
         default=None, ge=16, description="longer examples are left out, never cut; none: what the model takes")
     evaluations_per_epoch: int = Field(default=2, ge=1, le=50)
     seed: int = 1234
+    template_sha256: str = Field(default="", description="the chat template the snapshot pinned; another one is said in a note")
 
 
 class Candidate(Frozen):
@@ -105,6 +106,60 @@ class ValidateSpec(Frozen):
     max_tokens: int = Field(default=8_192, ge=16, description="an example estimated to be longer is an error")
 
 
+class Meaning(Frozen):
+    """How texts become vectors: words weighed by TF-IDF, a model in a local folder (safetensors), or an endpoint.
+
+    `ref` is the model's folder, or the endpoint's base URL; `model` the endpoint's name for its model. The endpoint's key is in
+    the environment (`pipeline.dedupe.endpoint`), never here.
+    """
+
+    kind: Literal["tfidf", "model2vec", "transformer", "endpoint"] = "tfidf"
+    ref: str = ""
+    model: str = ""
+
+
+class Tested(Frozen):
+    """A file whose lines are looked for in train: a split of a snapshot, or "foreign" for one made elsewhere."""
+
+    split: Literal["validation", "test", "foreign"]
+    file: str
+
+
+class InspectSpec(Frozen):
+    """Do lines of `tested` resemble lines of train, and, where `measure` is set, what are all these lines like?
+
+    `plan` is the hash of the plan whose files lie in the run folder; it is empty for a frozen snapshot and a foreign file.
+    """
+
+    kind: Literal["inspect"] = "inspect"
+    run_id: str
+    plan: str = ""
+    train_file: str
+    tested: Annotated[tuple[Tested, ...], Field(min_length=1)]
+    near_floor: float = Field(default=0.8, ge=0.3, le=1, description="lines whose 3-word shingles are this alike are leaks")
+    meaning: Meaning | None = None
+    meaning_floor: float | None = Field(default=None, ge=0, le=1, description="none: from where the model calls texts twins")
+    measure: bool = True
+    tokenizer: str = Field(default="", description="a tokenizer.json, relative to the workspace, for real lengths")
+
+
+class DedupeSpec(Frozen):
+    """Twins among the texts of the run folder's texts.parquet: exact copies, near twins and, where asked, twins by meaning.
+
+    Pairs are kept from the floors on; thresholds are applied by the app. `meaning_floor` none: what suits the model.
+    """
+
+    kind: Literal["dedupe"] = "dedupe"
+    run_id: str
+    records: int = Field(ge=0)
+    side: Literal["question", "answer", "both"]
+    near_floor: float = Field(default=0.5, ge=0.3, le=1)
+    meaning: Meaning | None = None
+    meaning_floor: float | None = Field(default=None, ge=0, le=1)
+    workers: int = Field(default=2, ge=1, le=64)
+    chunk_texts: int = Field(default=16_384, ge=1, description="texts a worker reads at once; a quarter of a second")
+
+
 class SuggestField(Frozen):
     """One field of a label set that can be learned: one of its values, or several."""
 
@@ -129,7 +184,7 @@ class SuggestSpec(Frozen):
     seed: int = 1234
 
 
-AnySpec = TrainSpec | EvaluateSpec | CheckSpec | ValidateSpec | SuggestSpec
+AnySpec = TrainSpec | EvaluateSpec | CheckSpec | ValidateSpec | DedupeSpec | InspectSpec | SuggestSpec
 Spec = Annotated[AnySpec, Field(discriminator="kind")]
 _adapter: TypeAdapter[AnySpec] = TypeAdapter(Spec)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from studio import adjudicate, findings, label_sets, labels, places, records
+from studio import adjudicate, duplicate_groups, findings, label_sets, labels, places, records
 from studio.records import Undone
 from studio.workspace import Row, Workspace
 
@@ -36,15 +36,18 @@ class Act:
 
 def undo(ws: Workspace, who: str, press_id: str) -> Undone | None:
     """Take back the newest act of this person that stands, of any kind and any day: a label, a skip, a mark, a decision, an
-    edit, a fix, a "not a problem", a settled disagreement. None where nothing is left, or the press was stored before."""
+    edit, a fix, a "not a problem", a "no twins", a settled disagreement. None where nothing is left, or where the press was
+    stored before. The record of a group of twins is empty."""
     with _undoing:
-        if any(taken(ws, press_id) for taken in (labels.taken, records.taken, findings.taken, adjudicate.taken)):
+        if any(taken(ws, press_id) for taken in (
+                labels.taken, records.taken, findings.taken, duplicate_groups.taken, adjudicate.taken)):
             return None
         undoers: list[tuple[int, Callable[[], Undone | None]]] = [
             (labels.newest(ws, who), lambda: labels.undo(ws, "", who, press_id)),
             (labels.newest_mark(ws, who), lambda: labels.undo_mark(ws, who, press_id)),
             (adjudicate.newest(ws, who), lambda: adjudicate.undo(ws, who, press_id)),
             (findings.newest(ws, who), lambda: findings.undo(ws, who, press_id)),
+            (duplicate_groups.newest(ws, who), lambda: duplicate_groups.undo(ws, who, press_id)),
             (records.newest(ws, who), lambda: records.undo(ws, who, press_id))]
         newest, take_back = max(undoers, key=lambda one: one[0])
         return take_back() if newest else None

@@ -18,6 +18,7 @@ from studio.ui import layout, session, sitemap, theme  # noqa: E402
 def main() -> None:
     theme.apply()
     page = st.navigation(sitemap.sections(), expanded=True)
+    sitemap.forward(page)
     session.ask_person()
     session.settle_memory()
     with layout.guarded():

@@ -12,7 +12,21 @@ from typing import Annotated
 
 import typer
 
-from studio import customers, findings, forgetting, intake, models, runs, scores, snapshots, validation, workspace
+from studio import (
+    customers,
+    findings,
+    forgetting,
+    inspections,
+    intake,
+    leaks,
+    models,
+    runs,
+    scores,
+    snapshots,
+    starts,
+    validation,
+    workspace,
+)
 from studio.errors import StudioError
 from studio.intake import Report
 from studio.snapshots import Recipe, Snapshot
@@ -42,13 +56,15 @@ def demo(
         _say_import(_bring_in(ws, csv, message, answer))
         if not findings.privacy_gate(ws).clear:
             _say("Personal data was not looked for, or is not settled: see to that on the Clean page before a real training.")
-        snapshot = snapshots.freeze(ws, "Demo", Recipe(sizes=(train, validation_size, test)))
+        recipe = Recipe(sizes=(train, validation_size, test))
+        _look_for_leaks(ws, recipe)
+        snapshot = snapshots.freeze(ws, "Demo", recipe, who="tunewright demo")
         _say(f"Frozen: {snapshot.train} train, {snapshot.validation} validation, {snapshot.test} test "
              f"in {ws.path(snapshot.folder)}")
         base = models.get(ws, models.STARTER_ID)
-        dials = runs.Dials(epochs=epochs, learning_rate=learning_rate)
-        tuned = models.get(ws, _follow(ws, runs.start_training(ws, snapshot, base, dials, "demo")))
-        run_id = _follow(ws, runs.start_evaluation(ws, snapshot, [base, tuned], answer_tokens))
+        dials = starts.Dials(epochs=epochs, learning_rate=learning_rate)
+        tuned = models.get(ws, _follow(ws, starts.training(ws, snapshot, base, dials, "demo")))
+        run_id = _follow(ws, starts.evaluation(ws, snapshot, [base, tuned], answer_tokens))
         _print_verdict(ws, run_id, snapshot, base.model_id, tuned.model_id)
         _say(f"\nDone in {duration(time.monotonic() - began)}. Open this workspace in the studio with: "
              f"STUDIO_WORKSPACE={ws.root} make run")
@@ -65,7 +81,7 @@ def demo(
 @app.command()
 def validate(
     file: Annotated[Path, typer.Argument(help="A JSONL file of conversations.")],
-    tokens: Annotated[int, typer.Option(help="Longest example that is allowed, in tokens.")] = runs.CONTEXT_TOKENS,
+    tokens: Annotated[int, typer.Option(help="Longest example that is allowed, in tokens.")] = starts.CONTEXT_TOKENS,
 ) -> None:
     """Check the form of a training file; print every problem by line. Exit status 1 when it is not ready."""
     try:
@@ -124,6 +140,18 @@ def _bring_in(ws: Workspace, csv: Path | None, message: str | None, answer: str 
     columns = choices.columns.changed("message", message or choices.columns.message)
     columns = columns.changed("answer", answer or columns.answer)
     return intake.import_file(ws, csv, csv.name, replace(choices, columns=columns))
+
+
+def _look_for_leaks(ws: Workspace, recipe: Recipe) -> None:
+    """Nobody is there to ask, so what resembles train is left out; said in numbers."""
+    plan = snapshots.plan(ws, recipe).sha256
+    if leaks.of_plan(ws, plan) is None:
+        _follow(ws, inspections.of_plan(ws, recipe))
+    checked = leaks.of_plan(ws, plan)
+    waiting = [leak.item_id for leak in checked.leaks if not leak.decision] if checked else []
+    leaks.decide(ws, plan, waiting, "quarantine", "tunewright demo")
+    if waiting:
+        _say(f"{len(waiting)} lines of validation and test resemble train: they are quarantined.")
 
 
 def _say(sentence: str) -> None:

@@ -72,7 +72,8 @@ class Choices:
 
     Rows with the same ticket become one conversation when `join` is on. `agents` are the sender's values that stand for the
     agent where one row is a message. `since` and `until` are whole days of the time column, both included. `desk` names the
-    help desk, within which a ticket id means one ticket; empty: files of the same columns are of the same desk.
+    help desk, within which a ticket id means one ticket; empty: files of the same columns are of the same desk. `synthetic`:
+    a model wrote these answers.
     """
 
     columns: Columns
@@ -87,6 +88,7 @@ class Choices:
     until: date | None = None
     with_subject: bool = False
     desk: str = ""
+    synthetic: bool = False
 
 
 _NAMES: dict[str, tuple[str, ...]] = {

@@ -75,7 +75,7 @@ def sentences(ws: Workspace, customer: Customer, record_ids: Sequence[str]) -> l
     found = reach(ws, customer, record_ids)
     lines = ", ".join(f"{number:,} of {name}" for name, number in found.snapshot_lines.items())
     own = len(set(customer.own) & set(record_ids))
-    parts = [f"{len(record_ids):,} conversations with every wording, finding and decision: {own:,} of their own, "
+    parts = [f"{len(record_ids):,} conversations with every wording, finding, decision and label: {own:,} of their own, "
              f"{len(record_ids) - own:,} of others that name them.",
              f"Lines of snapshots: {lines}." if lines else "No snapshot holds them.",
              f"{found.answers:,} test items with the models' answers and scores, {found.verdicts:,} verdicts of reviewers."]

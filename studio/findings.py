@@ -104,6 +104,15 @@ class Gate:
         return not self.open_records and not self.unchecked_records
 
 
+@dataclass(frozen=True)
+class InSnapshot:
+    """Records of a snapshot with open findings, by group, and "unchecked" ones; `groups` is None where nothing was ever
+    checked. `conflicts` are those whose answers contradict others."""
+
+    groups: dict[str, int] | None
+    conflicts: int
+
+
 def kinds(ws: Workspace) -> list[KindCount]:
     """Every kind with its counts, in the order people see them."""
     levels = thresholds(ws)
@@ -153,6 +162,19 @@ def privacy_gate(ws: Workspace, only_kept: bool = False) -> Gate:
                     _levels(ws, [kind.key for kind in KINDS if kind.group == "privacy"]))
     new = ws.value(f"{_UNCHECKED} and {decided}")
     return Gate(int(held), int(new), bool(ws.value("select exists (from checked_now)")))
+
+
+def of_snapshot(ws: Workspace, snapshot_id: str) -> InSnapshot:
+    """What is open now in the records of a snapshot."""
+    if not ws.value("select exists (from checked_now)"):
+        return InSnapshot(None, 0)
+    inside = "(select record_id, version from snapshot_items where snapshot_id = ?)"
+    found = ws.rows(f"select f.kind, f.record_id {_OPEN} and (f.record_id, f.version) in {inside} group by all",
+                    [*_levels(ws), snapshot_id])
+    groups = {group: len({row["record_id"] for row in found if BY_KEY[row["kind"]].group == group}) for group in GROUPS}
+    unchecked = ws.value(f"""select count(*) from {inside} s left join checked_now c using (record_id, version)
+                             where c.record_id is null""", [snapshot_id])
+    return InSnapshot(groups | {"unchecked": int(unchecked)}, sum(row["kind"] == "contradiction" for row in found))
 
 
 def thresholds(ws: Workspace) -> dict[str, float]:

@@ -21,13 +21,31 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from studio import arrivals, charsets, files, findings, labels, queues, records, reviews, runs, scores, snapshots
+from studio import (
+    arrivals,
+    charsets,
+    duplicates,
+    files,
+    findings,
+    label_sets,
+    labels,
+    queues,
+    records,
+    reviews,
+    runs,
+    scores,
+    snapshots,
+)
 from studio.customers import Customer
 from studio.errors import StudioError
 from studio.mentions import is_named, named_in
 from studio.workspace import Row, Transaction, Workspace
 
 NOTE = "forgetting.json"
+_CHOSEN = (("imports", "source_name"), ("imports", "choices"), ("mappings", "name"), ("mappings", "choices"),
+           ("snapshot_cards", "card"))
+"""Where a file's name, or a value that somebody filtered by, can name a customer."""
+
 _PIECE = 8 << 20
 _PACKED = (".xlsx", ".xlsm", ".parquet", ".pq")
 
@@ -45,6 +63,7 @@ class Order:
     review_ids: tuple[str, ...]
     raw_files: tuple[str, ...]
     snapshot_lines: int
+    spoken: tuple[str, ...] = ()
 
 
 _READ = TypeAdapter(Order)
@@ -108,7 +127,8 @@ def _order(ws: Workspace, customer: Customer, record_ids: Sequence[str], who: st
     answers = scores.holding(ws, record_ids, customer.said)
     lines = ws.value("select count(*) from snapshot_items where record_id in (select unnest(?::varchar[]))", [list(record_ids)])
     return Order(ws.new_id(), who, tuple(record_ids), customer.said, customer.emails, tuple(answers),
-                 tuple(reviews.about(ws, answers, customer.said)), tuple(raw_files(ws, customer, record_ids)), lines)
+                 tuple(reviews.about(ws, answers, customer.said)), tuple(raw_files(ws, customer, record_ids)), lines,
+                 tuple(labels.about(ws, customer.said)))
 
 
 def _carry_out(ws: Workspace, order: Order) -> Forgotten:
@@ -120,24 +140,38 @@ def _carry_out(ws: Workspace, order: Order) -> Forgotten:
     snapshots.forget_lines(ws, order.record_ids)
     with ws.transaction() as transaction:
         _clean_tables(ws, transaction, order)
-    ids, verdicts = set(order.record_ids), set(order.review_ids)
-    ws.journal.forget(lambda table, row: row.get("record_id") in ids or row.get("item_id") in ids
-                      or row.get("review_id") in verdicts)
+    ws.journal.forget(lambda table, row: _told(order, table, row))
     ws.rewrite()
     queues.forget(ws)
     ws.path(NOTE).unlink()
     return next(one for one in every(ws) if one.forget_id == order.forget_id)
 
 
+def _told(order: Order, table: str, row: Row) -> bool:
+    """Whether a row of the journal is about them."""
+    if table == "label_sets":
+        return label_sets.about(row, order.record_ids, order.words)
+    said = {*order.review_ids, *order.spoken}
+    return any(row.get(key) in order.record_ids for key in ("record_id", "item_id")) or any(
+        row.get(key) in said for key in ("review_id", "label_id", "mark_id", "adjudication_id"))
+
+
 def _clean_tables(ws: Workspace, transaction: Transaction, order: Order) -> None:
     records.forget(transaction, order.record_ids)
     findings.forget(transaction, order.record_ids)
-    labels.forget(transaction, order.record_ids)
+    duplicates.forget(ws, transaction, order.record_ids)
+    labels.forget(transaction, order.record_ids, order.spoken, order.words)
+    label_sets.forget(ws, transaction, order.record_ids, order.words)
     reviews.forget(transaction, order.answers, order.review_ids)
     scores.forget(transaction, order.answers)
     snapshots.forget(ws, transaction, order.record_ids)
     transaction.execute(f"""update refused_rows set excerpt = '' where exists (
         from (select unnest(?::varchar[]) as word) w where {named_in('refused_rows.excerpt')})""", [list(order.words)])
+    for table, column in _CHOSEN:
+        for word in order.words:
+            transaction.execute(
+                f"""update {table} set {column} = regexp_replace({column}, regexp_escape(?), '[forgotten]', 'gi')
+                    where contains(lower({column}), ?)""", [word, word])
     if transaction.rows("select 1 from forgettings where forget_id = ?", [order.forget_id]):
         return
     transaction.decided("forgotten", _hashes(transaction, order))
@@ -170,7 +204,7 @@ def _about(line: str, record_ids: set[str], words: Sequence[str]) -> bool:
         found = json.loads(line)
     except ValueError:
         return is_named(line, words)
-    if isinstance(found, dict) and any(found.get(key) in record_ids for key in ("id", "item_id", "record_id")):
+    if isinstance(found, dict) and any(found.get(key) in record_ids for key in ("id", "item_id", "record_id", "train_id")):
         return True
     return is_named("\n".join(_texts(found)), words)
 

@@ -279,7 +279,8 @@ def _store(ws: Workspace, transaction: Transaction, staging: Staging, report: Re
     named = staging.side.named
     transaction.insert("imports", [asdict(report) | {
         "source_sha256": " ".join(file.sha256 for file in staging.files), "choices": mappings.written(choices),
-        "desk": choices.desk, "written_as": staging.files[0].source.written_as, "imported_at": ws.now()}])
+        "desk": choices.desk, "synthetic": choices.synthetic, "written_as": staging.files[0].source.written_as,
+        "imported_at": ws.now()}])
     mappings.remember(ws, transaction, staging.columns, choices)
     names = "[" + ", ".join(wordings.text(file.name) for file in staging.files) + "]"
     cells = ", ".join(f"c.c{place}" for place in range(len(staging.columns)))

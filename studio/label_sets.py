@@ -6,56 +6,24 @@ A set is never deleted: one that is not used any more is archived, and its answe
 from __future__ import annotations
 
 import json
-import re
 import weakref
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Any
 
+from studio import label_fields
 from studio.errors import StudioError
+from studio.label_fields import COMPARED, Field, Option, in_words, once, plain_text, values_of
+from studio.mentions import without
 from studio.records import Turns
-from studio.workspace import Row, Workspace
+from studio.workspace import Row, Transaction, Workspace
 
-Kind = Literal["choice", "multi", "scale", "text", "spans"]
 Answer = dict[str, Any]
-COMPARED = ("choice", "multi", "scale")
-"""Kinds in which two people can agree word for word; texts and marks on the text are read, not counted."""
 COLOURS = ("#3366cc", "#b8580a", "#2e7d32", "#a83279", "#00798c", "#8a6d00", "#6a4fb3", "#5f6b76")
-MOST_NEEDED, LONGEST_TEXT, WIDEST_SCALE = 20, 10_000, 20
-_KEY = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_COLOUR = re.compile(r"(#[0-9a-fA-F]{6})?")
+MOST_NEEDED = 20
 _kept: weakref.WeakKeyDictionary[Workspace, dict[tuple[str, int | None], LabelSet]] = weakref.WeakKeyDictionary()
 """Sets as they were read: every press asks for one, and only this process can change them."""
-
-
-@dataclass(frozen=True)
-class Option:
-    """One thing to choose. `key` is the key that chooses it, empty for none; `colour` is #rrggbb or empty."""
-
-    value: str
-    title: str
-    colour: str = ""
-    key: str = ""
-
-
-@dataclass(frozen=True)
-class Field:
-    """One question. `low` and `high` bound a scale of whole numbers; choices, multi-choices and spans have options."""
-
-    key: str
-    title: str
-    kind: Kind
-    help: str = ""
-    required: bool = True
-    options: tuple[Option, ...] = ()
-    low: int = 1
-    high: int = 5
-
-    def title_of(self, value: str) -> str:
-        """The words for an option's value; the value itself where it is not offered."""
-        return next((option.title for option in self.options if option.value == value), value)
 
 
 @dataclass(frozen=True)
@@ -159,7 +127,7 @@ def definition_of(label_set: LabelSet) -> Row:
 
 def parse(definition: Row) -> Row:
     """A definition with every part in place. Raises StudioError with what is wrong, in a sentence."""
-    name = _text(definition.get("name"))
+    name = plain_text(definition.get("name"))
     if not name or len(name) > 80:
         raise StudioError("A label set needs a name of at most 80 characters.")
     needed, overlap = definition.get("needed", 1), definition.get("overlap", 0.0)
@@ -167,12 +135,12 @@ def parse(definition: Row) -> Row:
         raise StudioError(f"A record needs between 1 and {MOST_NEEDED} answers, not {needed}.")
     if not isinstance(overlap, int | float) or not 0 <= overlap <= 1:
         raise StudioError("The share of records that get one more answer lies between 0 and 1.")
-    fields = [_field(field) for field in definition.get("fields") or []]
+    fields = [label_fields.parse(field) for field in definition.get("fields") or []]
     if not fields:
         raise StudioError("A label set needs at least one field.", "Add a question to it.")
-    _once("key", [field["key"] for field in fields], "Two fields")
-    examples = [{"record_id": _text(one.get("record_id")), "why": _text(one.get("why")), "answer": one.get("answer") or {}}
-                for one in definition.get("examples") or []]
+    once("key", [field["key"] for field in fields], "Two fields")
+    examples = [{"record_id": plain_text(one.get("record_id")), "why": plain_text(one.get("why")),
+                 "answer": one.get("answer") or {}} for one in definition.get("examples") or []]
     return {"name": name, "guidelines": str(definition.get("guidelines") or ""), "examples": examples, "needed": needed,
             "overlap": float(overlap), "fields": fields, "archived": bool(definition.get("archived", False))}
 
@@ -191,7 +159,7 @@ def check(label_set: LabelSet, answer: Answer, messages: Turns) -> Answer:
             if field.required:
                 raise StudioError(f"{field.title} needs an answer.")
             continue
-        clean[field.key] = _CHECKS[field.kind](field, value, messages)
+        clean[field.key] = label_fields.check(field, value, messages)
     return clean
 
 
@@ -201,11 +169,11 @@ def shown(given_under: LabelSet, newest: LabelSet, answer: Answer) -> list[Shown
     found = []
     for field in given_under.fields:
         if field.key in answer:
-            values = _values(field, answer[field.key])
+            values = values_of(field, answer[field.key])
             current = now.get(field.key)
             offered = current is not None and (not field.options or
                                                set(values) <= {option.value for option in current.options})
-            found.append(Shown(field.key, field.title, ", ".join(_words(field, answer[field.key])), offered))
+            found.append(Shown(field.key, field.title, ", ".join(in_words(field, answer[field.key])), offered))
     return found
 
 
@@ -226,6 +194,22 @@ def starter_sets(ws: Workspace) -> list[Row]:
                     {"key": "note", "title": "Note", "kind": "text", "required": False}]},
         {"name": "Sentiment", "guidelines": "How does the customer sound in the first message?",
          "fields": [{"key": "sentiment", "title": "Sentiment", "kind": "choice", "options": _options(moods)}]}]
+
+
+def about(row: Row, record_ids: Collection[str], words: Sequence[str]) -> bool:
+    """Whether a row of `label_sets` shows one of these records as an example, or names one of the words (lower case)."""
+    said = json.loads(row["definition"])
+    return bool(_without(said, record_ids, words) != said)
+
+
+def forget(ws: Workspace, transaction: Transaction, record_ids: Collection[str], words: Sequence[str]) -> None:
+    """Take these records out of every version's examples, and the words out of what it says; the set itself stays."""
+    for row in transaction.rows("select * from label_sets"):
+        if about(row, record_ids, words):
+            said = _without(json.loads(row["definition"]), record_ids, words)
+            transaction.execute("delete from label_sets where version_id = ?", [row["version_id"]])
+            transaction.decided("label_sets", [row | {"definition": json.dumps(said, ensure_ascii=False)}])
+    _kept.pop(ws, None)
 
 
 def _options(values: Sequence[str]) -> list[Row]:
@@ -254,102 +238,13 @@ def _check_change(ws: Workspace, before: LabelSet | None, checked: Row, set_id: 
                               "are.", "Give the new question another key.")
 
 
-def _field(field: Row) -> Row:
-    key, title, kind = _text(field.get("key")), _text(field.get("title")), field.get("kind")
-    if not _KEY.fullmatch(key):
-        raise StudioError(f"The field key {key or '(empty)'} cannot be used.",
-                          "A key starts with a letter and has small letters, digits and underscores.")
-    title = title or key
-    if kind not in get_args(Kind):
-        raise StudioError(f"{title} is of no kind we know ({kind}).", f"The kinds are {', '.join(get_args(Kind))}.")
-    options = [_option(title, option) for option in field.get("options") or []] if kind in ("choice", "multi", "spans") else []
-    if kind in ("choice", "multi", "spans") and not options:
-        raise StudioError(f"{title} has no options to choose from.")
-    _once("value", [option["value"] for option in options], f"Two options of {title}")
-    _once("key", [option["key"] for option in options if option["key"]], f"Two options of {title}")
-    low, high = field.get("low", 1), field.get("high", 5)
-    if not isinstance(low, int) or not isinstance(high, int) or not 1 <= high - low <= WIDEST_SCALE:
-        raise StudioError(f"The scale of {title} must run from a whole number up to a higher one, in at most {WIDEST_SCALE} "
-                          "steps.")
-    return {"key": key, "title": title, "kind": kind, "help": str(field.get("help") or ""),
-            "required": bool(field.get("required", True)), "options": options, "low": low, "high": high}
+def _without(said: Any, record_ids: Collection[str], words: Sequence[str]) -> Any:
+    """A definition, or a part of it, without these records and words."""
+    if isinstance(said, dict):
+        return {key: _without(part, record_ids, words) for key, part in said.items()}
+    if isinstance(said, list):
+        kept = [part for part in said if not (isinstance(part, dict) and part.get("record_id") in record_ids)]
+        return [_without(part, record_ids, words) for part in kept]
+    return without(said, words) if isinstance(said, str) else said
 
 
-def _option(field: str, option: Row) -> Row:
-    value, colour, key = _text(option.get("value")), _text(option.get("colour")), _text(option.get("key"))
-    if not value:
-        raise StudioError(f"An option of {field} has no value.")
-    if not _COLOUR.fullmatch(colour):
-        raise StudioError(f"The colour {colour} of {value} is not written as #rrggbb.")
-    if len(key) > 1:
-        raise StudioError(f"The key {key} of {value} is not a single key.")
-    return {"value": value, "title": _text(option.get("title")) or value, "colour": colour.lower(), "key": key.lower()}
-
-
-def _once(part: str, values: Sequence[str], whose: str) -> None:
-    twice = [value for value, number in Counter(values).items() if number > 1]
-    if twice:
-        raise StudioError(f"{whose} have the same {part}: {twice[0]}.")
-
-
-def _text(value: object) -> str:
-    return str(value if value is not None else "").strip()
-
-
-def _known(field: Field, value: object) -> str:
-    if value not in {option.value for option in field.options}:
-        raise StudioError(f"{field.title} has no option {value}.")
-    return str(value)
-
-
-def _choice(field: Field, value: object, messages: Turns) -> object:
-    return _known(field, value)
-
-
-def _multi(field: Field, value: object, messages: Turns) -> object:
-    if not isinstance(value, list):
-        raise StudioError(f"{field.title} takes a list of options.")
-    chosen = {_known(field, one) for one in value}
-    return [option.value for option in field.options if option.value in chosen]
-
-
-def _scale(field: Field, value: object, messages: Turns) -> object:
-    if not isinstance(value, int) or isinstance(value, bool) or not field.low <= value <= field.high:
-        raise StudioError(f"{field.title} is a whole number from {field.low} to {field.high}, not {value}.")
-    return value
-
-
-def _free(field: Field, value: object, messages: Turns) -> object:
-    if not isinstance(value, str) or len(value) > LONGEST_TEXT:
-        raise StudioError(f"{field.title} takes a text of at most {LONGEST_TEXT:,} characters.")
-    return value
-
-
-def _spans(field: Field, value: object, messages: Turns) -> object:
-    """Marks {turn, start, end, value}; start and end are code points of the turn, end behind the last one."""
-    found = []
-    for span in value if isinstance(value, list) else [value]:
-        if not isinstance(span, dict) or not all(isinstance(span.get(part), int) for part in ("turn", "start", "end")):
-            raise StudioError(f"{field.title} takes marks with a turn, a start and an end.")
-        if not 0 <= span["turn"] < len(messages):
-            raise StudioError(f"{field.title} marks turn {span['turn'] + 1}, and the record has {len(messages)}.")
-        if not 0 <= span["start"] < span["end"] <= len(messages[span["turn"]]["content"]):
-            raise StudioError(f"{field.title} marks a place outside turn {span['turn'] + 1}.",
-                              "The record may have a newer wording; mark it again.")
-        found.append({part: span[part] for part in ("turn", "start", "end")} | {"value": _known(field, span.get("value"))})
-    return sorted(found, key=lambda span: (span["turn"], span["start"], span["end"], span["value"]))
-
-
-_CHECKS = {"choice": _choice, "multi": _multi, "scale": _scale, "text": _free, "spans": _spans}
-
-
-def _values(field: Field, value: Any) -> list[str]:
-    if field.kind == "spans":
-        return [span["value"] for span in value]
-    return [str(one) for one in value] if isinstance(value, list) else [str(value)]
-
-
-def _words(field: Field, value: Any) -> list[str]:
-    if field.kind != "spans":
-        return [field.title_of(one) for one in _values(field, value)]
-    return [f"{field.title_of(span['value'])} (turn {span['turn'] + 1}, {span['start']}–{span['end']})" for span in value]

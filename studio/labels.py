@@ -16,6 +16,7 @@ from typing import Literal
 from studio import label_sets, places, records
 from studio.errors import StudioError
 from studio.label_sets import Answer, Field, LabelSet
+from studio.mentions import is_named, named_in
 from studio.places import Place
 from studio.records import Undone
 from studio.workspace import Row, Transaction, Workspace
@@ -167,10 +168,12 @@ def undo_mark(ws: Workspace, who: str, press_id: str) -> Undone | None:
 
 def of_records(ws: Workspace, set_id: str, record_ids: Sequence[str]) -> dict[str, list[Label]]:
     """Everybody's word on these records, in the order it was given."""
+    positions = [place.position for place in places.find(ws, record_ids).values()]
     found: dict[str, list[Label]] = defaultdict(list)
     for row in ws.rows("""select record_id, who, state, answer, set_version, record_version, label_id from label_now
-                          where set_id = ? and state <> 'undone' and record_id in (select unnest(?::varchar[])) order by seq""",
-                       [set_id, list(record_ids)]):
+                          where position between ? and ? and position in (select unnest(?::bigint[])) and set_id = ?
+                          and state <> 'undone' order by seq""",
+                       [min(positions, default=0), max(positions, default=0), positions, set_id]):
         found[row["record_id"]].append(Label(**row | {"answer": json.loads(row["answer"])}))
     return dict(found)
 
@@ -242,12 +245,32 @@ def total(ws: Workspace) -> int:
     return int(ws.value("select count(distinct position) from label_now where state = 'answered'"))
 
 
-def forget(transaction: Transaction, record_ids: Sequence[str]) -> None:
-    """Delete what people said of these records, what was settled and what was suggested."""
+def about(ws: Workspace, words: Sequence[str]) -> list[str]:
+    """The ids of labels, marks and settled answers whose text names one of the words (lower case)."""
+    found = ws.rows(
+        f"""with w as (select unnest(?::varchar[]) as word)
+            select label_id as id from labels l, w where {named_in(_SAID)} or {named_in(_OFFERED)}
+            union select mark_id from record_marks m, w where {named_in("m.value")}
+            union select adjudication_id from adjudications l, w where {named_in(_SAID)} order by all""", [list(words)])
+    return [row["id"] for row in found]
+
+
+def forget(transaction: Transaction, record_ids: Sequence[str], spoken: Sequence[str], words: Sequence[str]) -> None:
+    """Delete what people said of these records, what was settled and what was suggested; of the labels and marks of others in
+    `spoken`, take out the texts that name one of the words."""
     for table in ("labels", "label_now", "record_marks", "adjudications", "suggestions", "label_doubts"):
         transaction.execute(f"delete from {table} where record_id in (select unnest(?::varchar[]))", [list(record_ids)])
+    transaction.execute("delete from record_marks where mark_id in (select unnest(?::varchar[]))", [list(spoken)])
+    for table, key in (("labels", "label_id"), ("label_now", "label_id"), ("adjudications", "adjudication_id")):
+        for row in transaction.rows(f"select * from {table} where {key} in (select unnest(?::varchar[]))", [list(spoken)]):
+            for column in ("answer", "suggested"):
+                if row.get(column):
+                    transaction.execute(f"update {table} set {column} = ? where {key} = ?",
+                                        [_unnamed(row[column], words), row[key]])
 
 
+_SAID = "array_to_string(json_extract_string(l.answer, '$.*'), chr(10))"
+_OFFERED = "coalesce(array_to_string(json_extract_string(l.suggested, '$.*'), chr(10)), '')"
 _MARK_STANDS = "undoes is null and not exists (from record_marks u where u.undoes = m.mark_id)"
 
 
@@ -331,6 +354,11 @@ def _part(press_id: str, place: int) -> str:
 
 def _json(answer: Answer) -> str:
     return json.dumps(answer, ensure_ascii=False, sort_keys=True)
+
+
+def _unnamed(answer: str, words: Sequence[str]) -> str:
+    return _json({key: value for key, value in json.loads(answer).items()
+                  if not (isinstance(value, str) and is_named(value, words))})
 
 
 def _comparable(value: object) -> str:

@@ -33,10 +33,11 @@ def stages(ws: Workspace) -> list[Stage]:
     """imported → kept → frozen → trained → proven, with counts."""
     counted = records.counts(ws)
     numbers = {
-        "imported": counted.total, "kept": counted.usable, "frozen": len(snapshots.every(ws)),
+        "imported": counted.total, "kept": counted.usable, "frozen": snapshots.frozen(ws),
         "trained": len(models.tuned(ws)), "proven": len(runs.proven(ws))}
-    pages = {"imported": "pages/import_tickets.py", "kept": "pages/curate.py", "frozen": "pages/freeze.py",
-             "trained": "pages/runs.py", "proven": "pages/evaluate.py"}
+    pages = {"imported": "pages/import_tickets.py", "kept": "pages/curate.py",
+             "frozen": "pages/snapshots.py" if numbers["frozen"] else "pages/freeze.py", "trained": "pages/runs.py",
+             "proven": "pages/evaluate.py"}
     blocks = {"imported": "", "kept": "import tickets first", "frozen": "import tickets first",
               "trained": "freeze a snapshot first", "proven": "train a model first"}
     found, earlier = [], True
@@ -59,6 +60,9 @@ def next_step(ws: Workspace) -> NextStep:
     if empty == "frozen" and runs.latest_check(ws) is None:
         return NextStep(f"{records.counts(ws).total:,} records are in. Check them for personal data, mail remains and weak "
                         "answers before a model learns from them.", "Check the records", "pages/clean.py")
+    if empty == "frozen" and not runs.every(ws, "dedupe"):
+        return NextStep("The records are checked. Look for twins among them: they waste training, and between train and test "
+                        "they fake the result.", "Look for twins", "pages/twins.py")
     if empty == "frozen":
         counted = records.counts(ws)
         return NextStep(f"{counted.usable:,} records are in and nobody dropped them. Read some on Curate, then freeze them "

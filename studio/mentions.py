@@ -18,3 +18,10 @@ def is_named(text: str, words: Sequence[str]) -> bool:
     """The same in Python; `words` in lower case."""
     low = text.lower()
     return any(word in low and re.search(rf"(?<![^\W_]){re.escape(word)}(?![^\W_])", low) for word in words)
+
+
+def without(text: str, words: Sequence[str]) -> str:
+    """The text with "[forgotten]" where they are named."""
+    for word in words:
+        text = re.sub(rf"(?<![^\W_]){re.escape(word)}(?![^\W_])", "[forgotten]", text, flags=re.IGNORECASE)
+    return text

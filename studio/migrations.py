@@ -149,10 +149,12 @@ create table forgettings (
 
 # What a search found is derived and is replaced by the next search of the same side; what people say of it is insert-only.
 # `copy_of` is the record that stands for all word-for-word copies (itself for all others); pairs are between those.
+# `other_text` is a hash of the other side's words, for records that have twins: copies that differ in it conflict.
 DUPLICATES = """
 create table duplicate_items (run_id varchar not null, record_id varchar not null, version integer not null);
 create table duplicate_texts (
-    side varchar not null, record_id varchar not null, version integer not null, copy_of varchar not null);
+    side varchar not null, record_id varchar not null, version integer not null, copy_of varchar not null,
+    other_text ubigint);
 create table duplicate_pairs (
     side varchar not null, kind varchar not null, a varchar not null, b varchar not null, similarity float not null,
     other_similarity float);
@@ -167,14 +169,20 @@ create table duplicate_dismissals (
 """
 
 # A card is what a snapshot was like when it was frozen; a leak is a line of test or validation that resembles one of train.
+# What people say of leaks belongs to one plan, which has a hash before it has a snapshot. `wording_keys` holds hashes of
+# wordings, which never change: derived, added to when something new is planned, so that planning reads no texts.
 CARDS_AND_LEAKS = """
 create table snapshot_cards (snapshot_id varchar primary key, card varchar not null, made_at timestamp not null);
 create table leaks (
     snapshot_id varchar not null, split varchar not null, item_id varchar not null, train_id varchar not null,
     kind varchar not null, similarity float not null, other_similarity float, run_id varchar not null);
 create table leak_decisions (
-    decision_id varchar primary key, seq bigint not null, snapshot_id varchar not null, item_id varchar not null,
+    decision_id varchar primary key, seq bigint not null, plan varchar not null, item_id varchar not null,
     decision varchar not null, who varchar not null, said_at timestamp not null);
+create table wording_keys (
+    record_id varchar not null, version integer not null, line varchar not null, conversation varchar not null,
+    question varchar not null);
+alter table imports add column synthetic boolean default false;
 """
 
 # What people said of records under a label set. An answer keeps the version of the set and of the wording it was given under.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -34,6 +35,33 @@ class Model:
     fingerprint: str | None
     facts: Row
     added_at: datetime
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A base model whose files are on this machine: what a snapshot can pin. Hashes are None for files it does not have."""
+
+    name: str
+    folder: Path
+
+    @property
+    def tokenizer(self) -> Path | None:
+        path = self.folder / "tokenizer.json"
+        return path if path.is_file() else None
+
+    @property
+    def pin(self) -> Row:
+        """Its name and the hashes of its chat template and its tokenizer."""
+        tokenizer = hashlib.sha256(self.tokenizer.read_bytes()).hexdigest() if self.tokenizer else None
+        return {"name": self.name, "chat_template_sha256": _template(self.folder), "tokenizer_sha256": tokenizer}
+
+
+def ready(ws: Workspace) -> list[Ready]:
+    """Base models that are ready here, the newest made ready first; then folders that were added."""
+    made = sorted(ws.path("models").glob("*/tunewright.json"), key=lambda path: (-path.stat().st_mtime, path.parent.name))
+    found = [Ready(str(json.loads(path.read_text(encoding="utf-8"))["source"]["name"]), path.parent) for path in made]
+    folders = [Ready(model.name, Path(model.base["ref"])) for model in bases(ws) if model.base["kind"] == "folder"]
+    return found + [one for one in folders if one.folder.is_dir()]
 
 
 def every(ws: Workspace) -> list[Model]:
@@ -110,6 +138,21 @@ def _insert(ws: Workspace, transaction: Transaction, model_id: str, name: str, k
     transaction.insert("models", [{
         "model_id": model_id, "name": name, "kind": kind, "base": json.dumps(base), "adapter": adapter, "run_id": run_id,
         "fingerprint": fingerprint, "facts": json.dumps(facts or {}), "added_at": ws.now()}])
+
+
+def _template(folder: Path) -> str | None:
+    """The hash of a model's chat template, wherever it is written; None where it has none."""
+    alone, config = folder / "chat_template.jinja", folder / "tokenizer_config.json"
+    if alone.is_file():
+        template = alone.read_text(encoding="utf-8")
+    elif config.is_file():
+        template = json.loads(config.read_text(encoding="utf-8")).get("chat_template")
+    else:
+        template = None
+    if not template:
+        return None
+    text = template if isinstance(template, str) else json.dumps(template, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _folder(ref: str) -> Path:

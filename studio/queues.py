@@ -23,6 +23,8 @@ from studio.workspace import Workspace
 __all__ = ["Order", "PersonProgress", "Progress", "QueueFilter"]
 
 LEASE = timedelta(minutes=10)
+LONGEST_LOOK_S = 300.0
+"""A record that lay open for longer counts as this long: somebody was at lunch."""
 _boards: weakref.WeakKeyDictionary[Workspace, dict[str, Board]] = weakref.WeakKeyDictionary()
 _making = threading.Lock()
 
@@ -129,10 +131,11 @@ def progress(ws: Workspace, set_id: str) -> Progress:
     people = tuple(_person(row) for row in ws.rows(
         """select who, count(*) filter (state = 'answered') as answered, count(*) filter (state = 'skipped') as skipped,
                count(*) filter (state = 'answered' and said_at >= ?) as today,
-               count(seconds) filter (state = 'answered') as timed, sum(seconds) filter (state = 'answered') as spent,
+               count(seconds) filter (state = 'answered') as timed,
+               sum(least(seconds, ?)) filter (state = 'answered') as spent,
                median(seconds) filter (state = 'answered') as middle
            from label_now where set_id = ? and state <> 'undone' group by who order by answered desc, who""",
-        [ws.now().replace(hour=0, minute=0, second=0, microsecond=0), set_id]))
+        [ws.now().replace(hour=0, minute=0, second=0, microsecond=0), LONGEST_LOOK_S, set_id]))
     return Progress(total, done, sum(person.answered for person in people), people)
 
 

@@ -166,12 +166,16 @@ def wording(ws: Workspace, record_id: str, position: int, version: int) -> Turns
     return json.loads(found)  # type: ignore[no-any-return]
 
 
-def decide(ws: Workspace, record_ids: Sequence[str], decision: Decision, who: str, batch_id: str | None = None) -> None:
-    """Keep, drop or leave open, as one act that can be undone. `batch_id` names the act: sent again, it adds nothing."""
+def decide(ws: Workspace, record_ids: Sequence[str], decision: Decision, who: str, batch_id: str | None = None,
+           what: str = "") -> None:
+    """Keep, drop or leave open, as one act that can be undone. `batch_id` names the act: sent again, it adds nothing.
+
+    `what` says the act in words when it is undone; left empty, it is the decision and the records.
+    """
     batch_id = batch_id or ws.new_id()
     if not record_ids:
         return
-    what = f"{decision} {len(record_ids)} records" if len(record_ids) > 1 else f"{decision} {record_ids[0]}"
+    what = what or (f"{decision} {len(record_ids)} records" if len(record_ids) > 1 else f"{decision} {record_ids[0]}")
     with ws.transaction() as transaction:
         if taken(transaction, batch_id):
             return

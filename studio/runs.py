@@ -1,61 +1,46 @@
-"""Runs: start, look, stop, resume, collect. The only door to the pipeline.
+"""Runs: look, stop, resume, collect. With `starts` the only door to the pipeline.
 
-Order of a start: the row, then the spec, then the process. A run is found again by its row and its folder alone.
+A run is found again by its row and its folder alone.
 """
 
 from __future__ import annotations
 
 import json
-import threading
+import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from pipeline import launch, rundir
+from pipeline.dedupe.words import CROWDS, NORMALISATION, SHORT_TEXTS
+from pipeline.foreign import read_foreign, sides
 from pipeline.rundir import Result, State, Status
 from pipeline.specs import (
     AnySpec,
-    BaseSource,
-    Candidate,
-    CheckSpec,
-    Decoding,
-    EvaluateSpec,
-    SuggestField,
-    SuggestSpec,
-    TrainSpec,
-    ValidateSpec,
+    InspectSpec,
+    Meaning,
+    Tested,
     dumps,
 )
-from studio import findings, label_sets, models, scores, snapshots, suggestions
+from studio import cards, duplicates, findings, leaks, models, scores, snapshots, suggestions
 from studio.errors import StudioError
-from studio.models import Model
-from studio.snapshots import Snapshot
+from studio.snapshots import SPLITS
 from studio.workspace import Row, Transaction, Workspace
 
-Kind = Literal["train", "evaluate", "check", "validate", "suggest"]
+__all__ = ["CROWDS", "NORMALISATION", "SHORT_TEXTS", "InspectSpec", "Meaning", "Tested", "read_foreign", "sides"]
+
+Kind = Literal["train", "evaluate", "check", "validate", "dedupe", "inspect", "suggest"]
 MOVING: tuple[State, ...] = ("starting", "running")
 _COLLECTED = "select 1 from run_results where run_id = ? and attempt = ?"
 RESUMABLE: tuple[State, ...] = ("lost", "failed", "stopped")
 RECORDS, FINDINGS, SUGGESTIONS, DOUBTS = "records.jsonl", "findings.jsonl", "suggestions.jsonl", "doubts.jsonl"
-COPIES: dict[str, tuple[str, ...]] = {"check": (RECORDS, FINDINGS), "suggest": (RECORDS, SUGGESTIONS, DOUBTS)}
-"""Files of a run folder that hold texts or single records: they stay only while the run can go on."""
-_one_check_starts = threading.Lock()
-_one_suggestion_starts = threading.Lock()
-CONTEXT_TOKENS = 8_192
-"""What the starter model, and most small models, read at once (`max_position_embeddings` of SmolLM2-135M-Instruct)."""
-
-
-@dataclass(frozen=True)
-class Dials:
-    """The few things a person sets for a training run; everything else follows from the model and the data."""
-
-    epochs: int = 3
-    learning_rate: float = 2e-4
-    rank: int = 16
-    batch_size: int = 4
-    max_tokens: int | None = None
-    seed: int = 1234
+TEXTS, COPIES, PAIRS, WORK = "texts.parquet", "copies.parquet", "pairs.parquet", "work"
+LINES = tuple(f"{split}.jsonl" for split in SPLITS)
+FOLLOWS = {"check": RECORDS, "dedupe": TEXTS, "inspect": LINES[0], "suggest": RECORDS}
+"""What such a run reads, and cannot go on without."""
 
 
 @dataclass(frozen=True)
@@ -84,105 +69,6 @@ class Run:
     @property
     def resumable(self) -> bool:
         return self.state in RESUMABLE
-
-
-def start_training(ws: Workspace, snapshot: Snapshot, base: Model, dials: Dials, name: str = "") -> str:
-    """Start a QLoRA run on the snapshot's train and validation files; returns the run's id."""
-    snapshots.verify(ws, snapshot)
-    run_id = ws.new_id()
-    spec = TrainSpec(
-        run_id=run_id, base=BaseSource(**base.base), train_file=snapshot.file("train"),  # type: ignore[arg-type]
-        validation_file=snapshot.file("validation"), epochs=dials.epochs, learning_rate=dials.learning_rate,
-        rank=dials.rank, batch_size=dials.batch_size, max_tokens=dials.max_tokens, seed=dials.seed)
-    title = name.strip() or f"{base.name} on {snapshot.name}"
-    return _start(ws, spec, title, snapshot.snapshot_id)
-
-
-def start_evaluation(ws: Workspace, snapshot: Snapshot, candidates: list[Model], max_new_tokens: int = 150) -> str:
-    """Let every candidate answer the snapshot's test items with the same decoding; returns the run's id."""
-    if len(candidates) < 2:
-        raise StudioError("An evaluation compares a base model with a tuned one.", "Choose a tuned model.")
-    snapshots.verify(ws, snapshot)
-    spec = EvaluateSpec(
-        run_id=ws.new_id(), items_file=snapshot.file("test"), decoding=Decoding(max_new_tokens=max_new_tokens),
-        candidates=tuple(Candidate(model_id=model.model_id, name=model.name, base=BaseSource(**model.base),  # type: ignore[arg-type]
-                                   adapter=model.adapter) for model in candidates))
-    return _start(ws, spec, f"{candidates[-1].name} against its base", snapshot.snapshot_id)
-
-
-def start_check(ws: Workspace, only_new: bool = True, context_tokens: int = CONTEXT_TOKENS, names_model: str = "") -> str:
-    """Look for findings in the records that nobody dropped: in the new and changed ones, or in all; returns the run's id.
-
-    `names_model` is an installed spaCy model, or its folder, that finds more names and places.
-    """
-    with _one_check_starts:
-        return _start_check(ws, only_new, context_tokens, names_model.strip())
-
-
-def _start_check(ws: Workspace, only_new: bool, context_tokens: int, names_model: str) -> str:
-    collect(ws)
-    earlier = every(ws, "check")
-    if any(run.moving for run in earlier):
-        raise StudioError("A check is running already.", "Wait for its end, or stop it first.")
-    newest = latest_check(ws)
-    language = newest.result.data["language"] if only_new and newest and newest.result else None
-    run_id = ws.new_id()
-    with ws.transaction() as transaction:
-        transaction.execute("delete from check_items")
-        total, look = findings.choose(transaction, run_id, only_new)
-        if not look:
-            raise StudioError("There is nothing to check: every record was checked as it is.",
-                              "Import tickets, or check all again.")
-        spec = CheckSpec(run_id=run_id, records=total, to_check=look, context_tokens=context_tokens, language=language,
-                         names_model=names_model, tokenizer=_tokenizer(ws))
-        _add_row(ws, transaction, spec, f"Check of {look:,} records", "")
-    for run in earlier:
-        _forget_copies(ws, run)
-    folder = ws.path(f"runs/{run_id}")
-    rundir.prepare(folder, dumps(spec))
-    findings.write_out(ws, run_id, folder / RECORDS)
-    launch.start(folder, ws.root)
-    return run_id
-
-
-def _tokenizer(ws: Workspace) -> str:
-    """The tokenizer of a base model that is ready in the workspace, for real lengths; empty before the first training."""
-    found = sorted(ws.path("models").glob("*/tokenizer.json"))
-    return str(found[0].relative_to(ws.root)) if found else ""
-
-
-def start_validation(ws: Workspace, file: str, name: str, max_tokens: int = CONTEXT_TOKENS) -> str:
-    """Check the form of a JSONL file, in the workspace or by absolute path; returns the run's id."""
-    spec = ValidateSpec(run_id=ws.new_id(), file=file, max_tokens=max_tokens)
-    return _start(ws, spec, f"Validation of {name}", "")
-
-
-def start_suggestions(ws: Workspace, set_id: str) -> str:
-    """Let the light model learn from a set's labels and suggest labels for the other records; returns the run's id."""
-    label_set = label_sets.get(ws, set_id)
-    with _one_suggestion_starts:
-        collect(ws)
-        earlier = every(ws, "suggest")
-        if any(run.moving and run.spec["set_id"] == set_id for run in earlier):
-            raise StudioError("The light model is learning already.", "Wait for its end, or stop it first.")
-        reason = suggestions.too_few(ws, label_set)
-        if reason:
-            raise StudioError(reason, "Label some more records first.")
-        total, labelled = suggestions.counts(ws, set_id)
-        fields = tuple(SuggestField(key=field.key, title=field.title, kind=field.kind,  # type: ignore[arg-type]
-                                    values=tuple(option.value for option in field.options))
-                       for field in suggestions.learnable(label_set))
-        spec = SuggestSpec(run_id=ws.new_id(), set_id=set_id, fields=fields, records=total, labelled=labelled)
-        with ws.transaction() as transaction:
-            _add_row(ws, transaction, spec, f"Suggestions for {label_set.name}", "")
-    for run in earlier:
-        if not run.moving:
-            _forget_copies(ws, run)
-    folder = ws.path(f"runs/{spec.run_id}")
-    rundir.prepare(folder, dumps(spec))
-    suggestions.write_out(ws, set_id, folder / RECORDS)
-    launch.start(folder, ws.root)
-    return spec.run_id
 
 
 def latest_suggestions(ws: Workspace, set_id: str) -> Run | None:
@@ -226,7 +112,7 @@ def resume(ws: Workspace, run_id: str) -> None:
         raise StudioError(f"This run is {run.state}: there is nothing to resume.")
     if run.snapshot_id:
         snapshots.verify(ws, snapshots.get(ws, run.snapshot_id))
-    elif run.kind in COPIES and not (ws.path(run.folder) / RECORDS).is_file():
+    elif run.kind in FOLLOWS and not (ws.path(run.folder) / FOLLOWS[run.kind]).is_file():
         raise StudioError("This run cannot go on: its copy of the records is gone.", "Start a new one.")
     launch.start(ws.path(run.folder), ws.root)
 
@@ -240,8 +126,8 @@ def collect(ws: Workspace) -> list[Run]:
                 if transaction.rows(_COLLECTED, [run.run_id, run.attempt]):  # another browser's page was quicker
                     continue
                 _collect(ws, transaction, run, run.result)
-            if run.result.outcome == "done":
-                _forget_copies(ws, run)
+            if run.kind in FOLLOWS and run.result.outcome == "done":
+                clear_copies(ws, run)
             collected.append(run)
     return collected
 
@@ -289,33 +175,44 @@ def proven(ws: Workspace) -> list[Run]:
 
 
 def forget_copies(ws: Workspace) -> None:
-    """Delete every copy of texts that a run made. Raises StudioError while any run moves."""
+    """Delete every copy of texts that runs made. Raises StudioError while any run moves."""
     found = every(ws)
     if moving := [run for run in found if run.moving]:
         raise StudioError(f"{moving[0].title} is still running and may hold what is to go.",
                           "Wait for its end, or stop it first.")
     for run in found:
-        _forget_copies(ws, run)
+        if run.kind in FOLLOWS:
+            clear_copies(ws, run)
 
 
-def _start(ws: Workspace, spec: AnySpec, title: str, snapshot_id: str) -> str:
+def begin(ws: Workspace, spec: AnySpec, title: str, snapshot_id: str = "",
+          write: Callable[[Path], None] = lambda folder: None) -> str:
+    """Start a run: its row, its spec, the files that `write` puts into its folder, its process. Returns its id."""
     with ws.transaction() as transaction:
-        _add_row(ws, transaction, spec, title, snapshot_id)
+        add_row(ws, transaction, spec, title, snapshot_id)
     folder = ws.path(f"runs/{spec.run_id}")
     rundir.prepare(folder, dumps(spec))
+    write(folder)
     launch.start(folder, ws.root)
     return spec.run_id
 
 
-def _add_row(ws: Workspace, transaction: Transaction, spec: AnySpec, title: str, snapshot_id: str) -> None:
+def tokenizer(ws: Workspace) -> str:
+    """The tokenizer of a base model that is ready in the workspace, for real lengths; empty before the first training."""
+    found = sorted(ws.path("models").glob("*/tokenizer.json"))
+    return str(found[0].relative_to(ws.root)) if found else ""
+
+
+def clear_copies(ws: Workspace, run: Run) -> None:
+    """Copies of texts, and what was made of them, hold personal data: they stay only while the run can go on."""
+    for name in (RECORDS, FINDINGS, SUGGESTIONS, DOUBTS, TEXTS, COPIES, PAIRS, *LINES):
+        (ws.path(run.folder) / name).unlink(missing_ok=True)
+    shutil.rmtree(ws.path(run.folder) / WORK, ignore_errors=True)
+
+
+def add_row(ws: Workspace, transaction: Transaction, spec: AnySpec, title: str, snapshot_id: str) -> None:
     transaction.insert("runs", [{"run_id": spec.run_id, "kind": spec.kind, "title": title, "snapshot_id": snapshot_id,
                                  "spec": dumps(spec), "folder": f"runs/{spec.run_id}", "started_at": ws.now()}])
-
-
-def _forget_copies(ws: Workspace, run: Run) -> None:
-    """A run's copies of texts hold personal data: they stay only while it can go on."""
-    for name in COPIES.get(run.kind, ()):
-        (ws.path(run.folder) / name).unlink(missing_ok=True)
 
 
 def _run(ws: Workspace, row: Row) -> Run:
@@ -334,6 +231,13 @@ def _collect(ws: Workspace, transaction: Transaction, run: Run, ended: Result) -
                    rundir.read_lines(folder / "scores.jsonl"))
     if ended.outcome == "done" and run.kind == "check":
         findings.collect(transaction, run.run_id, ws.path(run.folder) / FINDINGS)
+    if ended.outcome == "done" and run.kind == "inspect" and run.snapshot_id and run.spec["measure"]:
+        leaks.collect(ws, transaction, run.snapshot_id, run.run_id, run.folder)
+        cards.measured_later(ws, transaction, run.snapshot_id, snapshots.get(ws, run.snapshot_id).manifest, ended.data)
+    if ended.outcome == "done" and run.kind == "dedupe":
+        folder = ws.path(run.folder)
+        duplicates.collect(transaction, run.run_id, run.spec["side"], folder / COPIES, folder / PAIRS,
+                           ended.data["meaning_threshold"])
     if ended.outcome == "done" and run.kind == "suggest":
         folder = ws.path(run.folder)
         suggestions.collect(transaction, run.run_id, run.spec["set_id"], folder / SUGGESTIONS, folder / DOUBTS)

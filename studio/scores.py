@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from studio import snapshots, verdicts
+from studio import leaks, snapshots, verdicts
 from studio.errors import StudioError
 from studio.mentions import named_in
 from studio.records import Turns
@@ -13,7 +13,7 @@ from studio.verdicts import MIN_ITEMS, Comparison
 from studio.workspace import Row, Transaction, Workspace
 
 __all__ = ["MIN_ITEMS", "NAMES", "TEXT_METRICS", "ItemScore", "add", "compare", "cut_answers", "items", "metrics",
-           "questions"]
+           "questions", "suspicious"]
 TEXT_METRICS = ("rougeL", "rouge1", "rouge2", "exact_match")
 NAMES = {"rougeL": "ROUGE-L", "rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "exact_match": "Exact match",
          "accuracy": "Accuracy", "macro_f1": "Macro-F1"}
@@ -68,12 +68,28 @@ def metrics(ws: Workspace, run_id: str) -> list[str]:
     return labels + [metric for metric in TEXT_METRICS if metric in found]
 
 
-def compare(ws: Workspace, run_id: str, a: str, b: str) -> list[Comparison]:
-    """Model b against model a on every metric, with paired 95 % intervals. Raises StudioError without scores."""
+def compare(ws: Workspace, run_id: str, a: str, b: str, without: Collection[str] = ()) -> list[Comparison]:
+    """Model b against model a on every metric, with paired 95 % intervals, `without` some of the items.
+
+    Raises StudioError without scores, or where no item is left.
+    """
     found = metrics(ws, run_id)
     if not found:
         raise StudioError("This evaluation has no scores yet.", "Wait until its run is done, then open it again.")
-    return [_macro_f1(ws, run_id, a, b) if metric == "macro_f1" else _means(ws, run_id, a, b, metric) for metric in found]
+    left = "select count(*) from scores where run_id = ? and not list_contains(?::varchar[], item_id)"
+    if without and not ws.value(left, [run_id, list(without)]):
+        raise StudioError("Every test item is suspicious: nothing is left to compare on.",
+                          "Freeze again, and quarantine what resembles train.")
+    out = list(without)
+    return [_macro_f1(ws, run_id, a, b, out) if metric == "macro_f1" else _means(ws, run_id, a, b, metric, out)
+            for metric in found]
+
+
+def suspicious(ws: Workspace, run_id: str) -> frozenset[str]:
+    """The test items of an evaluation that resemble a line of the snapshot's train: their scores may be too good."""
+    snapshot_id = ws.value("select snapshot_id from runs where run_id = ?", [run_id])
+    tested = {row["item_id"] for row in ws.rows("select distinct item_id from scores where run_id = ?", [run_id])}
+    return leaks.suspicious(ws, snapshot_id) & tested
 
 
 def items(ws: Workspace, run_id: str, a: str, b: str, metric: str) -> list[ItemScore]:
@@ -124,19 +140,20 @@ def forget(transaction: Transaction, answers: Sequence[tuple[str, str]]) -> None
             [[run_id for run_id, _ in answers], [item_id for _, item_id in answers]])
 
 
-def _means(ws: Workspace, run_id: str, a: str, b: str, metric: str) -> Comparison:
+def _means(ws: Workspace, run_id: str, a: str, b: str, metric: str, out: list[str]) -> Comparison:
     found = ws.rows(
         """select sa.value as a, sb.value as b from scores sa join scores sb using (run_id, item_id, metric)
-           where run_id = ? and metric = ? and sa.model_id = ? and sb.model_id = ? order by item_id""",
-        [run_id, metric, a, b])
+           where run_id = ? and metric = ? and sa.model_id = ? and sb.model_id = ?
+             and not list_contains(?::varchar[], item_id) order by item_id""", [run_id, metric, a, b, out])
     return verdicts.compare_means(metric, [row["a"] for row in found], [row["b"] for row in found])
 
 
-def _macro_f1(ws: Workspace, run_id: str, a: str, b: str) -> Comparison:
+def _macro_f1(ws: Workspace, run_id: str, a: str, b: str, out: list[str]) -> Comparison:
     found = ws.rows(
         """select e.label as expected, sa.label as a, sb.label as b
            from scores e join scores sa using (run_id, item_id) join scores sb using (run_id, item_id)
            where run_id = ? and e.metric = 'expected' and e.model_id = ? and sa.metric = 'accuracy' and sa.model_id = ?
-             and sb.metric = 'accuracy' and sb.model_id = ? order by item_id""", [run_id, a, a, b])
+             and sb.metric = 'accuracy' and sb.model_id = ? and not list_contains(?::varchar[], item_id)
+           order by item_id""", [run_id, a, a, b, out])
     return verdicts.compare_macro_f1([row["expected"] for row in found], [row["a"] for row in found],
                                      [row["b"] for row in found])

@@ -1,72 +1,42 @@
 """Snapshots: data frozen into train, validation and test files that never change.
 
-The same records, recipe and seed give the same bytes, whatever order the records came in: each group of records is put
-in its place by a hash of the seed and its content, never by chance or position. The snapshot's id is the hash of its
-manifest, and the manifest holds the hash of every line, so a changed byte is found.
+The same records, recipe and seed give the same bytes, whatever order the records came in: `splits` puts each group of records
+in its place by a hash of the seed and its content, never by chance or position. The snapshot's id is the hash of its manifest,
+and the manifest holds the hash of every line, so a changed byte is found.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import shutil
-import unicodedata
-from collections.abc import Sequence
+import threading
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
-from studio import findings, records
+from studio import cards, findings, leaks, manifests, models, wording_keys
 from studio.errors import StudioError
 from studio.findings import Gate
-from studio.records import Record, Turns
+from studio.manifests import File
+from studio.models import Ready
+from studio.planning import Plan, plan
+from studio.records import Turns
+from studio.splits import SPLITS, Piece, Recipe, SplitName, Stratify
 from studio.workspace import Row, Transaction, Workspace
 
-SplitName = Literal["train", "validation", "test"]
-SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
-FILLED_FIRST: tuple[SplitName, ...] = ("test", "validation", "train")
-FORMAT = "tunewright-snapshot/1"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How records are split. `sizes` (train, validation, test lines) goes before the shares, where given."""
-
-    validation_share: float = 0.1
-    test_share: float = 0.1
-    seed: int = 1234
-    only_kept: bool = False
-    sizes: tuple[int, int, int] | None = None
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of a split file: `text` is the JSON without its newline."""
-
-    record_id: str
-    version: int
-    text: str
-    group: str
-
-    @property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.text.encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a freeze would write. `identical` records repeat another word for word and are left out."""
-
-    splits: dict[SplitName, tuple[Line, ...]]
-    eligible: int
-    identical: int
-    left_over: int
+__all__ = ["SPLITS", "Item", "Plan", "Recipe", "Snapshot", "SplitName", "Stratify", "add_folder", "content", "every", "forget",
+           "forget_lines", "freeze", "fresh_folder", "frozen", "get", "items", "lines_of", "plan", "verify", "write_lines"]
 
 
 @dataclass(frozen=True)
 class Snapshot:
+    """`manifest` is what the file says, without its lines and repeats."""
+
     snapshot_id: str
     name: str
     folder: str
@@ -80,6 +50,9 @@ class Snapshot:
         """The split's file, relative to the workspace."""
         return f"{self.folder}/{split}.jsonl"
 
+    def count(self, split: SplitName) -> int:
+        return {"train": self.train, "validation": self.validation, "test": self.test}[split]
+
 
 @dataclass(frozen=True)
 class Item:
@@ -90,78 +63,141 @@ class Item:
     messages: Turns
 
 
-def plan(ws: Workspace, recipe: Recipe) -> Plan:
-    """Decide which record goes where. Raises StudioError when there is too little, or the recipe makes no sense."""
-    _check(recipe)
-    found = records.page(ws, records.Filter(), limit=2_000_000)
-    eligible = [r for r in found if r.decision == "keep" or (r.decision == "undecided" and not recipe.only_kept)]
-    lines, identical = _distinct([_line(record) for record in eligible])
-    wanted = _wanted(len(lines), recipe)
-    splits = _fill(lines, wanted, recipe.seed)
-    taken = sum(len(part) for part in splits.values())
-    short = [f"{len(splits[name])} of {wanted[name]} for {name}" for name in SPLITS if len(splits[name]) < max(1, wanted[name])]
-    if short and (recipe.sizes or any(not splits[name] for name in SPLITS)):
-        raise StudioError(f"There are {len(lines)} different records to freeze, too few for this split ({', '.join(short)}).",
-                          "Import or keep more records, or ask for smaller parts.")
-    return Plan(splits, len(eligible), identical, len(lines) - taken)
+_one_freezes = threading.Lock()
 
 
-def freeze(ws: Workspace, name: str, recipe: Recipe, accepted: Gate | None = None, who: str = "") -> Snapshot:
+def write_lines(ws: Workspace, pieces: Sequence[Piece], path: Path) -> File:
+    """Write the lines of these pieces, in this order, beside and renamed in; the database hands the texts over line by line.
+
+    Raises StudioError, with nothing left behind, when a wording is not the one that was planned with.
+    """
+    raw, beside = path.with_name(f".{path.name}.raw"), path.with_name(f".{path.name}.tmp")
+    name = str(raw).replace("'", "''")
+    try:
+        ws.rows(f"""copy (select p.place, v.messages::json as messages
+                          from (select unnest(?::bigint[]) as place, unnest(?::varchar[]) as record_id,
+                                       unnest(?::integer[]) as version) p
+                          join record_versions v on v.record_id = p.record_id and v.version = p.version
+                          order by p.place) to '{name}' (format json)""",
+                [list(range(len(pieces))), [piece.record_id for piece in pieces], [piece.version for piece in pieces]])
+        written = _write_checked(raw, pieces, beside)
+        os.replace(beside, path)
+    finally:
+        raw.unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
+    return written
+
+
+def _write_checked(raw: Path, pieces: Sequence[Piece], path: Path) -> File:
+    """Lines in their one form, each compared with its hash in the plan."""
+    whole, written = hashlib.sha256(), 0
+    with raw.open(encoding="utf-8") as rows, path.open("w", encoding="utf-8", newline="\n") as file:
+        for row, piece in zip(rows, pieces, strict=False):
+            text = wording_keys.line_text(piece.record_id, json.loads(row)["messages"])
+            if wording_keys.sha256(text) != piece.mark:
+                break
+            line = text + "\n"
+            whole.update(line.encode())
+            file.write(line)
+            written += 1
+        file.flush()
+        os.fsync(file.fileno())
+    if written < len(pieces):
+        raise StudioError(f"Record {pieces[written].record_id} is gone, or not worded as it was planned with.", "Plan again.")
+    return File(written, whole.hexdigest())
+
+
+def freeze(ws: Workspace, name: str, recipe: Recipe, accepted: Gate | None = None, who: str = "",
+           base: Ready | None = None) -> Snapshot:
     """Write the snapshot: files beside, renamed in whole, then its rows. Freezing the same again finds the same one.
 
-    `accepted` is what `who` was shown of open and unchecked personal data before saying "freeze all the same"; it is noted
-    beside the snapshot, whose bytes do not depend on it.
+    What a check for leaks of exactly this plan found is heeded: quarantined lines stay out, and while lines are undecided it
+    raises StudioError. Without such a check the snapshot is frozen all the same, and its card says so. `accepted` is what `who`
+    was shown of open and unchecked personal data before saying "freeze all the same". `base` is the base model whose chat
+    template is pinned; without one the newest that is ready is.
     """
-    planned = plan(ws, recipe)
-    manifest = _manifest(planned, recipe)
-    text = _manifest_text(manifest)
-    snapshot_id = "s" + hashlib.sha256(text.encode()).hexdigest()[:11]
-    if ws.value("select count(*) from snapshots where snapshot_id = ?", [snapshot_id]):
+    with _one_freezes:
+        planned = plan(ws, recipe)
+        checked = leaks.of_plan(ws, planned.sha256)
+        out = leaks.settled(checked)
+        splits = {split: tuple(piece for piece in planned.splits[split] if piece.record_id not in out) for split in SPLITS}
+        _check_left(splits, out)
+        base = base or next(iter(models.ready(ws)), None)
+        beside = fresh_folder(ws)
+        try:
+            files = {split: write_lines(ws, splits[split], beside / f"{split}.jsonl") for split in SPLITS}
+            manifest = _manifest(planned, splits, files, out, base)
+            snapshot_id = _add(ws, name, manifest, beside)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+        _describe(ws, snapshot_id, planned, checked, accepted, who)
         return get(ws, snapshot_id)
-    folder = f"snapshots/{snapshot_id}"
-    _write(ws.path(folder), planned, text)
-    counts = {split: len(planned.splits[split]) for split in SPLITS}
-    items = [{"snapshot_id": snapshot_id, "split": split, "position": place, "record_id": line.record_id,
-              "version": line.version, "line_sha256": line.sha256}
-             for split in SPLITS for place, line in enumerate(planned.splits[split])]
-    with ws.transaction() as transaction:
-        transaction.insert("snapshots", [{"snapshot_id": snapshot_id, "name": name.strip() or snapshot_id, "manifest": text,
-                                          "folder": folder, "frozen_at": ws.now()} | counts])
-        transaction.insert("snapshot_items", items)
-        if accepted and not accepted.clear:
-            findings.accept(ws, transaction, snapshot_id, accepted, who)
-    return get(ws, snapshot_id)
 
 
 def get(ws: Workspace, snapshot_id: str) -> Snapshot:
     """Raises StudioError when there is no such snapshot."""
     row = ws.row("select * from snapshots where snapshot_id = ?", [snapshot_id])
     if row is None:
-        raise StudioError(f"There is no snapshot {snapshot_id} in this workspace.", "Choose one on the Freeze page.")
+        raise StudioError(f"There is no snapshot {snapshot_id} in this workspace.", "Choose one on the Snapshots page.")
     return _snapshot(row)
 
 
 def every(ws: Workspace) -> list[Snapshot]:
     """Newest first."""
-    return [_snapshot(row) for row in ws.rows("select * from snapshots order by frozen_at desc")]
+    return [_snapshot(row) for row in ws.rows("select * from snapshots order by frozen_at desc, snapshot_id")]
+
+
+def frozen(ws: Workspace) -> int:
+    """How many snapshots there are."""
+    return int(ws.value("select count(*) from snapshots"))
 
 
 def verify(ws: Workspace, snapshot: Snapshot) -> None:
-    """Raises StudioError when a file is missing or any byte of it differs from the manifest."""
-    for name, facts in snapshot.manifest["files"].items():
-        path = ws.path(snapshot.folder) / name
+    """Raises StudioError when a file is missing or any byte of it differs from the manifest, or the manifest from its id.
+
+    Where somebody was forgotten the manifest was written anew, so it has to be the one that was noted then.
+    """
+    folder = ws.path(snapshot.folder)
+    wanted = {name: facts["sha256"] for name, facts in snapshot.manifest["files"].items()}
+    for name in (*wanted, manifests.NAME):
+        path = folder / name
         if not path.is_file():
             raise StudioError(f"The file {name} of snapshot {snapshot.name} is gone from {snapshot.folder}.",
                               "Put it back from a backup, or freeze again.")
-        if hashlib.sha256(path.read_bytes()).hexdigest() != facts["sha256"]:
+        if name in wanted:
+            with path.open("rb") as file:
+                same = hashlib.file_digest(file, "sha256").hexdigest() == wanted[name]
+        else:
+            same = _is_its_manifest(path.read_text(encoding="utf-8", errors="replace"), snapshot)
+        if not same:
             raise StudioError(f"The file {name} of snapshot {snapshot.name} was changed after it was frozen.",
                               "Put it back from a backup, or freeze again: results on changed data would prove nothing.")
 
 
-def items(ws: Workspace, snapshot: Snapshot, split: SplitName) -> list[Item]:
-    text = ws.path(snapshot.file(split)).read_text(encoding="utf-8")
-    found = [json.loads(line) for line in text.split("\n") if line]
-    return [Item(line["id"], split, line["messages"]) for line in found]
+def items(ws: Workspace, snapshot: Snapshot, split: SplitName, skip: int = 0, limit: int | None = None) -> list[Item]:
+    """Lines of a split in the order of the file."""
+    found = []
+    with ws.path(snapshot.file(split)).open(encoding="utf-8") as file:
+        for line in itertools.islice(file, skip, None if limit is None else skip + limit):
+            row = json.loads(line)
+            found.append(Item(row["id"], split, row["messages"]))
+    return found
+
+
+def lines_of(ws: Workspace, snapshot: Snapshot, record_ids: Collection[str]) -> dict[str, Item]:
+    """Some lines as they were frozen, by record; ids that are not in the snapshot are left out."""
+    found = ws.rows("""select split, place from (
+                           select split, record_id, row_number() over (partition by split order by position) - 1 as place
+                           from snapshot_items where snapshot_id = ?)
+                       where record_id in (select unnest(?::varchar[]))""", [snapshot.snapshot_id, list(record_ids)])
+    wanted: dict[SplitName, set[int]] = {split: {row["place"] for row in found if row["split"] == split} for split in SPLITS}
+    lines = {}
+    for split in SPLITS:
+        if wanted[split]:
+            with ws.path(snapshot.file(split)).open(encoding="utf-8") as file:
+                texts = [text for place, text in enumerate(file) if place in wanted[split]]
+            lines.update({row["id"]: Item(row["id"], split, row["messages"]) for row in map(json.loads, texts)})
+    return lines
 
 
 def content(ws: Workspace, snapshot: Snapshot, name: str) -> bytes:
@@ -176,16 +212,14 @@ def forget_lines(ws: Workspace, record_ids: Sequence[str]) -> int:
     """
     meant, taken = set(record_ids), 0
     for snapshot in every(ws):
-        manifest = json.loads((ws.path(snapshot.folder) / "manifest.json").read_text(encoding="utf-8"))
-        gone = [line for line in manifest["lines"] if line["id"] in meant]
-        if not gone:
-            continue
-        for name in manifest["files"]:
-            manifest["files"][name] = _without(ws.path(snapshot.folder) / name, meant)
-        manifest["lines"] = [line for line in manifest["lines"] if line["id"] not in meant]
-        manifest["forgotten"] = manifest.get("forgotten", 0) + len(gone)
-        _put(ws.path(snapshot.folder) / "manifest.json", _manifest_text(manifest))
-        taken += len(gone)
+        path = ws.path(snapshot.folder) / manifests.NAME
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        gone = sum(line["id"] in meant for line in manifest["lines"])
+        if gone or manifests.names(manifest, meant):
+            for name in manifest["files"]:
+                manifest["files"][name] = _without(ws.path(snapshot.folder) / name, meant)
+            _put(path, manifests.text(manifests.without(manifest, meant)))
+            taken += gone
     return taken
 
 
@@ -193,11 +227,65 @@ def forget(ws: Workspace, transaction: Transaction, record_ids: Sequence[str]) -
     """After `forget_lines`: bring the tables in line with the files."""
     transaction.execute("delete from snapshot_items where record_id in (select unnest(?::varchar[]))", [list(record_ids)])
     for row in transaction.rows("select snapshot_id, folder, manifest from snapshots"):
-        text = (ws.path(row["folder"]) / "manifest.json").read_text(encoding="utf-8")
+        whole = (ws.path(row["folder"]) / manifests.NAME).read_text(encoding="utf-8")
+        text = manifests.text(manifests.head(json.loads(whole)))
         if text != row["manifest"]:
-            counts = [facts["lines"] for facts in (json.loads(text)["files"][f"{split}.jsonl"] for split in SPLITS)]
+            counts = [json.loads(text)["files"][f"{split}.jsonl"]["lines"] for split in SPLITS]
             transaction.execute("update snapshots set manifest = ?, train = ?, validation = ?, test = ? where snapshot_id = ?",
                                 [text, *counts, row["snapshot_id"]])
+    leaks.forget(transaction, record_ids)
+    wording_keys.forget(transaction, record_ids)
+
+
+def add_folder(ws: Workspace, name: str, manifest_text: str, beside: Path) -> str:
+    """Make a finished folder a snapshot: rename it in, then its rows; one that is here already is found. Returns its id."""
+    manifest = json.loads(manifest_text)
+    snapshot_id = manifests.snapshot_id(manifest_text)
+    if ws.value("select count(*) from snapshots where snapshot_id = ?", [snapshot_id]):
+        return snapshot_id
+    folder = f"snapshots/{snapshot_id}"
+    shutil.rmtree(ws.path(folder), ignore_errors=True)  # files without rows: a freeze that died before its transaction
+    for path in beside.iterdir():
+        path.chmod(0o444)
+    os.rename(beside, ws.path(folder))
+    places = Counter[str]()
+    items = []
+    for line in manifest["lines"]:
+        items.append({"snapshot_id": snapshot_id, "split": line["split"], "position": places[line["split"]],
+                      "record_id": line["id"], "version": line["version"], "line_sha256": line["sha256"]})
+        places[line["split"]] += 1
+    with ws.transaction() as transaction:
+        transaction.insert("snapshots", [{
+            "snapshot_id": snapshot_id, "name": name.strip() or snapshot_id, "folder": folder, "frozen_at": ws.now(),
+            "manifest": manifests.text(manifests.head(manifest))} | {split: places[split] for split in SPLITS}])
+        transaction.insert("snapshot_items", items)
+    return snapshot_id
+
+
+def fresh_folder(ws: Workspace) -> Path:
+    """An empty folder beside the snapshots; what an earlier freeze that died left is swept away."""
+    home = ws.path("snapshots")
+    for left in home.glob(".freezing-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    beside = home / f".freezing-{ws.new_id()}"
+    beside.mkdir(parents=True)
+    return beside
+
+
+def _is_its_manifest(text: str, snapshot: Snapshot) -> bool:
+    if "forgotten" not in snapshot.manifest:
+        return manifests.snapshot_id(text) == snapshot.snapshot_id
+    try:
+        return manifests.head(json.loads(text)) == snapshot.manifest
+    except ValueError:
+        return False
+
+
+def _add(ws: Workspace, name: str, manifest: Row, beside: Path) -> str:
+    """The manifest is written last."""
+    text = manifests.text(manifest)
+    _put(beside / manifests.NAME, text)
+    return add_folder(ws, name, text, beside)
 
 
 def _without(path: Path, record_ids: set[str]) -> Row:
@@ -205,106 +293,57 @@ def _without(path: Path, record_ids: set[str]) -> Row:
     lines = [line for line in path.read_text(encoding="utf-8").split("\n") if line and json.loads(line)["id"] not in record_ids]
     text = "".join(line + "\n" for line in lines)
     _put(path, text)
-    return {"lines": len(lines), "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    return {"lines": len(lines), "sha256": wording_keys.sha256(text)}
 
 
 def _put(path: Path, text: str) -> None:
+    """Write a file that nobody writes again beside, down to the disk, and rename it in."""
     beside = path.with_name(f".{path.name}.tmp")
-    _flushed(beside, text)
-    os.replace(beside, path)
-
-
-def _check(recipe: Recipe) -> None:
-    if recipe.sizes is not None:
-        if min(recipe.sizes) < 1:
-            raise StudioError("Train, validation and test each need at least one record.")
-        return
-    if not 0 < recipe.validation_share < 1 or not 0 < recipe.test_share < 1:
-        raise StudioError("Validation and test each need a share between 0 and 1.")
-    if recipe.validation_share + recipe.test_share >= 0.9:
-        raise StudioError("Validation and test together take more than nine tenths: nothing is left to learn from.",
-                          "Lower one of the shares.")
-
-
-def _line(record: Record) -> Line:
-    text = json.dumps({"id": record.record_id, "messages": record.messages}, ensure_ascii=False)
-    asked = next((turn["content"] for turn in record.messages if turn["role"] == "user"), "")
-    normal = " ".join(unicodedata.normalize("NFKC", asked).casefold().split())
-    return Line(record.record_id, record.version, text, hashlib.sha256(normal.encode()).hexdigest())
-
-
-def _distinct(lines: list[Line]) -> tuple[list[Line], int]:
-    """Of records that are the same word for word, keep the one with the smallest id."""
-    first: dict[str, Line] = {}
-    for line in sorted(lines, key=lambda line: line.record_id):
-        first.setdefault(json.dumps(json.loads(line.text)["messages"]), line)
-    return list(first.values()), len(lines) - len(first)
-
-
-def _wanted(n: int, recipe: Recipe) -> dict[SplitName, int]:
-    if recipe.sizes:
-        return dict(zip(SPLITS, recipe.sizes, strict=True))
-    test, validation = max(1, round(n * recipe.test_share)), max(1, round(n * recipe.validation_share))
-    return {"train": n - test - validation, "validation": validation, "test": test}
-
-
-def _fill(lines: list[Line], wanted: dict[SplitName, int], seed: int) -> dict[SplitName, tuple[Line, ...]]:
-    """Give whole groups (records that ask the same) to test, then validation, then train, in the order of their hash.
-
-    A group that does not fit into what a split still lacks goes to the next split, so sizes are never passed.
-    """
-    groups: dict[str, list[Line]] = {}
-    for line in lines:
-        groups.setdefault(line.group, []).append(line)
-    order = sorted(groups, key=lambda group: hashlib.sha256(f"{seed}:{group}".encode()).hexdigest())
-    splits: dict[SplitName, list[Line]] = {name: [] for name in SPLITS}
-    for group in order:
-        members = sorted(groups[group], key=lambda line: line.record_id)
-        for name in FILLED_FIRST:
-            if len(splits[name]) + len(members) <= wanted[name]:
-                splits[name] += members
-                break
-    return {name: tuple(part) for name, part in splits.items()}
-
-
-def _file_text(lines: tuple[Line, ...]) -> str:
-    return "".join(line.text + "\n" for line in lines)
-
-
-def _manifest(planned: Plan, recipe: Recipe) -> Row:
-    files = {f"{name}.jsonl": {"lines": len(part), "sha256": hashlib.sha256(_file_text(part).encode()).hexdigest()}
-             for name, part in planned.splits.items()}
-    lines = [{"split": name, "id": line.record_id, "version": line.version, "sha256": line.sha256}
-             for name in SPLITS for line in planned.splits[name]]
-    return {"format": FORMAT, "recipe": asdict(recipe), "counts": {name: len(part) for name, part in planned.splits.items()},
-            "eligible": planned.eligible, "identical_left_out": planned.identical, "left_over": planned.left_over,
-            "files": files, "lines": lines}
-
-
-def _write(folder: Path, planned: Plan, manifest: str) -> None:
-    """Everything into a folder beside, flushed, made read-only and renamed in; the manifest is written last."""
-    beside = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(beside, ignore_errors=True)
-    shutil.rmtree(folder, ignore_errors=True)  # files without rows: a freeze that died before its transaction
-    beside.mkdir(parents=True)
-    for name, text in [*((f"{s}.jsonl", _file_text(planned.splits[s])) for s in SPLITS), ("manifest.json", manifest)]:
-        _flushed(beside / name, text)
-    os.rename(beside, folder)
-
-
-def _flushed(path: Path, text: str) -> None:
-    """Write a file that nobody writes again, down to the disk."""
-    path.unlink(missing_ok=True)
-    with path.open("w", encoding="utf-8", newline="\n") as file:
+    beside.unlink(missing_ok=True)
+    with beside.open("w", encoding="utf-8", newline="\n") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    path.chmod(0o444)
+    beside.chmod(0o444)
+    os.replace(beside, path)
 
 
-def _manifest_text(manifest: Row) -> str:
-    return json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+def _check_left(splits: Mapping[SplitName, Sequence[Piece]], out: frozenset[str]) -> None:
+    empty = [name for name in SPLITS if not splits[name]]
+    if empty:
+        raise StudioError(f"Without the {len(out):,} quarantined lines nothing is left for {' and '.join(empty)}.",
+                          "Accept some of them, or ask for larger parts.")
+
+
+def _manifest(planned: Plan, splits: Mapping[SplitName, tuple[Piece, ...]], files: Mapping[SplitName, File],
+              out: frozenset[str], base: Ready | None) -> Row:
+    quarantined = [line for line in manifests.lines(planned.splits) if line["id"] in out]
+    division = planned.division
+    return {
+        "format": manifests.FORMAT, "plan": planned.sha256, "recipe": asdict(planned.recipe),
+        "counts": {name: len(part) for name, part in splits.items()}, "eligible": planned.eligible,
+        "identical_left_out": planned.identical, "identical": [list(pair) for pair in planned.repeats],
+        "left_over": planned.left_over, "quarantined": quarantined,
+        "held_together": {"by": planned.ties, "groups": division.held, "largest": division.largest,
+                          "twins_searched": list(planned.searched)},
+        "duplicate_thresholds": planned.thresholds, "undated": division.undated if planned.recipe.by_time else None,
+        "begins": {name: at.isoformat(sep=" ") for name, at in division.begins.items()},
+        "base": base.pin if base else None, "base_note": "" if base else manifests.NO_BASE,
+        "files": manifests.files(files), "lines": manifests.lines(splits)}
+
+
+def _describe(ws: Workspace, snapshot_id: str, planned: Plan, checked: leaks.Checked | None, accepted: Gate | None,
+              who: str) -> None:
+    """The card, the leaks that were let in, and who accepted open personal data. Frozen again, it is described as it is now."""
+    card = cards.make(ws, get(ws, snapshot_id).manifest, snapshot_id, planned, checked, accepted)
+    with ws.transaction() as transaction:
+        if checked:
+            leaks.keep(transaction, snapshot_id, checked)
+        if checked or not cards.is_there(transaction, snapshot_id):
+            cards.keep(ws, transaction, snapshot_id, card)
+        if accepted and not accepted.clear and not findings.accepted(ws, snapshot_id):
+            findings.accept(ws, transaction, snapshot_id, accepted, who)
 
 
 def _snapshot(row: Row) -> Snapshot:
-    return Snapshot(**(row | {"manifest": json.loads(row["manifest"])}))
+    return Snapshot(**(row | {"manifest": manifests.head(json.loads(row["manifest"]))}))

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio import files, runs
+from studio import files, runs, starts
 from studio.errors import StudioError
 from studio.runs import Run
 from studio.workspace import Row, Workspace
@@ -40,7 +40,7 @@ def start(ws: Workspace, file: str, max_tokens: int) -> str:
     path = ws.path(str(Path(file).expanduser()))
     if not path.is_file():
         raise StudioError(f"There is no file {path.name} at that path.", "Check the path, or upload the file instead.")
-    return runs.start_validation(ws, str(Path(file).expanduser()), path.name, max_tokens)
+    return starts.validation(ws, str(Path(file).expanduser()), path.name, max_tokens)
 
 
 def every(ws: Workspace) -> list[Run]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from pipeline import base_models
 from pipeline.specs import BaseSource
@@ -51,9 +52,12 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def starter_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder whose models/ holds the starter, converted once for all tests (20 s)."""
-    home = tmp_path_factory.mktemp("starter")
-    base_models.prepare(STARTER, home, lambda sentence: None)
+    """A folder whose models/ holds the starter, converted once for all tests and all their processes (20 s)."""
+    base = tmp_path_factory.getbasetemp()
+    home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "starter"
+    home.mkdir(exist_ok=True)
+    with FileLock(home / "lock"):
+        base_models.prepare(STARTER, home, lambda sentence: None)
     return home
 
 

@@ -154,6 +154,7 @@ def test_a_check_of_nothing_ends(home: Path) -> None:
     assert children.finished(folder, home).message == "Checked 0 records: 0 findings of 0 kinds."
 
 
+@pytest.mark.slow  # it measures time, so it needs the machine for itself
 def test_stopping_acts_within_two_seconds_even_while_the_checks_are_loading(home: Path) -> None:
     folder = prepared(home, "stopped", [record(n) for n in range(COUNT)])
     child = children.begin_to_kill(folder, home)

@@ -46,7 +46,7 @@ def test_the_demo_goes_round_the_loop_and_prints_the_verdict_with_intervals(with
     ws.close()
     line = next(line for line in done.stdout.splitlines() if line.startswith("ROUGE-L"))
     assert (done.returncode, found, line.split()[-1], line.count("["), "40 rows = 40 imported" in done.stdout) == (
-        0, (["evaluate", "train"], 1), "better", 3, True)  # fmt: skip
+        0, (["evaluate", "train", "inspect"], 1), "better", 3, True)  # fmt: skip
 
 
 @pytest.mark.parametrize(

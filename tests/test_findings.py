@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from studio import findings, records, runs, snapshots
+from studio import findings, records, runs, snapshots, starts
 from studio.errors import StudioError
 from studio.findings import Gate, KindCount
 from studio.snapshots import Recipe
@@ -233,9 +233,9 @@ def test_a_clear_gate_is_not_noted(ws: Workspace, ids: list[str]) -> None:
 
 
 def test_a_check_goes_from_the_app_through_its_process_and_back(ws: Workspace, ids: list[str]) -> None:
-    run_id = runs.start_check(ws)
+    run_id = starts.check(ws)
     with pytest.raises(StudioError, match="running already"):
-        runs.start_check(ws)
+        starts.check(ws)
     wait_for(ws, run_id)
     one = findings.page(ws, "email", 1, 3)[0]
     marked = one.text[one.start : one.end], one.replacement
@@ -245,7 +245,7 @@ def test_a_check_goes_from_the_app_through_its_process_and_back(ws: Workspace, i
 def test_when_all_is_checked_there_is_nothing_to_start(ws: Workspace, ids: list[str]) -> None:
     recorded_check(ws, [])
     with pytest.raises(StudioError, match="nothing to check"):
-        runs.start_check(ws)
+        starts.check(ws)
 
 
 def wait_for(ws: Workspace, run_id: str) -> None:

@@ -10,8 +10,21 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from studio import customers, findings, forgetting, intake, records, reviews, runs, snapshots
-from studio.columns import Choices, Columns
+from studio import (
+    adjudicate,
+    customers,
+    findings,
+    forgetting,
+    intake,
+    label_sets,
+    labels,
+    records,
+    reviews,
+    runs,
+    snapshots,
+    starts,
+)
+from studio.columns import Choices, Columns, Condition
 from studio.errors import StudioError
 from studio.journal import Journal
 from studio.records import Filter
@@ -51,12 +64,27 @@ def told(ws: Workspace) -> Workspace:
     records.decide(ws, ana.own, "keep", "eve")
     recorded_check(ws, [found(first.record_id, "email", start=0, end_=3)])
     findings.dismiss(ws, findings.page(ws, "email", 1)[0], "eve")
+    talked_about(ws, ana.own[0], customers.find(ws, "T20").own[0])
     snapshot = snapshots.freeze(ws, "All", one_in_each_split(ws))
     run_id = recorded_evaluation(ws, snapshot, recorded_training(ws, snapshot))
     session = reviews.start(ws, run_id, "starter", "trained00001", "eve", limit=12, seed=1)
     for place, pair in enumerate(reviews.waiting(ws, session, 40)):
         reviews.judge(ws, session, pair.pair_id, "left", "Ana Karenina would laugh", "eve", f"press-{place}")
     return ws
+
+
+def talked_about(ws: Workspace, hers: str, other: str) -> None:
+    """Labels, marks and settled answers of hers; of another record, some that name her; and a label set that shows her."""
+    said = {"key": "note", "title": "Note", "kind": "text"}
+    example = {"record_id": hers, "why": "Ana Karenina says it well", "answer": {"note": "Ana Karenina"}}
+    label_set = label_sets.save(
+        ws, {"name": "Notes", "guidelines": "As with\nAna Karenina.", "examples": [example], "needed": 2,
+             "fields": [said, said | {"key": "more"}]}, "eve")  # fmt: skip
+    for place, record_id in enumerate((hers, other)):
+        answer = {"note": "Like\nAna Karenina", "more": "kept"}
+        labels.answer(ws, label_set.set_id, record_id, answer, "eve", f"label-{place}", suggested=answer)
+        labels.mark(ws, record_id, "comment", "Ana Karenina again", "eve", f"comment-{place}")
+        adjudicate.settle(ws, label_set.set_id, record_id, answer, "eve", f"settle-{place}")
 
 
 def one_in_each_split(ws: Workspace) -> Recipe:
@@ -110,6 +138,27 @@ def test_no_byte_of_the_workspace_names_them_afterwards(ws: Workspace) -> None:
     forget_ana(ws)
     ws.close()
     assert (bool(before), holding(ws.root, "karenina")) == (True, [])
+
+
+def test_a_label_of_another_record_stays_without_the_text_that_named_them(ws: Workspace) -> None:
+    told(ws)
+    forget_ana(ws)
+    label_set = label_sets.every(ws)[0]
+    other = customers.find(ws, "T20").own[0]
+    final = labels.final(ws, label_set.set_id)
+    assert (final, label_set.examples, label_set.guidelines) == ({other: {"more": "kept"}}, (), "As with\n[forgotten].")
+
+
+def test_the_label_set_comes_back_from_the_journal_without_them(ws: Workspace) -> None:
+    told(ws)
+    forget_ana(ws)
+    before = label_sets.every(ws)[0]
+    ws.close()
+    (ws.root / "studio.duckdb").unlink()
+    again = Workspace(ws.root)
+    after = label_sets.every(again)[0]
+    again.close()
+    assert after == before
 
 
 def test_everybody_else_is_still_there(ws: Workspace) -> None:
@@ -176,6 +225,16 @@ def test_a_new_ticket_of_theirs_stays_out_too(ws: Workspace) -> None:
     assert (report.conversations, report.rows_filtered) == (1, 1)
 
 
+def test_a_filter_that_named_them_names_nobody_any_more(ws: Workspace) -> None:
+    told(ws)
+    conditions = (Condition("name", ("Ana Karenina", "Bob 5", "Bob 6")),)
+    intake.import_file(ws, tickets(ws.root), "Ana Karenina.csv", Choices(COLUMNS, desk="other", conditions=conditions))
+    (ws.root / "tickets.csv").unlink()
+    forget_ana(ws)
+    ws.close()
+    assert holding(ws.root, "karenina") == []
+
+
 def test_a_kept_excel_file_that_names_them_goes_too(ws: Workspace) -> None:
     bring_in(ws)
     book = openpyxl.Workbook()
@@ -196,7 +255,7 @@ def test_a_model_that_learned_from_them_is_named(ws: Workspace) -> None:
 
 def test_nothing_is_forgotten_while_a_run_moves(ws: Workspace) -> None:
     bring_in(ws)
-    runs.start_check(ws)
+    starts.check(ws)
     with pytest.raises(StudioError, match="still running"):
         forget_ana(ws)
     runs.stop(ws, runs.every(ws)[0].run_id)

@@ -12,7 +12,8 @@ import pytest
 
 from tests.conftest import ROOT
 
-HEAVY = {"torch", "transformers", "peft", "bitsandbytes", "sklearn", "rouge_score", "accelerate", "safetensors", "cleanlab"}
+TRAINS = {"torch", "transformers", "peft", "bitsandbytes", "sklearn", "rouge_score", "accelerate", "safetensors"}
+HEAVY = TRAINS | {"rensa", "scipy", "model2vec", "openai", "cleanlab"}
 LIGHT_PIPELINE = (
     "specs",
     "rundir",
@@ -23,11 +24,15 @@ LIGHT_PIPELINE = (
     "metrics",
     "base_models",
     "evaluation",
+    "foreign",
+    "measures",
     "__main__",
     "checking/finding",
     "checking/kinds",
     "checking/cleaning",
     "checking/engine",
+    "dedupe/words",
+    "workers",
 )
 ENGINES = {"presidio_analyzer", "spacy", "ftfy", "py3langid", "phonenumbers"}
 CHECKING_FOR_THE_APP = {
@@ -95,8 +100,12 @@ def test_only_workspace_imports_duckdb() -> None:
     assert [path.name for path in sources("studio", "pages", "pipeline") if "duckdb" in tops(path)] == ["workspace.py"]
 
 
-def test_runs_is_the_only_door_to_the_pipeline_and_findings_know_its_words() -> None:
-    assert [path.name for path in sources("studio", "pages") if "pipeline" in tops(path)] == ["findings.py", "runs.py"]
+def test_runs_and_starts_are_the_only_door_to_the_pipeline_and_findings_know_its_words() -> None:
+    assert [path.name for path in sources("studio", "pages") if "pipeline" in tops(path)] == [
+        "findings.py",
+        "runs.py",
+        "starts.py",
+    ]
 
 
 def test_findings_import_only_the_light_words_of_the_checks() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from studio import loop, reviews
 from studio.workspace import Workspace
+from tests.checks import import_twelve, recorded_check
+from tests.recorded_twins import recorded_search
 from tests.tickets import filled, freeze_forty, import_forty, recorded_evaluation, recorded_training
 
 
@@ -18,6 +20,14 @@ def test_an_empty_workspace_is_told_to_import(ws: Workspace) -> None:
 def test_records_that_nobody_checked_lead_to_a_check(ws: Workspace) -> None:
     import_forty(ws)
     assert (counts(ws), loop.next_step(ws).page_path) == ([40, 40, 0, 0, 0], "pages/clean.py")
+
+
+def test_checked_records_lead_to_a_search_for_twins_and_then_to_a_freeze(ws: Workspace) -> None:
+    ids = import_twelve(ws)
+    recorded_check(ws, [])
+    before = loop.next_step(ws).page_path
+    recorded_search(ws, ids)
+    assert (before, loop.next_step(ws).page_path) == ("pages/twins.py", "pages/freeze.py")
 
 
 def test_a_snapshot_leads_to_training(ws: Workspace) -> None:

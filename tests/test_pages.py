@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from studio import findings, records, reviews, runs, validation
+from studio import card_text, findings, intake, label_sets, labels, leaks, records, reviews, runs, snapshots, validation
 from studio import workspace as folders
+from studio.columns import Choices
+from studio.records import Filter
+from studio.snapshots import Recipe
 from studio.ui import finding_view
 from studio.workspace import Workspace
 from tests.bad_files import write
 from tests.checks import NOT_WORTH, email, found, import_twelve, recorded_check, signature
 from tests.children import wait_until
 from tests.conftest import ROOT
-from tests.tickets import filled, forty
+from tests.inspections import recorded_inspection
+from tests.tickets import (
+    COLUMNS,
+    filled,
+    forty,
+    freeze_forty,
+    import_forty,
+    recorded_evaluation,
+    recorded_training,
+    write_csv,
+)
 
 PAGES = (
     "overview",
     "import_tickets",
     "clean",
+    "twins",
     "curate",
+    "label",
     "forget",
     "freeze",
+    "snapshots",
     "validate",
     "launch",
     "runs",
@@ -35,9 +52,12 @@ EMPTY_WORDS = {
     "overview": "Your own tickets",
     "import_tickets": "Nothing is changed until you press Import",
     "clean": "checked for what a model should never learn. There are none yet",
+    "twins": "does not learn them twice and is not tested on what it learned. There are none yet",
     "curate": "There are none yet",
+    "label": "Here people answer questions about records",
     "forget": "Nobody's data is here yet",
     "freeze": "A snapshot needs records",
+    "snapshots": "None was frozen yet",
     "validate": "says every problem by line",
     "launch": "Training needs a frozen snapshot",
     "runs": "None was started yet",
@@ -161,19 +181,19 @@ def press(page: AppTest, label: str) -> AppTest:
     return page.run()
 
 
-def labels(page: AppTest) -> list[str]:
+def buttons(page: AppTest) -> list[str]:
     return [button.label for button in page.button]
 
 
 def test_before_the_first_check_the_clean_page_offers_one_thing(home: Path) -> None:
     import_twelve(folders.open_workspace(home))
-    assert labels(draw("clean")) == ["Check all records"]
+    assert buttons(draw("clean")) == ["Check all records"]
 
 
 def test_kinds_stand_with_their_counts_and_the_place_is_marked_with_what_it_becomes(home: Path) -> None:
     checked(home)
     page = draw("clean")
-    counted = [label for label in labels(page) if " · " in label]
+    counted = [label for label in buttons(page) if " · " in label]
     place = '<mark>ana0@mail.example</mark> <span class="tw-becomes">→ [EMAIL_1]</span>'
     assert (counted, place in shown(page)) == (["E-mail address · 2", "Signature · 1", "Greeting line · 0"], True)
 
@@ -202,7 +222,7 @@ def test_text_from_the_data_is_escaped_around_and_inside_the_mark(home: Path) ->
 def test_applying_a_fix_changes_the_records_and_offers_to_check_them_again(home: Path) -> None:
     ws, ids = checked(home)
     page = press(draw("clean", kind="email"), "Apply to these 2 records")
-    assert (records.get(ws, ids[0]).version, "Check 2 new or changed records" in labels(page)) == (2, True)
+    assert (records.get(ws, ids[0]).version, "Check 2 new or changed records" in buttons(page)) == (2, True)
 
 
 def test_the_clean_page_undoes_what_it_did(home: Path) -> None:
@@ -217,13 +237,13 @@ def test_moving_the_threshold_changes_the_counts_at_once(home: Path) -> None:
     ws, _ = checked(home)
     page = draw("clean", kind="greeting")
     page.slider[0].set_value(0.25).run()
-    assert (findings.thresholds(ws)["greeting"], "Greeting line · 1" in labels(page)) == (0.25, True)
+    assert (findings.thresholds(ws)["greeting"], "Greeting line · 1" in buttons(page)) == (0.25, True)
 
 
 def test_not_a_problem_takes_one_finding_off_the_list(home: Path) -> None:
     checked(home)
     page = press(draw("clean", kind="email"), "Not a problem")
-    assert ("E-mail address · 1" in labels(page), "ana0@mail.example" in shown(page)) == (True, False)
+    assert ("E-mail address · 1" in buttons(page), "ana0@mail.example" in shown(page)) == (True, False)
 
 
 def test_answers_not_worth_training_on_are_said_aloud(home: Path) -> None:
@@ -236,7 +256,7 @@ def test_answers_not_worth_training_on_are_said_aloud(home: Path) -> None:
 
 def test_the_runs_page_leads_from_a_check_to_its_findings(home: Path) -> None:
     checked(home)
-    assert "Open the findings" in labels(draw("runs"))
+    assert "Open the findings" in buttons(draw("runs"))
 
 
 def test_freezing_what_was_never_checked_asks_first(home: Path) -> None:
@@ -251,21 +271,212 @@ def test_freezing_with_open_privacy_findings_takes_a_tick_and_is_noted(home: Pat
     checked(home)
     page = draw("freeze")
     asked = "2 records hold open privacy findings." in words(page)
+    recorded_inspection(folders.open_workspace(home))
     page.checkbox(key="accept-open").check().run()
     page = press(page, "Freeze anyway")
-    assert (asked, "froze it with 2 records with open privacy findings" in words(page)) == (True, True)
+    said = findings.accepted(folders.open_workspace(home), snapshots.every(folders.open_workspace(home))[0].snapshot_id)
+    assert (asked, "froze it with 2 records with open privacy findings" in said) == (True, True)
 
 
 def test_freezing_what_is_settled_asks_nothing(home: Path) -> None:
     ws = folders.open_workspace(home)
     import_twelve(ws)
     recorded_check(ws, [])
-    assert labels(draw("freeze")) == ["Freeze snapshot"]
+    recorded_inspection(ws)
+    page = draw("freeze")
+    assert (buttons(page), page.button[0].disabled) == (["Freeze snapshot"], False)
+
+
+def test_nothing_is_frozen_before_its_leaks_were_looked_for(home: Path) -> None:
+    ws = folders.open_workspace(home)
+    import_twelve(ws)
+    recorded_check(ws, [])
+    page = draw("freeze")
+    assert (buttons(page), page.button[1].disabled) == (["Check for leaks", "Freeze snapshot"], True)
+
+
+def test_another_seed_asks_for_another_check(home: Path) -> None:
+    ws = folders.open_workspace(home)
+    import_twelve(ws)
+    recorded_inspection(ws)
+    page = draw("freeze")
+    page.number_input[2].set_value(99).run()
+    assert "Check for leaks" in buttons(page)
+
+
+def test_leaks_stand_side_by_side_and_each_is_decided_about(home: Path) -> None:
+    ws = folders.open_workspace(home)
+    import_forty(ws)
+    recorded_check(ws, [])
+    found = recorded_inspection(ws, leaking=3)
+    page = draw("freeze")
+    assert ("**3 lines of validation and test resemble train.**" in words(page), "<del>" in shown(page)) == (True, True)
+    page.button(key=f"accept-test-{found[1]}").click().run()
+    page = press(page, "Quarantine all 2 open")
+    assert "Checked for leaks: 2 lines quarantined, 1 accepted." in words(page)
+    press(page, "Freeze snapshot")
+    made = snapshots.every(ws)[0]
+    assert (made.test, [leak.item_id for leak in leaks.of_snapshot(ws, made.snapshot_id)]) == (2, [found[1]])
+
+
+def test_a_snapshot_nobody_checked_says_so_aloud(home: Path) -> None:
+    filled(folders.open_workspace(home))
+    page = draw("snapshots")
+    assert (card_text.NOT_CHECKED in page.warning[0].value, "Check for leaks now" in buttons(page)) == (True, True)
+
+
+def test_a_card_says_what_was_measured_and_whether_it_is_enough(home: Path) -> None:
+    ws = folders.open_workspace(home)
+    import_forty(ws)
+    recorded_inspection(ws, Recipe())
+    snapshots.freeze(ws, "s", Recipe())
+    said = words(draw("snapshots"))
+    assert ("48 tokens in the middle" in said, "English 95 %, German 5 %" in said, "32 lines to train on" in said) == (
+        True, True, True)  # fmt: skip
+
+
+@pytest.mark.parametrize("view", ["Card", "Lines", "Compare", "Export", "Test file"])
+def test_every_view_of_a_snapshot_draws(home: Path, view: str) -> None:
+    ws = folders.open_workspace(home)
+    filled(ws)
+    snapshots.freeze(ws, "Another", Recipe(seed=5))
+    page = draw("snapshots", view=view)
+    assert (list(page.exception), list(page.error)) == ([], [])
+
+
+def test_two_snapshots_are_compared_with_links_to_the_records(home: Path) -> None:
+    ws = folders.open_workspace(home)
+    snapshot = freeze_forty(ws)
+    snapshots.freeze(ws, "Later", Recipe(sizes=(20, 6, 12), seed=5))
+    page = draw("snapshots", view="Compare", snapshot=snapshot.snapshot_id)
+    table = page.dataframe[0].value
+    assert (list(table.columns), table.iloc[0]["record"][:15]) == (["record", "part", "wording"], "/curate?record=")
+
+
+def test_with_a_token_a_snapshot_can_be_pushed_and_without_one_the_page_says_why(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(folders.open_workspace(home))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    bare = draw("snapshots", view="Export")
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    ready = draw("snapshots", view="Export")
+    assert ("HF_TOKEN is not set" in words(bare), "Push to the Hub" in buttons(bare)) == (True, False)
+    assert ("Push to the Hub" in buttons(ready), "hf_secret" in words(ready)) == (True, False)
+
+
+def test_split_by_time_says_where_the_future_begins(home: Path, tmp_path: Path) -> None:
+    ws = folders.open_workspace(home)
+    header = ("ticket", "message", "answer", "rating", "topic", "asked")
+    rows = [(f"T{n}", f"question {n} here", f"answer {n}", "5", "x", f"2026-03-{1 + n:02}" if n else "") for n in range(30)]
+    path = write_csv(tmp_path / "dated.csv", rows, header)
+    intake.import_file(ws, path, path.name, Choices(replace(COLUMNS, time="asked")))
+    page = draw("freeze")
+    page.toggle(key="by-time").set_value(True).run()
+    assert "By time: validation from 2026-03-25, test from 2026-03-28. 1 record without a date goes to train." in words(page)
+
+
+def test_a_folder_that_is_no_snapshot_is_refused_on_the_page(home: Path, tmp_path: Path) -> None:
+    folders.open_workspace(home)
+    page = draw("snapshots")
+    page.text_input(key="adopt-folder").set_value(str(tmp_path)).run()
+    page = press(page, "Adopt it")
+    assert "There is no snapshot in" in words(page)
+
+
+def test_evaluate_shows_scores_without_suspicious_items(home: Path) -> None:
+    ws = folders.open_workspace(home)
+    import_forty(ws)
+    recipe = Recipe(sizes=(20, 6, 12))
+    found = recorded_inspection(ws, recipe, leaking=2)
+    leaks.decide(ws, snapshots.plan(ws, recipe).sha256, found, "accept", "ann")
+    snapshot = snapshots.freeze(ws, "Forty", recipe)
+    recorded_evaluation(ws, snapshot, recorded_training(ws, snapshot))
+    page = draw("evaluate")
+    assert "Without 2 suspicious items: difference **+0." in words(page)
+    assert list(page.dataframe[0].value.columns)[-2:] == ["without suspicious", "verdict without"]
+
+
+def test_an_import_can_be_marked_as_written_by_a_model(home: Path, tmp_path: Path) -> None:
+    page = draw("import_tickets", path=str(forty(tmp_path / "forty.csv")))
+    next(box for box in page.checkbox if box.label == "A model wrote these answers").check().run()
+    press(page, "Import 16 conversations")
+    assert folders.open_workspace(home).value("select synthetic from imports") is True
 
 
 def test_differences_are_marked_by_word_and_escaped() -> None:
     marked = finding_view.differences("Dear <b>Ana</b>, it is late.", "Dear [NAME_1], it is late.")
     assert marked == ("Dear<del> &lt;b&gt;Ana&lt;/b&gt;</del>, it is late.", "Dear<ins> [NAME_1]</ins>, it is late.")
+
+
+def test_merged_differences_leave_capitals_alone() -> None:
+    marked = finding_view.merged("Where is my parcel 7?", "where is MY parcel 8, <b>now</b>?")
+    assert marked == "where is MY parcel<del> 7</del><ins> 8, &lt;b&gt;now&lt;/b&gt;</ins>?"
+
+
+def test_texts_that_have_little_in_common_are_not_marked() -> None:
+    assert finding_view.merged("Where is my parcel?", "How do I return <it>") == "How do I return &lt;it&gt;"
+def test_the_first_label_set_is_made_from_a_ready_one(home: Path) -> None:
+    ws = folders.open_workspace(home)
+    filled(ws)
+    press(draw("label"), "Make this set")
+    found = label_sets.every(ws)[0]
+    assert (found.name, [option.value for option in found.fields[0].options]) == ("Intent", ["colour", "fit", "late", "torn"])
+
+
+def test_a_label_set_that_cannot_be_asked_is_refused_in_words_and_not_saved(home: Path) -> None:
+    filled(folders.open_workspace(home))
+    page = draw("label")
+    next(area for area in page.text_area if area.label == "Options, one a line").set_value("late\nlate").run()
+    button = next(button for button in page.button if button.label == "Make this set")
+    assert ("Two options of Intent have the same value" in words(page), button.disabled) == (True, True)
+
+
+def test_a_changed_label_set_keeps_what_was_answered_before(home: Path) -> None:
+    ws, made = labelled(home)
+    page = draw("label", view="Sets")
+    next(area for area in page.text_area if area.label == "Options, one a line").set_value("late\nother").run()
+    press(page, "Save the set")
+    assert (label_sets.get(ws, made).version, labels.total(ws)) == (2, 4)
+
+
+def labelled(home: Path) -> tuple[Workspace, str]:
+    """Two people over four records of forty; they disagree on the last."""
+    ws = folders.open_workspace(home)
+    filled(ws)
+    made = label_sets.save(ws, label_sets.starter_sets(ws)[0] | {"needed": 2}, "ann").set_id
+    for n, record in enumerate(records.page(ws, Filter(), 4)):
+        labels.answer(ws, made, record.record_id, {"intent": "late"}, "ann", f"a{n}", 2.0)
+        labels.answer(ws, made, record.record_id, {"intent": "late" if n < 3 else "torn"}, "ben", f"b{n}", 4.0)
+    return ws, made
+
+
+def test_progress_stands_by_person(home: Path) -> None:
+    labelled(home)
+    table = draw("label", view="Progress").dataframe[0].value
+    found = list(zip(table["person"], table["answers"], table["a record"], strict=True))
+    assert found == [("ann", 4, "2 s"), ("ben", 4, "4 s")]
+
+
+def test_agreement_stands_by_field_with_its_confusions(home: Path) -> None:
+    labelled(home)
+    page = draw("label", view="Agreement")
+    tables = [table.value for table in page.dataframe]
+    assert (tables[0]["raw agreement"][0][:4], tables[1]["torn"].tolist(), list(page.exception)) == ("0.75", [1, 0], [])
+
+
+def test_agreement_without_a_second_opinion_says_what_to_do(home: Path) -> None:
+    ws = folders.open_workspace(home)
+    filled(ws)
+    label_sets.save(ws, label_sets.starter_sets(ws)[0], "ann")
+    assert "records that two people have answered" in words(draw("label", view="Agreement"))
+
+
+@pytest.mark.parametrize("view", ["Label", "Settle", "Suggestions"])
+def test_every_view_of_the_label_page_draws(home: Path, view: str) -> None:
+    labelled(home)
+    page = draw("label", view=view)
+    assert (list(page.exception), list(page.error)) == ([], [])
 
 
 def test_evaluate_says_when_answers_were_cut_off(home: Path) -> None:
@@ -300,7 +511,7 @@ def test_a_lost_run_is_said_to_be_lost_and_can_be_resumed(home: Path) -> None:
     [
         ("runs", "run"),
         ("clean", "kind"),
-        ("freeze", "snapshot"),
+        ("snapshots", "snapshot"),
         ("evaluate", "run"),
         ("review", "session"),
         ("launch", "base"),

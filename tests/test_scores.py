@@ -18,6 +18,20 @@ def test_the_verdict_is_plain_where_the_tuned_model_wins(ws: Workspace) -> None:
     assert (first.metric, first.word, first.items, round(first.b.value, 3)) == ("rougeL", "better", 12, 0.492)
 
 
+def test_without_suspicious_items_the_rest_is_compared(ws: Workspace) -> None:
+    filled(ws)
+    won = [item.item_id for item in scores.items(ws, RUN, "starter", "trained00001", "rougeL")[:9]]
+    rest = scores.compare(ws, RUN, "starter", "trained00001", won[:8])[0]
+    assert (rest.items, round(rest.b.value, 3), rest.word) == (4, 0.275, "inconclusive")
+
+
+def test_where_every_item_is_suspicious_nothing_is_compared(ws: Workspace) -> None:
+    filled(ws)
+    every = [item.item_id for item in scores.items(ws, RUN, "starter", "trained00001", "rougeL")]
+    with pytest.raises(StudioError, match="nothing is left to compare on"):
+        scores.compare(ws, RUN, "starter", "trained00001", every)
+
+
 def test_items_are_sorted_by_who_won(ws: Workspace) -> None:
     filled(ws)
     items = scores.items(ws, RUN, "starter", "trained00001", "rougeL")

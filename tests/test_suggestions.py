@@ -14,7 +14,7 @@ from pipeline import light_model
 from pipeline.rundir import Child
 from pipeline.specs import SuggestField, SuggestSpec
 from pipeline.suggestions import learn
-from studio import intake, label_sets, labels, records, runs, suggestions
+from studio import intake, label_sets, labels, records, runs, starts, suggestions
 from studio.columns import Choices
 from studio.errors import StudioError
 from studio.label_sets import LabelSet
@@ -61,7 +61,7 @@ def learned(ws: Workspace) -> tuple[Workspace, LabelSet, dict[str, str]]:
     """Thirty of ninety tickets labelled, and the light model's run over, in a real child."""
     label_set, truth = tickets(ws)
     label(ws, label_set, truth, 30)
-    run = finished(ws, runs.start_suggestions(ws, label_set.set_id))
+    run = finished(ws, starts.suggestions(ws, label_set.set_id))
     assert run.state == "done", runs.log_tail(ws, run)
     return ws, label_set, truth
 
@@ -70,7 +70,7 @@ def test_too_few_labels_are_said_in_words_and_nothing_is_started(ws: Workspace) 
     label_set, truth = tickets(ws)
     label(ws, label_set, truth, 12)
     with pytest.raises(StudioError, match="Too few labels: 12 of the 20"):
-        runs.start_suggestions(ws, label_set.set_id)
+        starts.suggestions(ws, label_set.set_id)
     assert runs.every(ws) == []
 
 
@@ -147,7 +147,7 @@ def test_the_hit_rate_counts_what_people_then_chose_and_not_what_was_accepted_in
 def test_a_set_with_a_required_text_cannot_be_accepted_in_bulk(ws: Workspace) -> None:
     label_set, truth = tickets(ws)
     label(ws, label_set, truth, 30)
-    finished(ws, runs.start_suggestions(ws, label_set.set_id))
+    finished(ws, starts.suggestions(ws, label_set.set_id))
     changed = label_sets.definition_of(label_set)
     changed["fields"].append({"key": "why", "title": "Why", "kind": "text", "required": True})
     changed_set = label_sets.save(ws, changed, "ann", label_set.set_id)
@@ -162,7 +162,7 @@ def test_several_values_are_learned_one_against_the_rest(ws: Workspace) -> None:
     told = {one.record_id: [key for key, words in WORDS.items() if words in one.question] for one in found}
     given = [Given(record_id, {"trouble": values}) for record_id, values in list(told.items())[:45]]
     labels.answer_many(ws, label_set.set_id, given, "ann", "b")
-    assert finished(ws, runs.start_suggestions(ws, label_set.set_id)).state == "done"
+    assert finished(ws, starts.suggestions(ws, label_set.set_id)).state == "done"
     suggested = suggestions.of(ws, label_set.set_id, list(told)[45:])
     assert {record_id: one["trouble"].value for record_id, one in suggested.items()} == dict(list(told.items())[45:])
 

@@ -15,6 +15,8 @@ from pipeline import base_models, rundir, template
 from pipeline.errors import PipelineError, is_out_of_memory
 from pipeline.rundir import Result
 from pipeline.specs import TrainSpec
+from studio import models
+from studio.workspace import Workspace
 from tests import children
 from tests.conftest import STARTER
 
@@ -47,6 +49,7 @@ def spec(run_id: str) -> TrainSpec:
         learning_rate=5e-4,
         rank=8,
         max_tokens=128,
+        template_sha256="0" * 64,
     )
 
 
@@ -68,6 +71,21 @@ def losses(folder: Path) -> dict[tuple[str, float], float]:
 def test_training_lowers_the_loss_on_tickets_it_has_not_seen(trained: tuple[Path, Result]) -> None:
     data = trained[1].data
     assert data["best_validation_loss"] < data["first_validation_loss"] - 1.0, trained[1]
+
+
+@pytest.mark.slow
+def test_another_chat_template_than_the_pinned_one_is_a_note_and_no_error(trained: tuple[Path, Result]) -> None:
+    notes = [row["sentence"] for row in children.events(trained[0], "note")]
+    assert [note for note in notes if "another chat template" in str(note)]
+
+
+@pytest.mark.slow
+def test_a_ready_base_model_is_pinned_by_the_template_that_training_reads(workspace: Path) -> None:
+    ws = Workspace(workspace)
+    pin = models.ready(ws)[0].pin
+    ws.close()
+    tokenizer = base_models.load_tokenizer(workspace / "models" / base_models.slug(STARTER))
+    assert pin["chat_template_sha256"] == base_models.template_sha256(tokenizer.chat_template)
 
 
 @pytest.mark.slow

@@ -13,7 +13,6 @@ import multiprocessing
 import os
 import random
 import sys
-import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +21,6 @@ from concurrent.futures import TimeoutError as NotYet
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from functools import cache
-from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +35,7 @@ from pipeline.checking.quality import estimated_tokens, quality_findings
 from pipeline.errors import PipelineError, Stopped
 from pipeline.rundir import Child, mend_last_line, read_lines
 from pipeline.specs import CheckSpec
+from pipeline.workers import end_with_the_run
 
 RECORDS, FINDINGS, CHUNKS = "records.jsonl", "findings.jsonl", "chunks.jsonl"
 LOOK_SECONDS = 0.3
@@ -178,14 +177,7 @@ def _begin(work: _Work) -> None:
     _work = work
     for name in () if work.names_model else NOT_NEEDED:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
-    threading.Thread(target=_end_with_the_run, daemon=True).start()
-
-
-def _end_with_the_run() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    connection.wait([parent.sentinel])
-    os._exit(1)
+    end_with_the_run()
 
 
 def _check_chunk(begin: int, end: int) -> tuple[str, int, dict[str, int]]:

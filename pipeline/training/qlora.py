@@ -32,6 +32,9 @@ def run(child: Child, spec: TrainSpec, workspace: Path) -> dict[str, Any]:
     child.say("preparing", sentence="Preparing the base model")
     folder = base_models.prepare(spec.base, workspace, lambda sentence: child.say("preparing", sentence=sentence))
     tokenizer = base_models.load_tokenizer(folder)
+    if spec.template_sha256 and spec.template_sha256 != base_models.template_sha256(tokenizer.chat_template):
+        child.event("note", sentence="This base model has another chat template than the one the snapshot was frozen for; "
+                    "the conversations are written in its own.")
     limit = min(spec.max_tokens or 10**9, _longest(folder))
     child.say("reading", sentence="Reading the snapshot")
     train, left_out = _encode(tokenizer, workspace / spec.train_file, limit)

@@ -1,9 +1,7 @@
-// The desk: a queue of cards under the keys. A press paints the next card at once and goes to the outbox; Python stores it
-// and acknowledges it by its id. Each unacknowledged press also lies in localStorage, so a reload, a crash of the studio or
-// a lost connection lose nothing. Text from data only ever enters the page through textContent.
+// The desk: a queue of cards under the keys. A press paints the next card at once and goes to the outbox (outbox.js, which
+// stands before this); Python stores it and acknowledges it by its id. Text from data only enters through textContent.
 
 const LOW = 10; // fewer cards than this ahead: ask for more
-const PATIENCE = 5000; // ms without an acknowledgement before saying so and sending again
 
 const ACTIONS = {
   record: [
@@ -28,81 +26,21 @@ const DECIDES = { record: ["keep", "drop"], pair: ["left", "right", "tie", "both
 const WORDS = { keep: "Kept", drop: "Dropped", undecided: "Undecided" };
 const ROLES = { system: "System prompt", user: "Customer", assistant: "Agent" };
 
-function make(tag, className, text) {
-  const found = document.createElement(tag);
-  if (className) found.className = className;
-  if (text !== undefined) found.textContent = text;
-  return found;
-}
-
-function newId() {
-  // crypto.randomUUID needs a secure context; 127.0.0.1 is one, a bare host name on a local network is not.
-  const bytes = crypto.getRandomValues(new Uint8Array(12));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
 class Desk {
   constructor(root, data) {
     this.root = root;
     this.mode = data.mode;
-    this.store = `tunewright:${data.store}:`;
     this.cards = [];
     this.seen = new Set();
     this.at = 0;
     this.notes = {};
     this.drafts = null; // texts being edited, by turn
-    this.outbox = this.stored();
-    this.order = this.outbox.length ? Math.max(...this.outbox.map((press) => press.order)) : 0;
-    this.waitingFor = null; // ids on their way
-    this.sends = 0;
+    this.outbox = new Outbox(data.store, () => this.paintSaved());
     this.asked = "";
     this.said = "";
     this.build();
     this.onKey = (event) => this.key(event);
     document.addEventListener("keydown", this.onKey);
-    this.timer = setInterval(() => this.patience(), 1000);
-  }
-
-  // --- the outbox ---------------------------------------------------------------------------------------------------
-  stored() {
-    const found = [];
-    try {
-      for (let i = 0; i < localStorage.length; i++) {
-        const name = localStorage.key(i);
-        if (name.startsWith(this.store)) found.push(JSON.parse(localStorage.getItem(name)));
-      }
-    } catch { /* private windows can forbid it: the outbox then lives as long as the page */ }
-    return found.sort((a, b) => a.order - b.order);
-  }
-
-  remember(press) {
-    try { localStorage.setItem(this.store + press.id, JSON.stringify(press)); } catch { /* see stored() */ }
-  }
-
-  forget(id) {
-    try { localStorage.removeItem(this.store + id); } catch { /* see stored() */ }
-  }
-
-  press(verb, extra) {
-    const press = { id: newId(), order: ++this.order, do: verb, ...extra };
-    this.outbox.push(press);
-    this.remember(press);
-    this.flush();
-  }
-
-  flush() {
-    if (this.waitingFor || !this.outbox.length || !this.set) return;
-    this.waitingFor = { since: performance.now() };
-    this.set("outbox", { n: ++this.sends, presses: this.outbox.slice() });
-  }
-
-  patience() {
-    if (this.waitingFor && performance.now() - this.waitingFor.since > PATIENCE) {
-      this.waitingFor = null;
-      this.late = true;
-      this.flush();
-      this.paintSaved();
-    }
   }
 
   // --- what Python says ---------------------------------------------------------------------------------------------
@@ -111,15 +49,8 @@ class Desk {
     this.numbers = data.numbers;
     this.more = data.more;
     if (this.session === undefined && data.asked !== "") this.again(); // drawn anew where Python still holds an old place
-    if (data.session !== this.session) { // the studio was restarted, or this is the first word
-      this.session = data.session;
-      this.waitingFor = null;
-    }
-    const before = this.outbox.length;
-    const gone = new Set(data.acked);
-    for (const id of gone) this.forget(id);
-    this.outbox = this.outbox.filter((press) => !gone.has(press.id));
-    if (before !== this.outbox.length) { this.waitingFor = null; this.late = false; }
+    this.session = data.session;
+    this.outbox.hear(data.session, data.acked, set);
     for (const card of data.fresh) this.renew(card);
     if (data.reply !== this.reply) {
       this.reply = data.reply;
@@ -128,7 +59,7 @@ class Desk {
     }
     if (data.asked === this.asked) this.append(data.cards);
     this.paint();
-    this.flush();
+    this.outbox.flush();
     this.want();
   }
 
@@ -137,7 +68,7 @@ class Desk {
       if (this.seen.has(card.id)) continue;
       this.seen.add(card.id);
       // After a reload Python may not have heard yet what was decided on this card: it must not be asked for twice.
-      const decided = this.outbox.some((press) => press.card === card.id && DECIDES[this.mode].includes(press.do));
+      const decided = this.outbox.presses.some((press) => press.card === card.id && DECIDES[this.mode].includes(press.do));
       if (!decided) this.cards.push(card);
     }
   }
@@ -167,7 +98,7 @@ class Desk {
   act(verb) {
     const card = this.card;
     if (verb === "help") return this.toggleHelp();
-    if (verb === "undo") { this.said = "Taking back…"; this.press("undo", {}); return this.paint(); }
+    if (verb === "undo") { this.said = "Taking back…"; this.outbox.add("undo", {}); return this.paint(); }
     if (verb === "again") return this.again();
     if (verb === "back") { this.at = Math.max(0, this.at - 1); return this.show(); }
     if (!card) return;
@@ -184,7 +115,7 @@ class Desk {
     if (this.mode === "pair") { extra.note = this.noteField.value; this.notes[card.id] = ""; }
     card.decision = verb;
     this.said = "";
-    this.press(verb, extra);
+    this.outbox.add(verb, extra);
   }
 
   again() {
@@ -208,7 +139,7 @@ class Desk {
     this.drafts = null;
     if (messages.some((turn, place) => turn.content !== card.messages[place].content)) {
       card.messages = messages;
-      this.press("edit", { card: card.id, messages });
+      this.outbox.add("edit", { card: card.id, messages });
     }
     this.show();
   }
@@ -311,16 +242,11 @@ class Desk {
     }
   }
 
-  paintSaved() {
-    const waiting = this.outbox.length;
-    this.saved.textContent = !waiting ? "Saved" : this.late
-      ? `${waiting} not saved yet: the studio does not answer. They are kept in this browser and sent again.` : `${waiting} unsaved`;
-    this.saved.className = `saved ${waiting ? "waiting" : ""} ${this.late && waiting ? "late" : ""}`;
-  }
+  paintSaved() { this.outbox.paint(this.saved); }
 
   progressWords() {
     const count = { ...this.numbers };
-    for (const press of this.outbox) {
+    for (const press of this.outbox.presses) {
       if (this.mode === "pair" && DECIDES.pair.includes(press.do)) count.done = Math.min(count.items, count.done + 1);
       if (this.mode === "record" && DECIDES.record.includes(press.do)) { count[press.was] -= 1; count[press.do] += 1; }
     }
@@ -332,7 +258,7 @@ class Desk {
     const box = make("div", "end");
     if (!this.cards.length && this.more) return [make("div", "end", "Loading…")];
     const pair = this.mode === "pair";
-    const left = pair && this.numbers.items - this.numbers.done - this.outbox.filter((press) => DECIDES.pair.includes(press.do)).length;
+    const left = pair && this.numbers.items - this.numbers.done - this.outbox.presses.filter((press) => DECIDES.pair.includes(press.do)).length;
     box.append(make("strong", "", pair ? (left > 0 ? "End of the pairs; some were skipped" : "Every pair is judged")
       : this.cards.length ? "End of the list" : "No record matches this filter"));
     box.append(make("p", "", pair ? (left > 0 ? `${left} still wait for a verdict.` : "End the session below to see whose answers they were.")
@@ -392,7 +318,7 @@ class Desk {
 
   leave() {
     document.removeEventListener("keydown", this.onKey);
-    clearInterval(this.timer);
+    this.outbox.leave();
     this.frame.remove();
   }
 }
@@ -401,6 +327,7 @@ const desks = new WeakMap();
 
 export default function (component) {
   const { data, parentElement, setStateValue } = component;
+  if (nameLost(data)) return () => {};
   if (!desks.has(parentElement)) desks.set(parentElement, new Desk(parentElement, data));
   desks.get(parentElement).hear(data, setStateValue);
   return () => {

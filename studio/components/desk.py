@@ -11,8 +11,9 @@ import json
 import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -22,6 +23,9 @@ from studio.records import Filter, Record
 from studio.reviews import Pair
 from studio.ui import layout
 from studio.workspace import Workspace
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 HERE = Path(__file__).resolve().parent
 WINDOW = 30
@@ -33,6 +37,7 @@ Press = dict[str, Any]
 class Desk:
     """What one desk needs from the nouns. `apply` stores a press and returns (words to show, id of a card to bring back)."""
 
+    who: str
     mode: str
     key: str
     store: str
@@ -55,7 +60,7 @@ def curate(ws: Workspace, chosen: Filter, who: str) -> None:
         return "", ""
 
     _mount(Desk(
-        "record", f"desk-{_digest(chosen)}", f"{_digest(str(ws.root))}:curate:{_digest(who)}",
+        who, "record", f"desk-{digest(chosen)}", f"{digest(str(ws.root))}:curate:{digest(who)}",
         window=lambda after: [_record_card(r) for r in record_table.window(ws, chosen, WINDOW, after=after)],
         card=lambda card_id: _record_card(records.get(ws, card_id)),
         numbers=lambda: {key: asdict(records.counts(ws))[key] for key in ("keep", "drop", "undecided")},
@@ -76,7 +81,7 @@ def review(ws: Workspace, session_id: str, who: str) -> None:
         return {"done": session.done, "items": session.items}
 
     _mount(Desk(
-        "pair", f"desk-{session_id}", f"{_digest(str(ws.root))}:{session_id}:{_digest(who)}",
+        who, "pair", f"desk-{session_id}", f"{digest(str(ws.root))}:{session_id}:{digest(who)}",
         window=lambda after: [_pair_card(pair) for pair in reviews.waiting(ws, session_id, WINDOW, after=after)],
         card=lambda card_id: _pair_card(reviews.pair(ws, session_id, card_id)), numbers=numbers, apply=apply))
 
@@ -101,9 +106,10 @@ def _draw(desk: Desk) -> None:
     wanted = dict(st.session_state.get(desk.key) or {}).get("want", "")
     after = wanted if isinstance(wanted, str) else ""
     cards = desk.window(after)
-    data = {"mode": desk.mode, "store": desk.store, "cards": cards, "asked": after, "more": len(cards) == WINDOW,
-            "numbers": desk.numbers(), **st.session_state[memory]}
-    component = st.components.v2.component("tunewright_desk", css=_text("desk.css"), js=_text("desk.js"))
+    data = {**visit(desk.who), "mode": desk.mode, "store": desk.store, "cards": cards, "asked": after,
+            "more": len(cards) == WINDOW, "numbers": desk.numbers(), **st.session_state[memory]}
+    component = st.components.v2.component("tunewright_desk", css=source("desk.css"),
+                                           js=source("outbox.js") + source("desk.js"))
     component(key=desk.key, data=data, default={"outbox": {"n": 0, "presses": []}, "want": ""}, on_outbox_change=heard,
               on_want_change=lambda: None)
 
@@ -137,10 +143,18 @@ def _pair_card(pair: Pair) -> Card:
             "reference": pair.reference, "decision": "undecided"}
 
 
-def _digest(value: Filter | str) -> str:
+def visit(who: str) -> dict[str, str]:
+    """Who is here, and a name for their stay: a browser that meets another one knows that the studio was restarted."""
+    return {"who": who, "visit": st.session_state.setdefault("visit", uuid.uuid4().hex)}
+
+
+def digest(value: DataclassInstance | str) -> str:
+    """A short name for a filter or a text, the same every time."""
     text = value if isinstance(value, str) else json.dumps(asdict(value))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _text(name: str) -> str:
+@cache
+def source(name: str) -> str:
+    """A file of this folder, as it was when this process first read it: what it sends stays of one piece."""
     return (HERE / name).read_text(encoding="utf-8")

@@ -94,16 +94,31 @@ def lengths(steps: Sequence[int], questions: Sequence[int], answers: Sequence[in
                     alt="Conversations by the number of words in the first message and in the last answer")
 
 
-def token_lengths(steps: Sequence[int], counts: Sequence[int], median: int, longest: int) -> None:
-    """Do the examples fit into the model? Examples by estimated tokens."""
+def token_lengths(steps: Sequence[int], counts: Sequence[int], median: int, longest: int,
+                  unit: str = "estimated tokens") -> None:
+    """Do the examples fit into the model? Examples by their tokens, estimated or counted."""
     names = _bars(steps)
     rows = [{"tokens": name, "examples": count} for name, count in zip(names, counts, strict=True)]
     chart = alt.Chart(pd.DataFrame(rows)).mark_bar(color=TUNED).encode(
-        x=alt.X("tokens:N", sort=names, title=f"estimated tokens (middle {median:,}, longest {longest:,})",
+        x=alt.X("tokens:N", sort=names, title=f"{unit} (middle {median:,}, longest {longest:,})",
                 axis=alt.Axis(labelAngle=-35, labelOverlap=False)),
         y=alt.Y("examples:Q", title="examples"), tooltip=["tokens:N", alt.Tooltip("examples:Q", format=",")])
     st.altair_chart(chart.properties(title="Do the examples fit into the model?"), width="stretch", height=HEIGHT,
-                    alt="Examples by their estimated number of tokens")
+                    alt=f"Examples by their number of {unit}")
+
+
+def thresholds(falls: Mapping[float, int], now: float) -> None:
+    """How many records fall at each threshold? One bar a threshold; those that the dial leaves out are grey."""
+    rows = [{"threshold": threshold, "end": threshold + 0.02, "records": fall,
+             "who": "counts" if threshold >= now - 1e-6 else "below the dial"} for threshold, fall in falls.items()]
+    chart = alt.Chart(pd.DataFrame(rows)).mark_bar(stroke=None).encode(
+        x=alt.X("threshold:Q", bin="binned", title="threshold (grey: below the dial)", axis=alt.Axis(format=".2f", tickCount=6),
+                scale=alt.Scale(domain=[min(falls), 1.02])),
+        x2="end:Q", y=alt.Y("records:Q", title="records that fall", axis=alt.Axis(format=",d", tickMinStep=1)),
+        color=alt.Color("who:N", legend=None, scale=alt.Scale(domain=["counts", "below the dial"], range=[TUNED, BASE])),
+        tooltip=[alt.Tooltip("threshold:Q", format=".2f"), alt.Tooltip("records:Q", format=",")])
+    st.altair_chart(chart.properties(title="How many records fall at each threshold?"), width="stretch", height=190,
+                    alt="Records that fall at each threshold, those at or above the dial marked")
 
 
 def topics(counted: Mapping[str, int]) -> None:

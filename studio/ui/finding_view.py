@@ -8,11 +8,11 @@ from __future__ import annotations
 import difflib
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from studio import findings, runs
+from studio import findings, runs, starts
 from studio.findings import GROUPS, Applied, Gate, KindCount, Open, Style
 from studio.runs import Run
 from studio.ui import layout, session
@@ -60,7 +60,7 @@ def newest_check(ws: Workspace) -> None:
 def _start(ws: Workspace, label: str, only_new: bool, names_model: str, hint: str | None = None) -> None:
     if st.button(label, type="primary" if only_new else "secondary", help=hint, icon=":material/search_check:"):
         with st.spinner("Writing the records out for the check…"), layout.guarded():
-            runs.start_check(ws, only_new, names_model=names_model)
+            starts.check(ws, only_new, names_model=names_model)
             st.rerun()
 
 
@@ -197,15 +197,43 @@ def differences(before: str, after: str) -> tuple[str, str]:
 
     Very long texts are not compared: that would take time that grows with their product.
     """
+    parts = _parts(before, after)
+    if parts is None:
+        return html.escape(before), html.escape(after)
+    return "".join(gone for _, gone, _ in parts), "".join(new for _, _, new in parts)
+
+
+def merged(before: str, after: str) -> str:
+    """The second text as escaped HTML, what it has more than the first in `<ins>`, what it lacks in `<del>` where it would be.
+
+    Capitals and blanks are not marked. Nor are texts that share less than half of their words: everything would be.
+    """
+    parts = _parts(before, after, _plain_piece, 0.5)
+    return html.escape(after) if parts is None else "".join(new if same else gone + new for same, gone, new in parts)
+
+
+def _plain_piece(piece: str) -> str:
+    return piece.strip().casefold()
+
+
+def _parts(before: str, after: str, as_compared: Callable[[str], str] = str,
+           alike: float = 0.0) -> list[tuple[bool, str, str]] | None:
+    """(the same, HTML of the first text, HTML of the second) of each stretch; None where the texts are very long, or less
+    `alike` (twice the common pieces by all pieces) than asked."""
     left, right = _PIECES.findall(before), _PIECES.findall(after)
     if len(left) + len(right) > _MANY_PIECES:
-        return html.escape(before), html.escape(after)
-    gone, new = [], []
-    for sign, a, b, c, d in difflib.SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
+        return None
+    matcher = difflib.SequenceMatcher(None, list(map(as_compared, left)), list(map(as_compared, right)), autojunk=False)
+    if alike and (matcher.quick_ratio() < alike or matcher.ratio() < alike):
+        return None
+    parts = []
+    for sign, a, b, c, d in matcher.get_opcodes():
         old, made = html.escape("".join(left[a:b])), html.escape("".join(right[c:d]))
-        gone.append(old if sign == "equal" or not old else f"<del>{old}</del>")
-        new.append(made if sign == "equal" or not made else f"<ins>{made}</ins>")
-    return "".join(gone), "".join(new)
+        if sign == "equal":
+            parts.append((True, old, made))
+        else:
+            parts.append((False, f"<del>{old}</del>" if old else "", f"<ins>{made}</ins>" if made else ""))
+    return parts
 
 
 def _inside(title: str) -> str:

@@ -269,4 +269,6 @@ def _more(made: Choices, token: str) -> Choices:
                              placeholder="one for all files of this shape",
                              help="Ticket ids are unique within a help desk. A newer export of the same desk adds what is new "
                                   "and updates what changed. These choices are remembered under this name.")
-    return replace(made, system_prompt=prompt, join=join, with_subject=subject, desk=desk)
+        synthetic = st.checkbox("A model wrote these answers", value=made.synthetic, key=f"synthetic-{token}",
+                                help="A snapshot's card says which share of its lines is synthetic.")
+    return replace(made, system_prompt=prompt, join=join, with_subject=subject, desk=desk, synthetic=synthetic)

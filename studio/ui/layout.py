@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
@@ -26,6 +27,7 @@ STATE_ICONS = {"starting": ":material/hourglass_top:", "running": ":material/aut
                "failed": ":material/error:", "stopped": ":material/stop_circle:", "lost": ":material/link_off:"}
 ROLE_NAMES = {"system": "System prompt", "user": "Customer", "assistant": "Agent"}
 POLL_SECONDS = 2.0
+T = TypeVar("T")
 
 
 def header(ws: Workspace, title: str, sentence: str, stage: str = "") -> None:
@@ -169,6 +171,13 @@ def live_run(ws: Workspace, run_id: str, draw: Callable[[Run], None]) -> None:
 def place(options: Sequence[str], wanted: str | None) -> int | None:
     """Where a wanted option stands, None when it is not among them (an address can name what is gone)."""
     return options.index(wanted) if wanted in options else None
+
+
+def page_of(found: Sequence[T], size: int, key: str) -> Sequence[T]:
+    """The part of a list that is shown, with a field to turn its pages where it is longer."""
+    pages = max(1, -(-len(found) // size))
+    page = int(st.number_input(f"Page of {pages:,}", 1, pages, 1, width=130, key=f"page-{key}-{pages}")) if pages > 1 else 1
+    return found[(page - 1) * size : page * size]
 
 
 def run_line(ws: Workspace, run: Run) -> None:

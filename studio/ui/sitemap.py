@@ -27,9 +27,12 @@ PLACES = (
     Place("pages/overview.py", "Overview", ":material/explore:", "", ""),
     Place("pages/import_tickets.py", "Import", ":material/upload_file:", "import", "Data"),
     Place("pages/clean.py", "Clean", ":material/cleaning_services:", "clean", "Data"),
+    Place("pages/twins.py", "Twins", ":material/content_copy:", "twins", "Data"),
     Place("pages/curate.py", "Curate", ":material/rule:", "curate", "Data"),
+    Place("pages/label.py", "Label", ":material/label:", "label", "Data"),
     Place("pages/forget.py", "Forget", ":material/person_remove:", "forget", "Data"),
     Place("pages/freeze.py", "Freeze", ":material/ac_unit:", "freeze", "Snapshots"),
+    Place("pages/snapshots.py", "Snapshots", ":material/inventory_2:", "snapshots", "Snapshots"),
     Place("pages/validate.py", "Validate", ":material/fact_check:", "validate", "Snapshots"),
     Place("pages/launch.py", "Launch", ":material/play_arrow:", "launch", "Train"),
     Place("pages/runs.py", "Runs", ":material/show_chart:", "runs", "Train"),
@@ -44,6 +47,12 @@ def page(path: str) -> Page:
     place = {place.path: place for place in PLACES}[path]
     return st.Page(ROOT / place.path, title=place.title, icon=place.icon, url_path=place.url or None,
                    default=not place.url)
+
+
+def forward(chosen: Page) -> None:
+    """Lead an older address on: snapshots were read on Freeze before they had a page of their own."""
+    if chosen.url_path == "freeze" and "snapshot" in st.query_params:
+        st.switch_page(page("pages/snapshots.py"), query_params={"snapshot": st.query_params["snapshot"]})
 
 
 def sections() -> Mapping[str, list[Page]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from studio import labels, runs, suggestions
+from studio import labels, runs, starts, suggestions
 from studio.label_sets import LabelSet
 from studio.runs import Run
 from studio.suggestions import Learned, Standing
@@ -40,7 +40,7 @@ def learning(ws: Workspace, label_set: LabelSet) -> None:
                      help="A small model reads the labels, suggests one for every other record and doubts some. "
                           "It takes seconds to minutes, and nothing leaves this machine."):
             with st.spinner("Writing the records out for the model…"), layout.guarded():
-                runs.start_suggestions(ws, label_set.set_id)
+                starts.suggestions(ws, label_set.set_id)
                 st.rerun()
         if reason:
             st.caption(layout.plain(reason), width="content")

@@ -1,0 +1,108 @@
+// What every desk shares: elements filled through textContent only, ids of presses, and the outbox. A press lies in the outbox
+// and in localStorage until Python says that it is stored; so a reload, a killed studio or a cut line repeat a press under the
+// same id but never lose it. Presses go out in the order they were made, at most BATCH at once.
+
+const PATIENCE = 2000; // ms without an acknowledgement before saying so and sending again
+const BATCH = 100;
+
+function make(tag, className, text) {
+  const found = document.createElement(tag);
+  if (className) found.className = className;
+  if (text !== undefined) found.textContent = text;
+  return found;
+}
+
+function newId() {
+  // crypto.randomUUID needs a secure context; 127.0.0.1 is one, a bare host name on a local network is not.
+  const bytes = crypto.getRandomValues(new Uint8Array(12));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+// After the next frame is drawn, so that nothing stands between a key and the screen; at the latest after a tenth of a second.
+const soon = window.requestIdleCallback ? (then) => requestIdleCallback(then, { timeout: 100 }) : (then) => setTimeout(then, 30);
+
+// A restarted studio can have lost whose browser this is, and would go on under the name of the login. Then the page is loaded
+// again with the name; what is not stored yet lies in localStorage under it. A name that is changed in one visit is meant.
+function nameLost(data) {
+  const known = (window.tunewrightVisit ||= {});
+  if (known.visit && known.visit !== data.visit && known.who !== data.who) {
+    const address = new URL(location.href);
+    address.searchParams.set("person", known.who);
+    location.replace(address);
+    return true;
+  }
+  Object.assign(known, { visit: data.visit, who: data.who });
+  return false;
+}
+
+class Outbox {
+  constructor(store, changed) {
+    this.store = `tunewright:${store}:`;
+    this.changed = changed; // called when the words about what is saved may have changed
+    this.presses = this.stored();
+    this.order = this.presses.length ? Math.max(...this.presses.map((press) => press.order)) : 0;
+    this.since = null; // when the presses on their way left
+    this.late = false;
+    this.timer = setInterval(() => this.patience(), 500);
+    this.back = () => { this.since = null; this.flush(); };
+    window.addEventListener("online", this.back);
+  }
+
+  stored() {
+    const found = [];
+    try {
+      for (let i = 0; i < localStorage.length; i++) {
+        const name = localStorage.key(i);
+        if (name.startsWith(this.store)) found.push(JSON.parse(localStorage.getItem(name)));
+      }
+    } catch { /* private windows can forbid it: the outbox then lives as long as the page */ }
+    return found.sort((a, b) => a.order - b.order);
+  }
+
+  add(verb, extra) {
+    const press = { id: newId(), order: ++this.order, do: verb, ...extra };
+    this.presses.push(press);
+    try { localStorage.setItem(this.store + press.id, JSON.stringify(press)); } catch { /* see stored() */ }
+    soon(() => this.flush());
+    return press;
+  }
+
+  flush() {
+    if (this.since !== null || !this.presses.length || !this.set) return;
+    this.since = performance.now();
+    this.set("outbox", { n: newId(), presses: this.presses.slice(0, BATCH) });
+  }
+
+  hear(session, acked, set) {
+    this.set = set;
+    if (session !== this.session) { // the studio was restarted, or this is the first word
+      this.session = session;
+      this.since = null;
+    }
+    const gone = new Set(acked);
+    const left = this.presses.filter((press) => !gone.has(press.id));
+    for (const id of gone) try { localStorage.removeItem(this.store + id); } catch { /* see stored() */ }
+    if (left.length !== this.presses.length) { this.since = null; this.late = false; }
+    this.presses = left;
+  }
+
+  patience() {
+    if (this.since === null || performance.now() - this.since < PATIENCE) return;
+    this.since = null;
+    this.late = true;
+    this.flush();
+    this.changed();
+  }
+
+  paint(element) {
+    const waiting = this.presses.length;
+    element.textContent = !waiting ? "Saved" : this.late
+      ? `${waiting} not saved yet: the studio does not answer. They are kept in this browser and sent again.` : `${waiting} unsaved`;
+    element.className = `saved ${waiting ? "waiting" : ""} ${this.late && waiting ? "late" : ""}`;
+  }
+
+  leave() {
+    clearInterval(this.timer);
+    window.removeEventListener("online", this.back);
+  }
+}

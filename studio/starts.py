@@ -1,0 +1,163 @@
+"""Starts: what each kind of run is asked to do, and its beginning. Order: the row, then the spec, then the process."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from pipeline import launch, rundir
+from pipeline.specs import (
+    BaseSource,
+    Candidate,
+    CheckSpec,
+    Decoding,
+    DedupeSpec,
+    EvaluateSpec,
+    Meaning,
+    SuggestField,
+    SuggestSpec,
+    TrainSpec,
+    ValidateSpec,
+    dumps,
+)
+from studio import duplicates, findings, label_sets, runs, snapshots
+from studio import suggestions as light_model
+from studio.errors import StudioError
+from studio.models import Model
+from studio.snapshots import Snapshot
+from studio.workspace import Workspace
+
+_one_check_starts, _one_search_starts, _one_suggestion_starts = threading.Lock(), threading.Lock(), threading.Lock()
+CONTEXT_TOKENS = 8_192
+"""What the starter model, and most small models, read at once (`max_position_embeddings` of SmolLM2-135M-Instruct)."""
+
+
+@dataclass(frozen=True)
+class Dials:
+    """The few things a person sets for a training run; everything else follows from the model and the data."""
+
+    epochs: int = 3
+    learning_rate: float = 2e-4
+    rank: int = 16
+    batch_size: int = 4
+    max_tokens: int | None = None
+    seed: int = 1234
+
+
+def training(ws: Workspace, snapshot: Snapshot, base: Model, dials: Dials, name: str = "") -> str:
+    """Start a QLoRA run on the snapshot's train and validation files; returns the run's id."""
+    snapshots.verify(ws, snapshot)
+    run_id = ws.new_id()
+    spec = TrainSpec(
+        run_id=run_id, base=BaseSource(**base.base), train_file=snapshot.file("train"),  # type: ignore[arg-type]
+        validation_file=snapshot.file("validation"), epochs=dials.epochs, learning_rate=dials.learning_rate,
+        rank=dials.rank, batch_size=dials.batch_size, max_tokens=dials.max_tokens, seed=dials.seed,
+        template_sha256=(snapshot.manifest.get("base") or {}).get("chat_template_sha256") or "")
+    title = name.strip() or f"{base.name} on {snapshot.name}"
+    return runs.begin(ws, spec, title, snapshot.snapshot_id)
+
+
+def evaluation(ws: Workspace, snapshot: Snapshot, candidates: list[Model], max_new_tokens: int = 150) -> str:
+    """Let every candidate answer the snapshot's test items with the same decoding; returns the run's id."""
+    if len(candidates) < 2:
+        raise StudioError("An evaluation compares a base model with a tuned one.", "Choose a tuned model.")
+    snapshots.verify(ws, snapshot)
+    spec = EvaluateSpec(
+        run_id=ws.new_id(), items_file=snapshot.file("test"), decoding=Decoding(max_new_tokens=max_new_tokens),
+        candidates=tuple(Candidate(model_id=model.model_id, name=model.name, base=BaseSource(**model.base),  # type: ignore[arg-type]
+                                   adapter=model.adapter) for model in candidates))
+    return runs.begin(ws, spec, f"{candidates[-1].name} against its base", snapshot.snapshot_id)
+
+
+def check(ws: Workspace, only_new: bool = True, context_tokens: int = CONTEXT_TOKENS, names_model: str = "") -> str:
+    """Look for findings in the records that nobody dropped: in the new and changed ones, or in all; returns the run's id.
+
+    `names_model` is an installed spaCy model, or its folder, that finds more names and places.
+    """
+    with _one_check_starts:
+        return _check(ws, only_new, context_tokens, names_model.strip())
+
+
+def _check(ws: Workspace, only_new: bool, context_tokens: int, names_model: str) -> str:
+    runs.collect(ws)
+    earlier = runs.every(ws, "check")
+    if any(run.moving for run in earlier):
+        raise StudioError("A check is running already.", "Wait for its end, or stop it first.")
+    newest = runs.latest_check(ws)
+    language = newest.result.data["language"] if only_new and newest and newest.result else None
+    run_id = ws.new_id()
+    with ws.transaction() as transaction:
+        transaction.execute("delete from check_items")
+        total, look = findings.choose(transaction, run_id, only_new)
+        if not look:
+            raise StudioError("There is nothing to check: every record was checked as it is.",
+                              "Import tickets, or check all again.")
+        spec = CheckSpec(run_id=run_id, records=total, to_check=look, context_tokens=context_tokens, language=language,
+                         names_model=names_model, tokenizer=runs.tokenizer(ws))
+        runs.add_row(ws, transaction, spec, f"Check of {look:,} records", "")
+    for run in earlier:
+        runs.clear_copies(ws, run)
+    folder = ws.path(f"runs/{run_id}")
+    rundir.prepare(folder, dumps(spec))
+    findings.write_out(ws, run_id, folder / runs.RECORDS)
+    launch.start(folder, ws.root)
+    return run_id
+
+
+def search(ws: Workspace, side: str, meaning: Meaning | None = None) -> str:
+    """Look for twins among all records, by one side of them ('question', 'answer', 'both'); returns the run's id.
+
+    Raises StudioError while another search runs, and where there is nothing to compare.
+    """
+    with _one_search_starts:
+        duplicates.known_side(side)
+        runs.collect(ws)
+        earlier = runs.every(ws, "dedupe")
+        if any(run.moving for run in earlier):
+            raise StudioError("A search for duplicates is running already.", "Wait for its end, or stop it first.")
+        run_id = ws.new_id()
+        with ws.transaction() as transaction:
+            total = duplicates.choose(transaction, run_id)
+            spec = DedupeSpec(run_id=run_id, records=total, side=side, meaning=meaning)  # type: ignore[arg-type]
+            runs.add_row(ws, transaction, spec, f"Duplicates by {side}, {total:,} records", "")
+        for run in earlier:
+            runs.clear_copies(ws, run)
+        folder = ws.path(f"runs/{run_id}")
+        rundir.prepare(folder, dumps(spec))
+        duplicates.write_out(ws, run_id, side, folder / runs.TEXTS, spec.chunk_texts)
+        launch.start(folder, ws.root)
+        return run_id
+
+
+def validation(ws: Workspace, file: str, name: str, max_tokens: int = CONTEXT_TOKENS) -> str:
+    """Check the form of a JSONL file, in the workspace or by absolute path; returns the run's id."""
+    spec = ValidateSpec(run_id=ws.new_id(), file=file, max_tokens=max_tokens)
+    return runs.begin(ws, spec, f"Validation of {name}", "")
+
+
+def suggestions(ws: Workspace, set_id: str) -> str:
+    """Let the light model learn from a set's labels and suggest labels for the other records; returns the run's id."""
+    label_set = label_sets.get(ws, set_id)
+    with _one_suggestion_starts:
+        runs.collect(ws)
+        earlier = runs.every(ws, "suggest")
+        if any(run.moving and run.spec["set_id"] == set_id for run in earlier):
+            raise StudioError("The light model is learning already.", "Wait for its end, or stop it first.")
+        reason = light_model.too_few(ws, label_set)
+        if reason:
+            raise StudioError(reason, "Label some more records first.")
+        total, labelled = light_model.counts(ws, set_id)
+        fields = tuple(SuggestField(key=field.key, title=field.title, kind=field.kind,  # type: ignore[arg-type]
+                                    values=tuple(option.value for option in field.options))
+                       for field in light_model.learnable(label_set))
+        spec = SuggestSpec(run_id=ws.new_id(), set_id=set_id, fields=fields, records=total, labelled=labelled)
+        with ws.transaction() as transaction:
+            runs.add_row(ws, transaction, spec, f"Suggestions for {label_set.name}", "")
+    for run in earlier:
+        if not run.moving:
+            runs.clear_copies(ws, run)
+    folder = ws.path(f"runs/{spec.run_id}")
+    rundir.prepare(folder, dumps(spec))
+    light_model.write_out(ws, set_id, folder / runs.RECORDS)
+    launch.start(folder, ws.root)
+    return spec.run_id
