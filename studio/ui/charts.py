@@ -117,7 +117,7 @@ def thresholds(falls: Mapping[float, int], now: float) -> None:
         x2="end:Q", y=alt.Y("records:Q", title="records that fall", axis=alt.Axis(format=",d", tickMinStep=1)),
         color=alt.Color("who:N", legend=None, scale=alt.Scale(domain=["counts", "below the dial"], range=[TUNED, BASE])),
         tooltip=[alt.Tooltip("threshold:Q", format=".2f"), alt.Tooltip("records:Q", format=",")])
-    st.altair_chart(chart.properties(title="How many records fall at each threshold?"), width="stretch", height=190,
+    st.altair_chart(chart.properties(title="How many records fall at each threshold?"), width="stretch", height=230,
                     alt="Records that fall at each threshold, those at or above the dial marked")
 
 
