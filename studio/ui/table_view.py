@@ -116,7 +116,7 @@ def _rows(page: Page, key: str) -> list[str]:
         layout.empty("No record matches these filters. Take one of them away, or show all decisions.")
         return []
     shown = st.dataframe([_cells(line) for line in page.lines], hide_index=True, key=key, on_select="rerun",
-                         selection_mode="multi-row", alt="Records that match the filter", height="content",
+                         selection_mode="multi-row", alt="Records that match the filter", height=35 * len(page.lines) + 38,
                          column_config={"record": layout.record_column(),
                                         "date": st.column_config.DatetimeColumn(format="YYYY-MM-DD")})
     return [page.lines[place].record.record_id for place in shown.selection.rows if place < len(page.lines)]
