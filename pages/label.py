@@ -10,7 +10,7 @@ VIEWS = {"label": "Label", "suggestions": "Suggestions", "progress": "Progress",
          "set": "Sets"}
 
 ws = session.workspace()
-layout.header(ws, "Label", "", "kept")
+layout.header(ws, "Label", "", "labelled")
 if not records.counts(ws).total:
     layout.empty("Here people answer questions about records: intent, quality, marks on the text. There are no records yet.",
                  "Import tickets", "pages/import_tickets.py")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from studio import models, records, reviews, runs, snapshots
+from studio import labels, models, records, reviews, runs, snapshots
 from studio.workspace import Workspace
+
+OPTIONAL = "labelled"
+"""The one stage that nothing after it waits for."""
 
 
 @dataclass(frozen=True)
@@ -30,27 +33,27 @@ class NextStep:
 
 
 def stages(ws: Workspace) -> list[Stage]:
-    """imported → kept → frozen → trained → proven, with counts."""
+    """imported → kept → labelled → frozen → trained → proven, with counts; nothing waits for labels."""
     counted = records.counts(ws)
     numbers = {
-        "imported": counted.total, "kept": counted.usable, "frozen": snapshots.frozen(ws),
-        "trained": len(models.tuned(ws)), "proven": len(runs.proven(ws))}
-    pages = {"imported": "pages/import_tickets.py", "kept": "pages/curate.py",
+        "imported": counted.total, "kept": counted.usable, "labelled": labels.total(ws),
+        "frozen": snapshots.frozen(ws), "trained": len(models.tuned(ws)), "proven": len(runs.proven(ws))}
+    pages = {"imported": "pages/import_tickets.py", "kept": "pages/curate.py", "labelled": "pages/label.py",
              "frozen": "pages/snapshots.py" if numbers["frozen"] else "pages/freeze.py", "trained": "pages/runs.py",
              "proven": "pages/evaluate.py"}
-    blocks = {"imported": "", "kept": "import tickets first", "frozen": "import tickets first",
-              "trained": "freeze a snapshot first", "proven": "train a model first"}
+    blocks = {"imported": "", "kept": "import tickets first", "labelled": "import tickets first",
+              "frozen": "import tickets first", "trained": "freeze a snapshot first", "proven": "train a model first"}
     found, earlier = [], True
     for key, count in numbers.items():
         found.append(Stage(key, key, count, pages[key], "" if earlier else blocks[key], count > 0))
-        earlier = count > 0
+        earlier = count > 0 if key != OPTIONAL else earlier
     return found
 
 
 def next_step(ws: Workspace) -> NextStep:
     """The first stage that is still empty names the next thing to do; a moving run goes before it."""
     moving = [run for run in runs.every(ws) if run.moving]
-    empty = next((stage.key for stage in stages(ws) if not stage.done), None)
+    empty = next((stage.key for stage in stages(ws) if not stage.done and stage.key != OPTIONAL), None)
     if moving:
         return NextStep(f"{moving[0].title} is running. Watch it, or go on reading meanwhile.", "Watch the run",
                         "pages/runs.py")

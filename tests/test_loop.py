@@ -14,12 +14,12 @@ def counts(ws: Workspace) -> list[int]:
 
 
 def test_an_empty_workspace_is_told_to_import(ws: Workspace) -> None:
-    assert (counts(ws), loop.next_step(ws).page_path) == ([0, 0, 0, 0, 0], "pages/import_tickets.py")
+    assert (counts(ws), loop.next_step(ws).page_path) == ([0, 0, 0, 0, 0, 0], "pages/import_tickets.py")
 
 
 def test_records_that_nobody_checked_lead_to_a_check(ws: Workspace) -> None:
     import_forty(ws)
-    assert (counts(ws), loop.next_step(ws).page_path) == ([40, 40, 0, 0, 0], "pages/clean.py")
+    assert (counts(ws), loop.next_step(ws).page_path) == ([40, 40, 0, 0, 0, 0], "pages/clean.py")
 
 
 def test_checked_records_lead_to_a_search_for_twins_and_then_to_a_freeze(ws: Workspace) -> None:
@@ -37,7 +37,7 @@ def test_a_snapshot_leads_to_training(ws: Workspace) -> None:
 
 def test_a_tuned_model_leads_to_an_evaluation(ws: Workspace) -> None:
     recorded_training(ws, freeze_forty(ws))
-    assert (counts(ws), loop.next_step(ws).page_path) == ([40, 40, 1, 1, 0], "pages/evaluate.py")
+    assert (counts(ws), loop.next_step(ws).page_path) == ([40, 40, 0, 1, 1, 0], "pages/evaluate.py")
 
 
 def test_scores_lead_to_a_review(ws: Workspace) -> None:
@@ -54,6 +54,7 @@ def test_a_reviewed_workspace_is_told_how_to_go_round_again(ws: Workspace) -> No
 def test_what_blocks_a_stage_is_said_in_words(ws: Workspace) -> None:
     assert [stage.blocked for stage in loop.stages(ws)] == [
         "",
+        "import tickets first",
         "import tickets first",
         "import tickets first",
         "freeze a snapshot first",
