@@ -138,7 +138,7 @@ def main() -> None:
     sizes = sorted(int(one) for one in given.sizes.split(","))
     lines = [HEAD, "|---" * HEAD.count(" |") + "|"]
     figures: dict[str, float] = {}
-    with tempfile.TemporaryDirectory(dir=".") as folder, chromium() as browser:
+    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         for rows in sizes:
             home = Path(folder) / f"ws{rows}"
             make(home, rows)
