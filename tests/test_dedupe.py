@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -28,7 +26,7 @@ from pipeline.dedupe.pairs import Pairs
 from pipeline.errors import PipelineError, Stopped
 from pipeline.specs import DedupeSpec, Meaning
 from tests import children
-from tests.conftest import lacking
+from tests.conftest import ROOT, lacking
 
 SAID = "My parcel was sent on Monday and has not come so far, can you tell me where it is and when it will be here"
 WILD = st.text(st.characters(codec="utf-8"), max_size=60)
@@ -311,9 +309,9 @@ def test_what_an_endpoint_refuses_is_said_without_a_word_of_the_server(status: i
 
 @pytest.mark.slow
 def test_a_server_that_nobody_here_wrote_gives_a_vector_for_each_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = shutil.which("llmock") or os.environ.get("TUNEWRIGHT_LLMOCK")
-    if program is None:
-        pytest.skip("no llmock: npm i -g @copilotkit/aimock@1.43.0, or its path in TUNEWRIGHT_LLMOCK")
+    program = ROOT / ".venv" / "servers" / "node_modules" / ".bin" / "llmock"
+    if not program.exists():
+        lacking("the mock of an OpenAI server, which `make test` installs where there is npm")
     (tmp_path / "none.json").write_text('{"fixtures": []}')
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     with socket.socket() as free:
