@@ -97,6 +97,7 @@ def disturbed(home: Path) -> tuple[Path, list[int], int]:
     return folder, left, there
 
 
+@pytest.mark.slow
 def test_a_killed_and_stopped_check_finds_what_an_undisturbed_one_finds(
     undisturbed: tuple[Path, Result], disturbed: tuple[Path, list[int], int]
 ) -> None:

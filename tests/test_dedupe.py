@@ -451,6 +451,7 @@ def test_the_order_of_rows_does_not_matter(tmp_path: Path) -> None:
     assert ended is not None and ended.data["near_every"] is False
 
 
+@pytest.mark.slow
 def test_a_killed_and_stopped_search_finds_what_an_undisturbed_one_finds_and_leaves_nobody_behind(tmp_path: Path) -> None:
     said = varied(10_000)
     undisturbed = prepared(tmp_path, "undisturbed", said, chunk_texts=250)
