@@ -98,7 +98,7 @@ print("{}")
 OURS = """
 import json, sys, time
 from pathlib import Path
-from studio import runs
+from studio import runs, starts
 from studio.workspace import Workspace
 ws = Workspace(Path(sys.argv[1]))
 began = time.perf_counter()

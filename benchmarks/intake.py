@@ -85,7 +85,7 @@ print(json.dumps({"seconds": seconds, "read": read, "mib": resource.getrusage(re
 CHECK = """
 import json, sys, time
 from pathlib import Path
-from studio import intake, runs
+from studio import intake, runs, starts
 from studio.workspace import Workspace
 ws = Workspace(Path(sys.argv[2]) / "checked")
 staging = intake.read(ws, [Path(sys.argv[1])])
