@@ -29,8 +29,7 @@ from tests.ledger import Ledger
 
 PEER_PRESSES, WARM_UP, PAUSE_MS = 60, 5, 150
 SIZE_NAMES = {10_000: "10k", 100_000: "100k", 1_000_000: "1m"}
-HEAD = ("| way | records | presses | key to next record, median | p95 | durable p95 | first record | lost / doubled / unseen | "
-        "table: search or filter p95 |")
+HEAD = ("| way | records | presses | key to next record, median | p95 | durable p95 | first record | lost / doubled / unseen |")
 OPTIONS = ("refund", "late", "broken", "wrong item", "invoice", "account", "question", "praise", "other")
 CLOCK = """
 (() => {
@@ -78,26 +77,6 @@ CLOCK = """
 """
 
 
-TABLE = """
-(() => {
-  const said = () => [...document.querySelectorAll("[data-testid=stMarkdownContainer]")]
-    .find((one) => one.textContent.includes("matching record"))?.textContent || "";
-  window.__table = { times: [], said };
-  let press = null;
-  document.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") press = { at: performance.now(), from: said() };
-  }, true);
-  new MutationObserver(() => {
-    if (!press || !said() || said() === press.from) return;
-    const done = press;
-    press = null;
-    requestAnimationFrame(() => setTimeout(() => window.__table.times.push(performance.now() - done.at), 0));
-  }).observe(document, { subtree: true, childList: true, characterData: true });
-})();
-"""
-WORDS = ("lamp", "17", "tent 9", "order 44", "parcel number", "123", "trouble 7", "lamp 5", "8 looked", "tent", "gave 66",
-         "31 order")
-
 
 @dataclass
 class Measured:
@@ -108,7 +87,6 @@ class Measured:
     painted: list[float] = field(default_factory=list)
     durable: list[float] = field(default_factory=list)
     first: list[float] = field(default_factory=list)
-    table: list[float] = field(default_factory=list)
     lost: int = 0
     doubled: int = 0
     unseen: int = 0
@@ -124,10 +102,9 @@ class Measured:
     def line(self) -> str:
         durable = f"{quantile(self.durable, 0.95):.0f} ms" if self.durable else ""
         first = f"{statistics.median(self.first) / 1000:.2f} s" if self.first else ""
-        table = f"{quantile(self.table, 0.95):.0f} ms" if self.table else ""
         exact = f"{self.lost} / {self.doubled} / {self.unseen}" if self.way == "label desk" else ""
         return (f"| {self.way} | {self.rows:,} | {len(self.painted)} | {self.median:.1f} ms | {self.p95:.1f} ms | {durable} | "
-                f"{first} | {exact} | {table} |")
+                f"{first} | {exact} |")
 
 
 def main() -> None:
@@ -149,7 +126,6 @@ def main() -> None:
             figures |= {f"labelling.paint_median_ms_{name}": round(desk.median, 1),
                         f"labelling.paint_p95_ms_{name}": round(desk.p95, 1),
                         f"labelling.durable_p95_ms_{name}": round(quantile(desk.durable, 0.95), 1),
-                        f"labelling.table_p95_ms_{name}": round(quantile(desk.table, 0.95)),
                         f"labelling.first_record_s_{name}": round(statistics.median(desk.first) / 1000, 2)}
             for figure, value in (("lost", desk.lost), ("doubled", desk.doubled), ("unseen", desk.unseen)):
                 figures[f"labelling.{figure}"] = figures.get(f"labelling.{figure}", 0) + value
@@ -198,7 +174,6 @@ def desk_on(browser: Browser, home: Path, rows: int, presses: int) -> Measured:
         page.wait_for_function("""() => [...document.querySelectorAll("*")].some((one) =>
             one.shadowRoot?.querySelector("[data-testid=label-saved]")?.textContent === "Saved")""")
         found.durable = page.evaluate("window.__times.durable")[WARM_UP:]
-        found.table = table_on(page, studio.url)
     finally:
         page.close()
         studio.kill()
@@ -223,23 +198,6 @@ def peer_on(browser: Browser, home: Path, rows: int, way: str) -> Measured:
         page.close()
         studio.kill()
     return found
-
-
-def table_on(page: Page, url: str) -> list[float]:
-    """Curate's table: from Enter to the frame after the new count stands there, for searches and then for a choice of tag."""
-    page.add_init_script(TABLE)
-    page.goto(f"{url}/curate?view=Table&show=All")
-    page.wait_for_function("() => window.__table && window.__table.said()", timeout=120_000)
-    page.wait_for_timeout(2_000)
-    fields = [("Holds the words", word) for word in WORDS * 2] + [("Tag", f"tag{n}") for n in range(12)]
-    for n, (label, text) in enumerate(fields):
-        entry = page.locator("input").and_(page.get_by_label(label)).first
-        entry.fill(text)
-        page.wait_for_timeout(150)
-        entry.press("Enter")
-        page.wait_for_function("n => window.__table.times.length > n", arg=n, timeout=30_000)
-        page.wait_for_timeout(150)
-    return list(page.evaluate("window.__table.times"))[2:]
 
 
 def open_page(page: Page, url: str) -> dict[str, Any]:
