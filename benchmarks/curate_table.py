@@ -47,7 +47,7 @@ def main() -> None:
     lines = ["| rows | index of words | its size | a search without the page, p95 | in the page, median | p95 |",
              "|---|---|---|---|---|---|"]
     for rows in (given.rows // 100, given.rows // 10, given.rows):
-        with tempfile.TemporaryDirectory(dir=".") as folder:
+        with tempfile.TemporaryDirectory() as folder:
             home = Path(folder) / "ws"
             seconds, size = fill(home, rows)
             nouns = searches(home, given.presses)

@@ -110,7 +110,7 @@ def main() -> None:
     given = parser.parse_args()
     lines = ["| rows | file | DuckDB read_csv | import | ratio | peak memory | next page of 30 |",
              "|---|---|---|---|---|---|---|"]
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    with tempfile.TemporaryDirectory() as folder:
         for rows in (given.rows // 100, given.rows // 10, given.rows):
             path = Path(folder) / f"{rows}.csv"
             size = generate(path, rows)
