@@ -39,7 +39,11 @@ class Decoding(Frozen):
 
 
 class TrainSpec(Frozen):
-    """Supervised fine-tuning of a LoRA adapter on an NF4 base (QLoRA, arXiv:2305.14314), loss on the agent's turns only."""
+    """Supervised fine-tuning of a LoRA adapter, loss on the agent's turns only.
+
+    The base is held in NF4 ("qlora", arXiv:2305.14314) or in 16 bits ("lora", arXiv:2106.09685); "auto" takes the quickest that
+    fits. Where a number is none it is derived from the data and the machine (`pipeline.training.recipe`).
+    """
 
     kind: Literal["train"] = "train"
     run_id: str
@@ -49,10 +53,17 @@ class TrainSpec(Frozen):
     epochs: int = Field(default=3, ge=1, le=50)
     learning_rate: float = Field(default=2e-4, gt=0, le=1)
     rank: int = Field(default=16, ge=1, le=512)
+    method: Literal["auto", "qlora", "lora"] = "auto"
     batch_size: int = Field(default=4, ge=1, le=256, description="examples per optimizer step")
-    max_tokens: int | None = Field(
-        default=None, ge=16, description="longer examples are left out, never cut; none: what the model takes")
+    step_tokens: int | None = Field(default=None, ge=16, description="tokens an optimizer step learns from")
+    row_tokens: int | None = Field(default=None, ge=16, description="tokens computed at once; smaller needs less memory")
+    checkpointing: Literal["auto", "on", "off"] = "auto"
+    max_tokens: int | None = Field(default=None, ge=16, description="the longest example; none: what the model takes")
+    too_long: Literal["refuse", "leave_out"] = Field(default="refuse", description="longer examples are never cut")
     evaluations_per_epoch: int = Field(default=2, ge=1, le=50)
+    keep: int = Field(default=2, ge=1, le=100, description="newest checkpoints kept, beside the best one")
+    sample_prompts: int = Field(default=3, ge=0, le=3, description="questions of the validation part answered at each validation")
+    processes: int = Field(default=1, ge=1, le=8, description="GPUs, or processes on a CPU, that share each step")
     seed: int = 1234
     template_sha256: str = Field(default="", description="the chat template the snapshot pinned; another one is said in a note")
 
@@ -182,6 +193,22 @@ class SuggestSpec(Frozen):
     records: int = Field(ge=0)
     labelled: int = Field(ge=0)
     seed: int = 1234
+
+
+class PreviewSpec(Frozen):
+    """What a training run would do, before it is started: what is learned, how much memory it takes, how long it lasts."""
+
+    kind: Literal["preview"] = "preview"
+    run_id: str
+    base: BaseSource
+    train_file: str
+    validation_file: str
+    epochs: int = Field(default=3, ge=1, le=50)
+    rank: int = Field(default=16, ge=1, le=512)
+    method: Literal["auto", "qlora", "lora"] = "auto"
+    step_tokens: int | None = Field(default=None, ge=16)
+    max_tokens: int | None = Field(default=None, ge=16)
+    processes: int = Field(default=1, ge=1, le=8)
 
 
 AnySpec = TrainSpec | EvaluateSpec | CheckSpec | ValidateSpec | DedupeSpec | InspectSpec | SuggestSpec
