@@ -62,7 +62,7 @@ class TrainSpec(Frozen):
     too_long: Literal["refuse", "leave_out"] = Field(default="refuse", description="longer examples are never cut")
     evaluations_per_epoch: int = Field(default=2, ge=1, le=50)
     keep: int = Field(default=2, ge=1, le=100, description="newest checkpoints kept, beside the best one")
-    sample_prompts: int = Field(default=3, ge=0, le=3, description="questions of the validation part answered at each validation")
+    sample_prompts: int = Field(default=3, ge=0, le=3, description="questions answered at each validation")
     processes: int = Field(default=1, ge=1, le=8, description="GPUs, or processes on a CPU, that share each step")
     seed: int = 1234
     template_sha256: str = Field(default="", description="the chat template the snapshot pinned; another one is said in a note")
