@@ -70,6 +70,30 @@ def read_lines(path: Path, skip: int = 0) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines[skip:] if line.strip()]
 
 
+@dataclass(frozen=True)
+class Mark:
+    """How far an append-only file was read: which file it was, and the byte after its last whole line."""
+
+    inode: int = 0
+    offset: int = 0
+
+
+def read_new(path: Path, mark: Mark) -> tuple[list[dict[str, Any]], Mark, bool]:
+    """Whole JSON lines after the mark, the new mark, and whether the file is another one than it was (was written anew): then
+    the lines are all of it, and what was read before is void."""
+    try:
+        with path.open("rb") as file:
+            found = os.fstat(file.fileno())
+            anew = found.st_ino != mark.inode or found.st_size < mark.offset
+            start = 0 if anew else mark.offset
+            file.seek(start)
+            raw = file.read()
+    except FileNotFoundError:
+        return [], Mark(), mark != Mark()
+    whole = raw.rfind(b"\n") + 1
+    return [json.loads(line) for line in raw[:whole].split(b"\n") if line.strip()], Mark(found.st_ino, start + whole), anew
+
+
 def prepare(folder: Path, spec_text: str) -> None:
     folder.mkdir(parents=True, exist_ok=False)
     write_atomic(folder / "spec.json", spec_text)
