@@ -56,6 +56,12 @@ def delete(ws: Workspace, name: str, who: str) -> None:
     _say(ws, name, "", who)
 
 
+def is_saved(ws: Workspace, name: str) -> bool:
+    """Whether saving under this name would replace something."""
+    wanted = " ".join(name.split()).lower()
+    return any(preset.name.lower() == wanted for preset in every(ws) if not preset.built_in)
+
+
 def _say(ws: Workspace, name: str, text: str, who: str) -> Preset:
     row = {"preset_id": ws.new_id(), "seq": 0, "name": name, "dials": text, "who": who, "said_at": ws.now()}
     with ws.transaction() as transaction:
