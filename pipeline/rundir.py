@@ -156,13 +156,23 @@ def status(folder: Path) -> Status | None:
 
 
 def state(folder: Path, now: float) -> State:
-    """What a run is doing, from its lock, then its result, then the age of its launch."""
+    """What a run is doing, from its lock, then its result, then whether its child came up, or how long ago it was launched."""
+    came_up = _came_up(folder)  # before the lock is looked at: a child that comes up in between is no dead one
     if is_alive(folder):
         return "running"
     ended = result(folder)
     if ended is not None:
         return ended.outcome
-    return "starting" if now - launched(folder)[1] < STARTING_SECONDS else "lost"
+    attempt, at = launched(folder)
+    return "starting" if came_up < attempt and now - at < STARTING_SECONDS else "lost"
+
+
+def _came_up(folder: Path) -> int:
+    """The newest attempt whose child took its lock; 0 where none did (or by an older Tunewright, which did not note it)."""
+    try:
+        return int((folder / "alive.lock").read_text() or 0)
+    except FileNotFoundError:
+        return 0
 
 
 def log_tail(folder: Path, lines: int = 40) -> str:
@@ -197,6 +207,7 @@ class Child:
                     os.close(handle)
                     raise RuntimeError(f"another process already works on {self.folder.name}") from None
                 time.sleep(0.02)
+        os.pwrite(handle, f"{self.attempt}".encode(), 0)
         self._lock = handle
         return self
 

@@ -77,7 +77,7 @@ def flat(train: Sequence[Row], validation: Sequence[Row], steps: int) -> Trouble
     if not steps or len(train) < FEWEST_STEPS or 3 * train[-1]["step"] < steps:
         return None
     window = max(5, len(train) // 10)
-    gains = [1 - _mean(train[-window:]) / max(_mean(train[:window]), 1e-9)]
+    gains = [1 - _middle(train[-window:]) / max(_middle(train[:window]), 1e-9)]  # a spike must not hide it
     if len(validation) > 1:
         gains.append(1 - min(row["loss"] for row in validation) / max(validation[0]["loss"], 1e-9))
     if max(gains) > LEAST_GAIN:
