@@ -18,6 +18,7 @@ LIGHT_PIPELINE = (
     "specs",
     "rundir",
     "launch",
+    "device",
     "examples",
     "errors",
     "template",
