@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import os
 import signal
 import sys
-import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from pipeline import rundir, specs
+from pipeline import device, rundir, specs
 from pipeline.errors import PipelineError, Stopped, is_out_of_memory
 from pipeline.rundir import Child
 from pipeline.specs import AnySpec, CheckSpec, DedupeSpec, InspectSpec, SuggestSpec, TrainSpec, ValidateSpec
 
 NICE = 10
-LOOK_AGAIN_SECONDS = 0.5
 NEEDS_NO_DEVICE = (CheckSpec, DedupeSpec, InspectSpec, SuggestSpec, ValidateSpec)
 
 
@@ -43,7 +39,7 @@ def _work(child: Child, workspace: Path) -> int:
     try:
         spec = specs.read(child.folder)
         _stay_offline(spec)
-        with _device(child, workspace) if _needs_device(spec) else nullcontext():
+        with device.held(child, workspace, _needs_device) if _needs_device(spec) else nullcontext():
             data = _engine(child, spec, workspace)
         child.finish("done", _done_words(spec, data), data=data)
         return 0
@@ -99,24 +95,6 @@ def _engine(child: Child, spec: AnySpec, workspace: Path) -> dict[str, Any]:
     from pipeline import evaluation
 
     return evaluation.run(child, spec, workspace)
-
-
-@contextmanager
-def _device(child: Child, workspace: Path) -> Iterator[None]:
-    """One run computes at a time: wait for the others, saying so, and hold the lock until the end."""
-    path = workspace / "runs" / "device.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                child.say("queued", sentence="Waiting for another run to finish")
-                if child.stop_requested():
-                    raise Stopped("Stopped while it was waiting for another run; nothing was begun.") from None
-                time.sleep(LOOK_AGAIN_SECONDS)
-        yield
 
 
 def _stay_offline(spec: AnySpec) -> None:

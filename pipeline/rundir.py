@@ -70,6 +70,30 @@ def read_lines(path: Path, skip: int = 0) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines[skip:] if line.strip()]
 
 
+@dataclass(frozen=True)
+class Mark:
+    """How far an append-only file was read: which file it was, and the byte after its last whole line."""
+
+    inode: int = 0
+    offset: int = 0
+
+
+def read_new(path: Path, mark: Mark) -> tuple[list[dict[str, Any]], Mark, bool]:
+    """Whole JSON lines after the mark, the new mark, and whether the file is another one than it was (was written anew): then
+    the lines are all of it, and what was read before is void."""
+    try:
+        with path.open("rb") as file:
+            found = os.fstat(file.fileno())
+            anew = found.st_ino != mark.inode or found.st_size < mark.offset
+            start = 0 if anew else mark.offset
+            file.seek(start)
+            raw = file.read()
+    except FileNotFoundError:
+        return [], Mark(), mark != Mark()
+    whole = raw.rfind(b"\n") + 1
+    return [json.loads(line) for line in raw[:whole].split(b"\n") if line.strip()], Mark(found.st_ino, start + whole), anew
+
+
 def prepare(folder: Path, spec_text: str) -> None:
     folder.mkdir(parents=True, exist_ok=False)
     write_atomic(folder / "spec.json", spec_text)
@@ -132,13 +156,23 @@ def status(folder: Path) -> Status | None:
 
 
 def state(folder: Path, now: float) -> State:
-    """What a run is doing, from its lock, then its result, then the age of its launch."""
+    """What a run is doing, from its lock, then its result, then whether its child came up, or how long ago it was launched."""
+    came_up = _came_up(folder)  # before the lock is looked at: a child that comes up in between is no dead one
     if is_alive(folder):
         return "running"
     ended = result(folder)
     if ended is not None:
         return ended.outcome
-    return "starting" if now - launched(folder)[1] < STARTING_SECONDS else "lost"
+    attempt, at = launched(folder)
+    return "starting" if came_up < attempt and now - at < STARTING_SECONDS else "lost"
+
+
+def _came_up(folder: Path) -> int:
+    """The newest attempt whose child took its lock; 0 where none did (or by an older Tunewright, which did not note it)."""
+    try:
+        return int((folder / "alive.lock").read_text() or 0)
+    except FileNotFoundError:
+        return 0
 
 
 def log_tail(folder: Path, lines: int = 40) -> str:
@@ -173,6 +207,7 @@ class Child:
                     os.close(handle)
                     raise RuntimeError(f"another process already works on {self.folder.name}") from None
                 time.sleep(0.02)
+        os.pwrite(handle, f"{self.attempt}".encode(), 0)
         self._lock = handle
         return self
 

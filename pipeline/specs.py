@@ -211,7 +211,7 @@ class PreviewSpec(Frozen):
     processes: int = Field(default=1, ge=1, le=8)
 
 
-AnySpec = TrainSpec | EvaluateSpec | CheckSpec | ValidateSpec | DedupeSpec | InspectSpec | SuggestSpec
+AnySpec = TrainSpec | EvaluateSpec | CheckSpec | ValidateSpec | DedupeSpec | InspectSpec | SuggestSpec | PreviewSpec
 Spec = Annotated[AnySpec, Field(discriminator="kind")]
 _adapter: TypeAdapter[AnySpec] = TypeAdapter(Spec)
 

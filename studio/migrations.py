@@ -256,6 +256,20 @@ update words_read set up_to = 0;
 """
 """Read every wording again."""
 
+# Dials that somebody saved under a name (empty: deleted; the newest of a name counts), runs that were started together, and
+# what an hour of the machine costs.
+TRAINING = """
+create table training_presets (
+    preset_id varchar primary key, seq bigint not null, name varchar not null, dials varchar not null, who varchar not null,
+    said_at timestamp not null);
+create table run_groups (
+    group_id varchar primary key, name varchar not null, snapshot_id varchar not null, started_at timestamp not null);
+alter table runs add column group_id varchar default '';
+create table hour_prices (
+    price_id varchar primary key, seq bigint not null, per_hour double not null, money varchar not null, who varchar not null,
+    said_at timestamp not null);
+"""
+
 STEPS: tuple[tuple[int, str, str], ...] = (
     (1, "first tables", FIRST_TABLES),
     (2, "imports of any size", IMPORTS_OF_ANY_SIZE + REBUILD_NOW),
@@ -266,4 +280,5 @@ STEPS: tuple[tuple[int, str, str], ...] = (
     (7, "cards and leaks", CARDS_AND_LEAKS),
     (8, "labels", LABELS),
     (9, "search", SEARCH),
+    (10, "training", TRAINING),
 )

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 import time
+import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +19,7 @@ from typing import Any, Literal
 from pipeline import launch, rundir
 from pipeline.dedupe.words import CROWDS, NORMALISATION, SHORT_TEXTS
 from pipeline.foreign import read_foreign, sides
-from pipeline.rundir import Result, State, Status
+from pipeline.rundir import Mark, Result, State, Status
 from pipeline.specs import (
     AnySpec,
     InspectSpec,
@@ -32,10 +34,11 @@ from studio.workspace import Row, Transaction, Workspace
 
 __all__ = ["CROWDS", "NORMALISATION", "SHORT_TEXTS", "InspectSpec", "Meaning", "Tested", "read_foreign", "sides"]
 
-Kind = Literal["train", "evaluate", "check", "validate", "dedupe", "inspect", "suggest"]
+Kind = Literal["train", "evaluate", "check", "validate", "dedupe", "inspect", "suggest", "preview"]
 MOVING: tuple[State, ...] = ("starting", "running")
 _COLLECTED = "select 1 from run_results where run_id = ? and attempt = ?"
 RESUMABLE: tuple[State, ...] = ("lost", "failed", "stopped")
+EVENTS, SAMPLES, PREVIEW = "events.jsonl", "samples.jsonl", "preview.jsonl"
 RECORDS, FINDINGS, SUGGESTIONS, DOUBTS = "records.jsonl", "findings.jsonl", "suggestions.jsonl", "doubts.jsonl"
 TEXTS, COPIES, PAIRS, WORK = "texts.parquet", "copies.parquet", "pairs.parquet", "work"
 LINES = tuple(f"{split}.jsonl" for split in SPLITS)
@@ -47,7 +50,8 @@ FOLLOWS = {"check": RECORDS, "dedupe": TEXTS, "inspect": LINES[0], "suggest": RE
 class Run:
     """One run as it stands now. `status` is the child's last word; `result` the end of its newest attempt.
 
-    Checks, validations and suggestions have no snapshot: their `snapshot_id` is empty.
+    Checks, validations and suggestions have no snapshot: their `snapshot_id` is empty. `launched_at` is when the newest attempt
+    was begun, in unix seconds; `group_id` is empty for a run that was started alone.
     """
 
     run_id: str
@@ -61,6 +65,20 @@ class Run:
     state: State
     status: Status | None
     result: Result | None
+    group_id: str = ""
+    launched_at: float = 0.0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it waits for runs that were started before."""
+        return self.state == "running" and self.status is not None and self.status.phase == "queued"
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """When the phase it is in will be over (UTC), as far as one can tell."""
+        if not self.moving or self.status is None or not self.status.eta_s:
+            return None
+        return datetime.fromtimestamp(self.status.at + self.status.eta_s, UTC).replace(tzinfo=None)
 
     @property
     def moving(self) -> bool:
@@ -69,6 +87,33 @@ class Run:
     @property
     def resumable(self) -> bool:
         return self.state in RESUMABLE
+
+
+@dataclass(frozen=True)
+class Events:
+    """What a run told so far. `losses` and `validation` are in the order of the steps, each step once (a resumed run repeats
+    some); `recipe` is what followed from the dials in the newest attempt. Old runs lack some fields."""
+
+    losses: list[Row]
+    validation: list[Row]
+    recipe: Row
+    out_of_memory: list[Row]
+    notes: list[str]
+
+
+@dataclass
+class _Heard:
+    """A file of a run as far as it was read: rows in their order, and the newest of each kind and step."""
+
+    mark: Mark = field(default_factory=Mark)
+    rows: list[Row] = field(default_factory=list)
+    by_step: dict[tuple[str, int], Row] = field(default_factory=dict)
+    events: Events | None = None
+
+
+_heard: weakref.WeakKeyDictionary[Workspace, dict[tuple[str, str], _Heard]] = weakref.WeakKeyDictionary()
+_hearing = threading.Lock()
+_BY_STEP = ("loss", "validation")
 
 
 def latest_suggestions(ws: Workspace, set_id: str) -> Run | None:
@@ -88,6 +133,12 @@ def latest_check(ws: Workspace) -> Run | None:
 def every(ws: Workspace, kind: Kind | None = None) -> list[Run]:
     """Newest first, as they stand now."""
     found = ws.rows("select * from runs where ? is null or kind = ? order by started_at desc", [kind, kind])
+    return [_run(ws, row) for row in found]
+
+
+def of_group(ws: Workspace, group_id: str) -> list[Run]:
+    """The runs of a group, in the order they were started."""
+    found = ws.rows("select * from runs where group_id = ? order by started_at, run_id", [group_id])
     return [_run(ws, row) for row in found]
 
 
@@ -114,6 +165,8 @@ def resume(ws: Workspace, run_id: str) -> None:
         snapshots.verify(ws, snapshots.get(ws, run.snapshot_id))
     elif run.kind in FOLLOWS and not (ws.path(run.folder) / FOLLOWS[run.kind]).is_file():
         raise StudioError("This run cannot go on: its copy of the records is gone.", "Start a new one.")
+    if not ws.path(run.folder).is_dir():  # the studio died between its row and its folder
+        rundir.prepare(ws.path(run.folder), json.dumps(run.spec, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     launch.start(ws.path(run.folder), ws.root)
 
 
@@ -132,35 +185,36 @@ def collect(ws: Workspace) -> list[Run]:
     return collected
 
 
+def events(ws: Workspace, run: Run) -> Events:
+    """What it told so far; only what is new is read from its file."""
+    with _hearing:
+        heard, changed = _hear(ws, run.run_id, ws.path(run.folder) / EVENTS)
+        if changed or heard.events is None:
+            ordered = sorted(heard.by_step.values(), key=lambda row: row["step"])
+            heard.events = Events(
+                [row for row in ordered if row["event"] == "loss"], [row for row in ordered if row["event"] == "validation"],
+                next((row for row in reversed(heard.rows) if row["event"] == "recipe"), {}),
+                [row for row in heard.rows if row["event"] == "out_of_memory"],
+                list(dict.fromkeys(str(row["sentence"]) for row in heard.rows if row["event"] == "note")))
+        return heard.events
+
+
+def lines(ws: Workspace, run: Run, name: str) -> list[Row]:
+    """All whole lines of one of its files; only what is new is read."""
+    with _hearing:
+        return list(_hear(ws, run.run_id, ws.path(run.folder) / name)[0].rows)
+
+
 def curve(ws: Workspace, run: Run) -> tuple[list[Row], list[Row]]:
-    """Training and validation losses so far: rows of step, epoch, loss. A resumed run's steps are counted once."""
-    events = rundir.read_lines(ws.path(run.folder) / "events.jsonl")
-    newest: dict[tuple[str, int], Row] = {(e["event"], e["step"]): e for e in events if e["event"] in ("loss", "validation")}
-    ordered = sorted(newest.values(), key=lambda e: e["step"])
-    return [e for e in ordered if e["event"] == "loss"], [e for e in ordered if e["event"] == "validation"]
+    """Training and validation losses so far: rows of step, epoch, loss."""
+    heard = events(ws, run)
+    return heard.losses, heard.validation
 
 
-def overfitting(train: list[Row], validation: list[Row]) -> str:
-    """A sentence when validation loss has turned while training loss still falls, else nothing.
-
-    Two signs: the last validation loss is well above the best (by 5 % and 0.02 nats), or 1.5 times the training loss of the
-    last ten steps (and 0.1 nats above it).
-    """
-    if len(validation) < 3 or not train:
-        return ""
-    best, last = min(row["loss"] for row in validation), validation[-1]["loss"]
-    recent = [row["loss"] for row in train[-10:]]
-    training = sum(recent) / len(recent)
-    if last > max(1.05 * best, best + 0.02) or last > max(1.5 * training, training + 0.1):
-        return ("The model begins to memorise: validation loss is rising, or far above training loss. The adapter of the "
-                "best validation loss is kept. Fewer epochs, more data or a lower rank would help.")
-    return ""
-
-
-def notes(ws: Workspace, run: Run) -> list[str]:
-    """What the child had to say in words."""
-    events = rundir.read_lines(ws.path(run.folder) / "events.jsonl")
-    return list(dict.fromkeys(str(e["sentence"]) for e in events if e["event"] == "note"))
+def queue(ws: Workspace) -> list[Run]:
+    """Runs that wait for the device, the next one first."""
+    found = [run for run in every(ws) if run.waiting]
+    return sorted(found, key=lambda run: (run.launched_at, run.run_id))
 
 
 def log_tail(ws: Workspace, run: Run, lines: int = 40) -> str:
@@ -183,6 +237,7 @@ def forget_copies(ws: Workspace) -> None:
     for run in found:
         if run.kind in FOLLOWS:
             clear_copies(ws, run)
+    _heard.pop(ws, None)
 
 
 def begin(ws: Workspace, spec: AnySpec, title: str, snapshot_id: str = "",
@@ -190,6 +245,11 @@ def begin(ws: Workspace, spec: AnySpec, title: str, snapshot_id: str = "",
     """Start a run: its row, its spec, the files that `write` puts into its folder, its process. Returns its id."""
     with ws.transaction() as transaction:
         add_row(ws, transaction, spec, title, snapshot_id)
+    return set_off(ws, spec, write)
+
+
+def set_off(ws: Workspace, spec: AnySpec, write: Callable[[Path], None] = lambda folder: None) -> str:
+    """The folder and the process of a run whose row is there; returns its id."""
     folder = ws.path(f"runs/{spec.run_id}")
     rundir.prepare(folder, dumps(spec))
     write(folder)
@@ -205,21 +265,36 @@ def tokenizer(ws: Workspace) -> str:
 
 def clear_copies(ws: Workspace, run: Run) -> None:
     """Copies of texts, and what was made of them, hold personal data: they stay only while the run can go on."""
-    for name in (RECORDS, FINDINGS, SUGGESTIONS, DOUBTS, TEXTS, COPIES, PAIRS, *LINES):
+    for name in (RECORDS, FINDINGS, SUGGESTIONS, DOUBTS, TEXTS, COPIES, PAIRS, PREVIEW, *LINES):
         (ws.path(run.folder) / name).unlink(missing_ok=True)
     shutil.rmtree(ws.path(run.folder) / WORK, ignore_errors=True)
 
 
-def add_row(ws: Workspace, transaction: Transaction, spec: AnySpec, title: str, snapshot_id: str) -> None:
+def add_row(ws: Workspace, transaction: Transaction, spec: AnySpec, title: str, snapshot_id: str,
+            group_id: str = "") -> None:
     transaction.insert("runs", [{"run_id": spec.run_id, "kind": spec.kind, "title": title, "snapshot_id": snapshot_id,
-                                 "spec": dumps(spec), "folder": f"runs/{spec.run_id}", "started_at": ws.now()}])
+                                 "spec": dumps(spec), "folder": f"runs/{spec.run_id}", "started_at": ws.now(),
+                                 "group_id": group_id}])
 
 
 def _run(ws: Workspace, row: Row) -> Run:
     folder = ws.path(row["folder"])
     state = rundir.state(folder, time.time())
-    return Run(**(row | {"spec": json.loads(row["spec"])}), attempt=rundir.launched(folder)[0], state=state,
+    attempt, at = rundir.launched(folder)
+    return Run(**(row | {"spec": json.loads(row["spec"])}), attempt=attempt, launched_at=at, state=state,
                status=rundir.status(folder), result=None if state in MOVING else rundir.result(folder))
+
+
+def _hear(ws: Workspace, run_id: str, path: Path) -> tuple[_Heard, bool]:
+    """A file read on to its last whole line, and whether there was anything new."""
+    heard = _heard.setdefault(ws, {}).setdefault((run_id, path.name), _Heard())
+    new, mark, anew = rundir.read_new(path, heard.mark)
+    if anew:
+        heard.rows, heard.by_step, heard.events = [], {}, None
+    heard.mark = mark
+    heard.rows += [row for row in new if row.get("event") not in _BY_STEP]
+    heard.by_step |= {(row["event"], row["step"]): row for row in new if row.get("event") in _BY_STEP}
+    return heard, bool(new) or anew
 
 
 def _collect(ws: Workspace, transaction: Transaction, run: Run, ended: Result) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from pipeline import launch, rundir
 from pipeline.specs import (
@@ -14,47 +14,98 @@ from pipeline.specs import (
     DedupeSpec,
     EvaluateSpec,
     Meaning,
+    PreviewSpec,
     SuggestField,
     SuggestSpec,
     TrainSpec,
     ValidateSpec,
     dumps,
 )
-from studio import duplicates, findings, label_sets, runs, snapshots
+from pipeline.training import recipe
+from studio import duplicates, findings, groups, label_sets, previews, runs, snapshots
 from studio import suggestions as light_model
+from studio.dials import Dials
 from studio.errors import StudioError
 from studio.models import Model
 from studio.snapshots import Snapshot
-from studio.workspace import Workspace
+from studio.workspace import Row, Workspace
+
+__all__ = ["Dials"]
 
 _one_check_starts, _one_search_starts, _one_suggestion_starts = threading.Lock(), threading.Lock(), threading.Lock()
+_one_preview_starts = threading.Lock()
 CONTEXT_TOKENS = 8_192
 """What the starter model, and most small models, read at once (`max_position_embeddings` of SmolLM2-135M-Instruct)."""
 
 
-@dataclass(frozen=True)
-class Dials:
-    """The few things a person sets for a training run; everything else follows from the model and the data."""
-
-    epochs: int = 3
-    learning_rate: float = 2e-4
-    rank: int = 16
-    batch_size: int = 4
-    max_tokens: int | None = None
-    seed: int = 1234
-
-
 def training(ws: Workspace, snapshot: Snapshot, base: Model, dials: Dials, name: str = "") -> str:
-    """Start a QLoRA run on the snapshot's train and validation files; returns the run's id."""
+    """Start a training run on the snapshot's train and validation files; returns the run's id.
+
+    Raises StudioError where the newest preview of this snapshot and base model found what must be settled first.
+    """
+    return _trainings(ws, snapshot, base, [(name.strip() or f"{base.name} on {snapshot.name}", dials)])[0]
+
+
+def group(ws: Workspace, snapshot: Snapshot, base: Model, variants: Sequence[Dials], name: str) -> str:
+    """Start several training runs that are compared; they wait for each other. Returns the group's id."""
+    name = name.strip() or f"{base.name} on {snapshot.name}"
+    group_id = ws.new_id()
+    _trainings(ws, snapshot, base, [(f"{name}: {dials.words}", dials) for dials in variants], group_id, name)
+    return group_id
+
+
+def _trainings(ws: Workspace, snapshot: Snapshot, base: Model, named: Sequence[tuple[str, Dials]], group_id: str = "",
+               group_name: str = "") -> list[str]:
+    """All rows in one transaction, then one run after the other begins."""
     snapshots.verify(ws, snapshot)
-    run_id = ws.new_id()
-    spec = TrainSpec(
-        run_id=run_id, base=BaseSource(**base.base), train_file=snapshot.file("train"),  # type: ignore[arg-type]
+    for _, dials in named:
+        if refused := previews.refusal(ws, question(snapshot, base, dials), dials.too_long):
+            raise refused
+    specs = [_train_spec(ws, snapshot, base, dials) for _, dials in named]
+    with ws.transaction() as transaction:
+        if group_id:
+            groups.add_row(ws, transaction, group_id, group_name, snapshot.snapshot_id)
+        for spec, (title, _) in zip(specs, named, strict=True):
+            runs.add_row(ws, transaction, spec, title, snapshot.snapshot_id, group_id)
+    return [runs.set_off(ws, spec) for spec in specs]
+
+
+def _train_spec(ws: Workspace, snapshot: Snapshot, base: Model, dials: Dials) -> TrainSpec:
+    return TrainSpec(
+        run_id=ws.new_id(), base=BaseSource(**base.base), train_file=snapshot.file("train"),  # type: ignore[arg-type]
         validation_file=snapshot.file("validation"), epochs=dials.epochs, learning_rate=dials.learning_rate,
-        rank=dials.rank, batch_size=dials.batch_size, max_tokens=dials.max_tokens, seed=dials.seed,
+        rank=dials.rank, method=dials.method, step_tokens=dials.step_tokens, row_tokens=dials.row_tokens,
+        checkpointing=dials.checkpointing, max_tokens=dials.max_tokens, too_long=dials.too_long,
+        evaluations_per_epoch=dials.evaluations_per_epoch, keep=dials.keep, sample_prompts=dials.sample_prompts,
+        processes=dials.processes, seed=dials.seed,
         template_sha256=(snapshot.manifest.get("base") or {}).get("chat_template_sha256") or "")
-    title = name.strip() or f"{base.name} on {snapshot.name}"
-    return runs.begin(ws, spec, title, snapshot.snapshot_id)
+
+
+def preview(ws: Workspace, snapshot: Snapshot, base: Model, dials: Dials) -> str:
+    """Look what a training run would do; returns the run's id. One that looks at the same already is not started again."""
+    with _one_preview_starts:
+        snapshots.verify(ws, snapshot)
+        asked = question(snapshot, base, dials)
+        earlier = previews.newest(ws, asked)
+        if earlier and earlier.moving:
+            return earlier.run_id
+        previews.clear_older(ws)
+        spec = PreviewSpec(**(asked | {"run_id": ws.new_id()}))
+        return runs.begin(ws, spec, f"Look at {base.name} on {snapshot.name}", snapshot.snapshot_id)
+
+
+def examples_a_step(examples: int) -> int:
+    """How many of so many examples make a step, about, where nobody says it in tokens."""
+    return min(examples, recipe.step_tokens_for([1] * examples)) if examples else 0
+
+
+def question(snapshot: Snapshot, base: Model, dials: Dials) -> Row:
+    """What a preview is asked: two choices with the same question need one look. (A PreviewSpec without its run.)"""
+    spec = PreviewSpec(
+        run_id="", base=BaseSource(**base.base), train_file=snapshot.file("train"),  # type: ignore[arg-type]
+        validation_file=snapshot.file("validation"), epochs=dials.epochs, rank=dials.rank, method=dials.method,
+        step_tokens=dials.step_tokens, max_tokens=dials.max_tokens, processes=dials.processes)
+    return {key: value for key, value in spec.model_dump().items() if key != "run_id"}
 
 
 def evaluation(ws: Workspace, snapshot: Snapshot, candidates: list[Model], max_new_tokens: int = 150) -> str:

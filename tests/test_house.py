@@ -18,6 +18,7 @@ LIGHT_PIPELINE = (
     "specs",
     "rundir",
     "launch",
+    "device",
     "examples",
     "errors",
     "template",
@@ -32,6 +33,9 @@ LIGHT_PIPELINE = (
     "checking/cleaning",
     "checking/engine",
     "dedupe/words",
+    "training/fit",
+    "training/recipe",
+    "training/shape",
     "workers",
 )
 ENGINES = {"presidio_analyzer", "spacy", "ftfy", "py3langid", "phonenumbers"}

@@ -161,3 +161,23 @@ def test_a_broken_spec_ends_as_a_failed_run_in_words(tmp_path: Path) -> None:
     )
     ended = rundir.result(folder)
     assert ended is not None and (done.returncode, ended.outcome, "spec.json" in ended.message) == (1, "failed", True)
+
+
+def test_a_child_that_came_up_and_died_without_a_word_is_lost_at_once(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    rundir.prepare(folder, "{}")
+    rundir.note_launch(folder, 1_000.0)
+    before = rundir.state(folder, 1_001.0)
+    with Child(folder):
+        pass
+    assert (before, rundir.state(folder, 1_001.0)) == ("starting", "lost")
+
+
+def test_a_new_attempt_of_such_a_run_is_starting(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    rundir.prepare(folder, "{}")
+    rundir.note_launch(folder, 1_000.0)
+    with Child(folder):
+        pass
+    rundir.note_launch(folder, 1_002.0)
+    assert rundir.state(folder, 1_003.0) == "starting"

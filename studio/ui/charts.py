@@ -17,22 +17,6 @@ BASE, TUNED, BETTER, WORSE, WARNING = "#7d8a8d", "#2a93a6", "#2f9563", "#cf5860"
 HEIGHT = 260
 
 
-def losses(train: Sequence[dict[str, Any]], validation: Sequence[dict[str, Any]]) -> None:
-    """Is the loss still falling? Training loss as a line, validation loss as dots on a thicker one."""
-    rows = [{"step": row["step"], "loss": row["loss"], "of": name}
-            for name, part in (("training", train), ("validation", validation)) for row in part]
-    colours = alt.Scale(domain=["training", "validation"], range=[BASE, TUNED])
-    base = alt.Chart(pd.DataFrame(rows)).encode(
-        x=alt.X("step:Q", title="optimizer step", axis=alt.Axis(tickMinStep=1)),
-        y=alt.Y("loss:Q", title="loss (nats a token)", scale=alt.Scale(zero=False)),
-        color=alt.Color("of:N", scale=colours, title=None, legend=alt.Legend(orient="top")),
-        tooltip=["of:N", "step:Q", alt.Tooltip("loss:Q", format=".4f")])
-    thin = base.transform_filter("datum.of == 'training'").mark_line(strokeWidth=1.4)
-    thick = base.transform_filter("datum.of == 'validation'").mark_line(strokeWidth=2.4, point=alt.OverlayMarkDef(size=55))
-    st.altair_chart((thin + thick).properties(title="Is the loss still falling?"), width="stretch", height=HEIGHT,
-                    alt="Training and validation loss by optimizer step")
-
-
 def differences(values: Sequence[float], metric: str) -> None:
     """On which test items did the tuned model win? One bar an item, sorted; up and green is better, down and red worse."""
     rows = [{"item": place, "difference": value, "who": _winner(value)} for place, value in enumerate(values, start=1)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 
 MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
 
@@ -49,6 +49,13 @@ def ago(then: datetime, now: datetime) -> str:
     if passed < DAY:
         return f"{passed // HOUR:.0f} h ago"
     return f"{count(int(passed // DAY), 'day')} ago"
+
+
+def clock(then: datetime, now: datetime, zone: tzinfo | None) -> str:
+    """`14:32`, or `25 Nov, 02:10` on another day; both times are UTC, the words are of the reader's zone (none: UTC, said)."""
+    there, today = (moment.replace(tzinfo=UTC).astimezone(zone or UTC) for moment in (then, now))
+    day = "" if there.date() == today.date() else f"{there.day} {there:%b}, "
+    return f"{day}{there:%H:%M}" + ("" if zone else " UTC")
 
 
 def rate(per_second: float, unit: str) -> str:

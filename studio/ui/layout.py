@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import streamlit as st
@@ -17,8 +18,8 @@ from studio.records import Record
 from studio.reviews import Judged
 from studio.runs import Run
 from studio.scores import ItemScore
-from studio.ui import sitemap
-from studio.ui.formats import ago, duration, excerpt, rate
+from studio.ui import session, sitemap
+from studio.ui.formats import ago, clock, duration, excerpt, rate
 from studio.workspace import Workspace
 
 STATE_COLOURS = {"starting": "gray", "running": "blue", "done": "green", "failed": "red", "stopped": "orange",
@@ -130,8 +131,9 @@ def progress(run: Run) -> None:
         words.append(f"{status.done:,} of {status.total:,} {status.unit}")
     if status.rate:
         words.append(rate(status.rate, status.unit))
-    if status.eta_s:
-        words.append(f"{duration(status.eta_s)} left")
+    if status.eta_s and run.ends_at:
+        now = datetime.now(UTC).replace(tzinfo=None)
+        words.append(f"{duration(status.eta_s)} left, until about {clock(run.ends_at, now, session.zone())}")
     st.progress(min(1.0, status.done / status.total) if status.total else 0.0, text=plain(" · ".join(words)))
 
 

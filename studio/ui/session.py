@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import getpass
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
@@ -21,6 +22,14 @@ def workspace() -> Workspace:
 def person() -> str:
     """The name that decisions and verdicts are stored under."""
     return str(st.session_state.get(_PERSON) or _login())
+
+
+def zone() -> ZoneInfo | None:
+    """The time zone of the reader's browser, None where it is not known here."""
+    try:
+        return ZoneInfo(st.context.timezone or "")
+    except (ZoneInfoNotFoundError, ValueError):
+        return None
 
 
 def ask_person() -> None:
