@@ -1,7 +1,9 @@
 """Does a GPU learn what a CPU learns? The same run of the trainer on the starter model and real tickets, on either.
 
     python -m benchmarks.training_truth prepare WORKSPACE CSV [--question COL --answer COL]
-    python -m benchmarks.training_truth run WORKSPACE NAME [--method qlora|lora]     (on each machine; prints one JSON line)
+    python -m benchmarks.training_truth run WORKSPACE NAME [--method qlora|lora] [--processes 2] [--base FOLDER]
+
+The second on each machine; it prints one JSON line.
 """
 
 from __future__ import annotations
@@ -29,11 +31,13 @@ def main() -> None:
     parser.add_argument("--question", default="instruction")
     parser.add_argument("--answer", default="response")
     parser.add_argument("--method", default="qlora")
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--base", default="", help="the folder of another model than the starter")
     given = parser.parse_args()
     if given.act == "prepare":
         prepare(given.workspace, Path(given.what), given.question, given.answer)
     else:
-        print("RESULT " + json.dumps(run(given.workspace.resolve(), given.what, given.method)), flush=True)
+        print("RESULT " + json.dumps(run(given)), flush=True)
 
 
 def prepare(workspace: Path, table: Path, question: str, answer: str) -> None:
@@ -48,10 +52,13 @@ def prepare(workspace: Path, table: Path, question: str, answer: str) -> None:
     (workspace / "validation.jsonl").write_text("".join(lines[TRAIN:]), encoding="utf-8")
 
 
-def run(workspace: Path, name: str, method: str) -> dict[str, object]:
-    spec = TrainSpec(run_id=name, base=BaseSource(kind="starter", name="SmolLM2 135M (starter)"), train_file="train.jsonl",
-                     validation_file="validation.jsonl", epochs=EPOCHS, learning_rate=RATE, method=method,  # type: ignore[arg-type]
-                     evaluations_per_epoch=2, sample_prompts=0)
+def run(given: argparse.Namespace) -> dict[str, object]:
+    workspace, name = given.workspace.resolve(), given.what
+    starter = BaseSource(kind="starter", name="SmolLM2-135M-Instruct (starter)")
+    base = BaseSource(kind="folder", ref=given.base, name=given.base) if given.base else starter
+    spec = TrainSpec(run_id=name, base=base, train_file="train.jsonl", validation_file="validation.jsonl", epochs=EPOCHS,
+                     learning_rate=RATE, method=given.method, evaluations_per_epoch=2, sample_prompts=0,
+                     processes=given.processes)
     folder = workspace / "runs" / name
     rundir.prepare(folder, dumps(spec))
     rundir.note_launch(folder, time.time())

@@ -197,17 +197,26 @@ def test_an_example_that_is_too_long_refuses_the_start_until_somebody_says_to_le
 
 
 @pytest.mark.slow
-def test_two_processes_have_the_losses_of_one_with_the_same_steps(workspace: Path, trained: tuple[Path, Result]) -> None:
-    folder = children.prepared(workspace, spec("two").model_copy(update={"processes": 2, "row_tokens": 64}))
+def test_two_processes_have_the_losses_of_one_with_the_same_steps(workspace: Path, asked: Path) -> None:
+    two = spec("two").model_copy(update={"processes": 2, "row_tokens": 64, "epochs": 1})
+    folder = children.prepared(workspace, two)
     ended = children.finished(folder, workspace)
     assert ended.outcome == "done", ended
-    both, one = losses(folder), losses(trained[0])
+    both, one = losses(folder), losses(asked)
     assert both.keys() == one.keys() and max(abs(both[key] - one[key]) for key in one) < 0.02
+
+
+@pytest.fixture(scope="module")
+def asked(workspace: Path) -> Path:
+    """One epoch, with two questions answered at every validation."""
+    folder = children.prepared(workspace, spec("asked").model_copy(update={"sample_prompts": 2, "epochs": 1}))
+    assert children.finished(folder, workspace).outcome == "done"
+    return folder
 
 
 @pytest.mark.slow
 def test_memory_that_runs_out_is_an_event_and_the_same_steps_go_on_in_smaller_rows(
-    workspace: Path, trained: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch
+    workspace: Path, asked: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch
 
@@ -222,21 +231,19 @@ def test_memory_that_runs_out_is_an_event_and_the_same_steps_go_on_in_smaller_ro
         return whole(self, row, scale) if row.tokens <= 120 else torch.empty(10**15)
 
     monkeypatch.setattr(Decoder, "loss", loss)
-    folder = children.prepared(workspace, spec("short").model_copy(update={"row_tokens": 240}))
+    again = spec("short").model_copy(update={"row_tokens": 240, "epochs": 1})
+    folder = children.prepared(workspace, again)
     with rundir.Child(folder) as child:
-        trainer.run(child, spec("short").model_copy(update={"row_tokens": 240}), workspace)
+        trainer.run(child, again, workspace)
     events = children.events(folder, "out_of_memory")
     assert [(row["row_tokens_before"], row["row_tokens"]) for row in events] == [(240, 120)]
-    one, other = losses(trained[0]), losses(folder)
+    one, other = losses(asked), losses(folder)
     assert other.keys() == one.keys() and max(abs(other[key] - one[key]) for key in one) < 0.02
 
 
 @pytest.mark.slow
-def test_the_fixed_questions_are_answered_at_every_validation(workspace: Path) -> None:
-    asked = spec("asked").model_copy(update={"sample_prompts": 2, "epochs": 1})
-    folder = children.prepared(workspace, asked)
-    assert children.finished(folder, workspace).outcome == "done"
-    rows = rundir.read_lines(folder / "samples.jsonl")
+def test_the_fixed_questions_are_answered_at_every_validation(asked: Path) -> None:
+    rows = rundir.read_lines(asked / "samples.jsonl")
     assert [(row["step"], row["number"]) for row in rows] == [(0, 0), (0, 1), (3, 0), (3, 1)]
     assert all(row["question"].startswith("Where is my") and row["answer"] and "Ahoy" in row["expected"] for row in rows)
 

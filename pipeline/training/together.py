@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,25 +69,28 @@ class World:
 
 
 @contextmanager
-def world(processes: int, run_dir: Path, workspace: Path) -> Iterator[World]:
+def world(processes: int, child: Child, workspace: Path) -> Iterator[World]:
     """All processes of a run, for as long as it lasts. Raises PipelineError when there are not as many GPUs."""
     if processes == 1:
         yield World()
         return
-    if torch.cuda.is_available() and torch.cuda.device_count() < processes:
-        raise PipelineError(f"{processes} GPUs were asked for, and this machine has {torch.cuda.device_count()}.",
-                            "Start again with fewer processes.")
     rank = int(os.environ.get(RANK, "0"))
     others: list[subprocess.Popen[bytes]] = []
+    over = threading.Event()
     if rank == 0:
+        if torch.cuda.is_available() and torch.cuda.device_count() < processes:
+            raise PipelineError(f"{processes} GPUs were asked for, and this machine has {torch.cuda.device_count()}.",
+                                "Start again with fewer processes.")
         os.environ[PORT] = str(_free_port())
-        others = [_start(number, run_dir, workspace) for number in range(1, processes)]
-    # Everybody sums in the same order at the same time; a process that died makes the others fail after a while, not wait.
+        others = [_start(number, child.folder, workspace) for number in range(1, processes)]
+        for other in others:
+            threading.Thread(target=_watch, args=(other, child, over), daemon=True).start()
     dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", rank=rank, world_size=processes, timeout=PATIENCE,
                             init_method=f"tcp://127.0.0.1:{os.environ[PORT]}")
     try:
         yield World(processes, rank)
     finally:
+        over.set()
         for other in others:
             if other.poll() is None and sys.exc_info()[0] is not None:
                 other.terminate()
@@ -111,6 +115,14 @@ class Silent(Child):
 
     def _append(self, name: str, row: dict[str, Any]) -> None:
         pass
+
+
+def _watch(other: subprocess.Popen[bytes], child: Child, over: threading.Event) -> None:
+    """End the run when one of its processes dies before it: the others would wait for its part for ever."""
+    if other.wait() and not over.is_set():
+        child.finish("failed", "One of the processes that trained together broke.",
+                     "The end of the log says where. Resume goes on from the last checkpoint.")
+        os._exit(1)
 
 
 def _start(rank: int, run_dir: Path, workspace: Path) -> subprocess.Popen[bytes]:

@@ -55,7 +55,7 @@ def run(child: Child, spec: TrainSpec, workspace: Path) -> dict[str, Any]:
         child.event("note", sentence="This base model has another chat template than the one the snapshot was frozen for; "
                     "the conversations are written in its own.")
     data = _read(child, spec, workspace, folder, tokenizer)
-    with together.world(spec.processes, child.folder, workspace) as world:
+    with together.world(spec.processes, child, workspace) as world:
         trainer = Trainer(child, spec, folder, tokenizer, data, world)
         trainer.train()
         return trainer.finish(base_models.fingerprint(folder))
