@@ -30,7 +30,7 @@ HEAVY_CHARACTERS = 1_500_000
 """What one window may weigh; a queue of very long records comes in smaller pieces."""
 NOTHING: dict[str, Any] = {"cards": [], "lost": [], "more": False, "answered": ""}
 MARKS = ("flag", "rating", "tag", "comment")
-JS = ("outbox.js", "label_card.js", "label_view.js", "label.js")
+JS = ("outbox.js", "label_card.js", "label_drafts.js", "label_keys.js", "label_view.js", "label_marks.js", "label.js")
 
 
 @dataclass(frozen=True)
