@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from studio import adjudicate, duplicate_groups, findings, label_sets, labels, places, records
+from studio import adjudicate, duplicate_groups, findings, label_sets, labels, marks, places, records
 from studio.records import Undone
 from studio.workspace import Row, Workspace
 
@@ -40,11 +40,11 @@ def undo(ws: Workspace, who: str, press_id: str) -> Undone | None:
     stored before. The record of a group of twins is empty."""
     with _undoing:
         if any(taken(ws, press_id) for taken in (
-                labels.taken, records.taken, findings.taken, duplicate_groups.taken, adjudicate.taken)):
+                labels.taken, marks.taken, records.taken, findings.taken, duplicate_groups.taken, adjudicate.taken)):
             return None
         undoers: list[tuple[int, Callable[[], Undone | None]]] = [
             (labels.newest(ws, who), lambda: labels.undo(ws, "", who, press_id)),
-            (labels.newest_mark(ws, who), lambda: labels.undo_mark(ws, who, press_id)),
+            (marks.newest(ws, who), lambda: marks.undo(ws, who, press_id)),
             (adjudicate.newest(ws, who), lambda: adjudicate.undo(ws, who, press_id)),
             (findings.newest(ws, who), lambda: findings.undo(ws, who, press_id)),
             (duplicate_groups.newest(ws, who), lambda: duplicate_groups.undo(ws, who, press_id)),
@@ -107,8 +107,9 @@ def _label_sentence(ws: Workspace, row: Row) -> str:
 
 
 def _marks(ws: Workspace, record_id: str) -> list[_Placed]:
-    rows = ws.rows("""select m.*, n.mark_id is not null as counts from record_marks m left join marks_now n using (mark_id)
-                      where m.record_id = ?""", [record_id])
+    rows = ws.rows("""with n as (select mark_id from marks_now where record_id = $1)
+                      select m.*, n.mark_id is not null as counts from record_marks m left join n using (mark_id)
+                      where m.record_id = $1""", [record_id])
     return [(3, row["seq"], Act(row["said_at"], row["who"], "mark", _mark_sentence(row), row["counts"], row["mark_id"]))
             for row in rows]
 

@@ -15,7 +15,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from studio import agreement, label_sets, labels, places, records
-from studio.agreement import FieldAgreement, Level, Value
+from studio.agreement import FieldAgreement, Level, Overlap, Span, Value
 from studio.errors import StudioError
 from studio.label_sets import Answer, Field, LabelSet
 from studio.labels import Label
@@ -143,6 +143,17 @@ def agreements(ws: Workspace, set_id: str) -> list[FieldAgreement]:
             if field.key in answer or not field.required:
                 said[field.key][record_id][who] = _value(field, answer.get(field.key))
     return [agreement.of_field(field.key, said[field.key], _level(field)) for field in label_set.compared]
+
+
+def overlaps(ws: Workspace, set_id: str) -> list[Overlap]:
+    """How far people's marks on the text meet, for each field of marks, over records with at least two answers."""
+    fields = [field for field in label_sets.get(ws, set_id).fields if field.kind == "spans"]
+    said: dict[str, dict[str, dict[str, list[Span]]]] = {field.key: defaultdict(dict) for field in fields}
+    for record_id, who, answer in _shared(ws, set_id) if fields else []:
+        for field in fields:
+            said[field.key][record_id][who] = [(span["turn"], span["start"], span["end"], span["value"])
+                                               for span in answer.get(field.key) or []]
+    return [agreement.of_marks(field.key, said[field.key]) for field in fields]
 
 
 def _shared(ws: Workspace, set_id: str) -> list[tuple[str, str, Answer]]:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from studio import adjudicate, findings, label_sets, places
+from studio import adjudicate, findings, label_sets, marks, places, search
 from studio.errors import StudioError
 from studio.label_sets import LabelSet
 from studio.places import Extent, Place
@@ -28,12 +28,10 @@ REVIEWING = ("mine", "disagreed", "flagged")
 """What is read again by anybody: nothing is leased."""
 KEPT_FILTERS = 8
 FRESH = timedelta(seconds=60)
-"""How long it may take until a filter sees that records were dropped or checked; what is handed out is looked at anew."""
-FRESH_TEXT = timedelta(minutes=10)
-"""The same for a piece of text, which takes seconds to look for in a million records."""
+"""How long it may take until a filter sees that records were dropped, checked or worded anew; what is handed out is looked at
+anew."""
 _FIRST_CHUNK, _REMEMBERED = 512, 100_000
 _ANSWERED, _SKIPPED = 1, 2
-_TEXT = "contains(lower(array_to_string(json_extract_string(v.messages, '$[*].content'), chr(10))), lower(?))"
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,7 @@ class QueueFilter:
     """Which records of a label set's queue: by what was said of them (`show`), and by what they are; empty means all.
 
     "open" needs answers, and not from me yet; "unlabelled" has none from anybody; "skipped" I left; "mine" I answered.
+    `tag` came with the record, `marked` is a tag that people put on it; `text` is looked for as in the table.
     """
 
     set_id: str
@@ -53,10 +52,11 @@ class QueueFilter:
     snapshot_id: str = ""
     split: str = ""
     text: str = ""
+    marked: str = ""
 
     @property
     def of_records(self) -> tuple[Any, ...]:
-        """Everything that does not depend on the labels."""
+        """Everything that does not depend on labels and marks."""
         return (self.finding, self.import_id, self.tag, self.rating_low, self.rating_high, self.snapshot_id, self.split,
                 self.text.strip().lower())
 
@@ -131,11 +131,13 @@ class Board:
         Doubtful labels are looked at again, however many a record has, until somebody said something since they were doubted.
         """
         kept = self._records(ws, chosen)
+        if chosen.marked:
+            kept = kept & self._at(marks.positions(ws, "tag", chosen.marked))
         if order == "doubtful" and chosen.show == "open":
             return kept & ~self._looked_at
         if chosen.show in ("disagreed", "flagged"):
             return kept & self._at(adjudicate.disagreed(ws, label_sets.get(ws, self.set_id)) if chosen.show == "disagreed"
-                                   else _flagged(ws))
+                                   else marks.positions(ws, "flag"))
         mine = self._of(who)
         if chosen.show == "mine":
             return kept & (mine == _ANSWERED)
@@ -151,8 +153,10 @@ class Board:
     def _records(self, ws: Workspace, chosen: QueueFilter) -> NDArray[np.bool_]:
         now = ws.now()
         made, found = self._kept.get(chosen.of_records, (None, None))
-        if found is None or made is None or now - made > (FRESH_TEXT if chosen.text else FRESH):
+        if found is None or made is None or now - made > FRESH:
             found = self._at(_matching(ws, chosen))
+            if chosen.text.strip():
+                found &= self._at(search.positions(ws, chosen.text))
             if chosen.finding:
                 found &= self._at(findings.positions_of(ws, chosen.finding))
             self._kept.pop(chosen.of_records, None)
@@ -270,18 +274,11 @@ def _matching(ws: Workspace, chosen: QueueFilter) -> NDArray[np.int64]:
     split = "n.record_id in (select i.record_id from snapshot_items i where i.snapshot_id = ? and i.split = ?)"
     for sql, found in (("n.import_id = ?", [chosen.import_id]), ("n.tags = ?", [chosen.tag]),
                        ("n.rating >= ?", [chosen.rating_low]), ("n.rating <= ?", [chosen.rating_high]),
-                       (split if chosen.split else frozen, [chosen.snapshot_id, *([chosen.split] if chosen.split else [])]),
-                       (_TEXT, [chosen.text.strip()])):
+                       (split if chosen.split else frozen, [chosen.snapshot_id, *([chosen.split] if chosen.split else [])])):
         if found[0] not in ("", None):
             parts.append(sql)
             values += found
-    wordings = "join record_versions v on v.record_id = n.record_id and v.version = n.version" if chosen.text.strip() else ""
-    return ws.columns(f"select n.position from record_now n {wordings} where {' and '.join(parts)}", values)["position"]
-
-
-def _flagged(ws: Workspace) -> NDArray[np.int64]:
-    ids = [row["record_id"] for row in ws.rows("select distinct record_id from marks_now where kind = 'flag'")]
-    return np.array([place.position for place in places.find(ws, ids).values()], dtype=np.int64)
+    return ws.columns(f"select n.position from record_now n where {' and '.join(parts)}", values)["position"]
 
 
 def _made_of(ws: Workspace, set_id: str, order: Order) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from studio import intake, key_maps, label_sets, labels, records
+from studio import intake, key_maps, label_sets, labels, marks, records
 from studio.columns import Choices
 from studio.label_sets import LabelSet
 from studio.records import Filter
@@ -258,7 +258,7 @@ def test_marks_tags_ratings_and_comments_are_kept_and_stand_in_the_history(brows
         expect(page.get_by_test_id("label-side")).to_contain_text("commented it: Ask kim, 1 of 2", timeout=20_000)
         shoot(page, "label-history")
     ws = Workspace(home)
-    found = [(mark.kind, mark.value) for mark in labels.marks(ws, ids[:1])[ids[0]]]
+    found = [(mark.kind, mark.value) for mark in marks.of(ws, ids[:1])[ids[0]]]
     ws.close()
     assert found == [("flag", ""), ("rating", "4"), ("tag", "shiny 12"), ("comment", "Ask kim, 1 of 2")]
 
@@ -391,7 +391,7 @@ def test_hostile_text_is_shown_and_never_run(browser: Browser, home: Path) -> No
         turns = records.get(ws, one).messages
         records.edit(ws, one, [turn | {"content": f"{evil} {turn['content']}"} if turn["role"] != "system" else turn
                                for turn in turns], "ann")
-        labels.mark(ws, one, "tag", evil[:60].strip("\0 "), "ann", f"tag-{one}")
+        marks.put(ws, one, "tag", evil[:60].strip("\0 "), "ann", f"tag-{one}")
     evil_field = choice(*(text[:50].strip() for text in HOSTILE[:3])) | {"title": HOSTILE[0], "help": HOSTILE[1]}
     label_sets.save(ws, {"name": "Evil", "guidelines": "\n".join(HOSTILE[:5]), "fields": [evil_field],
                          "examples": [{"record_id": ids[0], "why": HOSTILE[1], "answer": {}}]}, "ann")

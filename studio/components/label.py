@@ -13,12 +13,12 @@ from typing import Any
 
 import streamlit as st
 
-from studio import acts, adjudicate, key_maps, labels, queues, records, suggestions
+from studio import acts, adjudicate, key_maps, labels, marks, queues, records, suggestions
 from studio.boards import REVIEWING
 from studio.components.desk import Card, Press, digest, source, visit
 from studio.errors import StudioError
 from studio.label_sets import LabelSet
-from studio.labels import Mark
+from studio.marks import Mark
 from studio.queues import Order, QueueFilter
 from studio.records import Record
 from studio.ui import layout
@@ -91,7 +91,7 @@ def settle(ws: Workspace, label_set: LabelSet, who: str) -> None:
 
 def cards(ws: Workspace, label_set: LabelSet, ids: Sequence[str], who: str) -> list[Card]:
     """What the browser shows of these records: words, what stands on them, what I said, what the model suggests."""
-    said, marked = labels.of_records(ws, label_set.set_id, ids), labels.marks(ws, ids)
+    said, marked = labels.of_records(ws, label_set.set_id, ids), marks.of(ws, ids)
     offered = suggestions.of(ws, label_set.set_id, ids)
     found = []
     for record in records.every(ws, ids):
@@ -131,7 +131,7 @@ def apply(desk: Desk, press: Press) -> list[Card]:
     elif verb == "edit":
         records.edit(ws, record_id, press["messages"], who, press_id)
     elif verb in MARKS:
-        labels.mark(ws, record_id, verb, press.get("value", ""), who, press_id, press.get("standing", True))
+        marks.put(ws, record_id, verb, press.get("value", ""), who, press_id, press.get("standing", True))
     return []
 
 
@@ -227,10 +227,10 @@ def _facts(record: Record) -> list[str]:
     return facts + ([f"wording {record.version}"] if record.version > 1 else []) + [f"record {record.record_id}"]
 
 
-def _marks(marks: Sequence[Mark], who: str) -> Card:
-    rated = [int(mark.value) for mark in marks if mark.kind == "rating" and mark.who == who]
-    return {"flag": any(mark.kind == "flag" for mark in marks), "rating": rated[-1] if rated else None,
-            "tags": list(dict.fromkeys(mark.value for mark in marks if mark.kind == "tag"))}
+def _marks(found: Sequence[Mark], who: str) -> Card:
+    rated = [int(mark.value) for mark in found if mark.kind == "rating" and mark.who == who]
+    return {"flag": any(mark.kind == "flag" for mark in found), "rating": rated[-1] if rated else None,
+            "tags": list(dict.fromkeys(mark.value for mark in found if mark.kind == "tag"))}
 
 
 def _version(label_set: LabelSet) -> str:
