@@ -44,16 +44,25 @@ class Settled:
     who: str
 
 
-def disagreed(ws: Workspace, label_set: LabelSet) -> NDArray[Any]:
-    """Positions of the records whose answers differ in a field that is compared and that nobody settled, in their order."""
+def disagreed(ws: Workspace, label_set: LabelSet, among: NDArray[Any] | None = None) -> NDArray[Any]:
+    """Positions of the records whose answers differ in a field that is compared and that nobody settled, in their order; of
+    those `among` these positions (at least one), where they are named."""
+    near = "" if among is None else f"""and position between {int(among.min())} and {int(among.max())}
+        and position in (select unnest($3::bigint[]))"""
     return ws.columns(
-        """with many as (select position from label_now where set_id = $1 and state = 'answered'
-                         group by position having count(*) > 1)
-           select l.position from label_now l join many using (position)
-           where l.set_id = $1 and l.state = 'answered'
-           and l.record_id not in (select record_id from settled_now where set_id = $1)
+        f"""with said as (select position, record_id, answer from label_now where set_id = $1 and state = 'answered' {near}),
+                many as (select position from said group by position having count(*) > 1)
+           select l.position from said l join many using (position)
+           where l.record_id not in (select record_id from settled_now where set_id = $1)
            group by l.position having count(distinct json_extract(l.answer, $2::varchar[])) > 1 order by l.position""",
-        [label_set.set_id, [f"$.{field.key}" for field in label_set.compared]])["position"]
+        [label_set.set_id, [f"$.{field.key}" for field in label_set.compared],
+         *([] if among is None else [among])])["position"]
+
+
+def stamp(ws: Workspace, set_id: str) -> tuple[Any, ...]:
+    """Changes whenever something is settled in the set, or taken back, or forgotten."""
+    row = ws.row("select count(*) as n, max(seq) as newest from adjudications where set_id = ?", [set_id]) or {}
+    return tuple(row.values())
 
 
 def count(ws: Workspace, set_id: str) -> int:

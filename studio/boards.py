@@ -83,6 +83,8 @@ class Board:
         self._kept: dict[tuple[Any, ...], tuple[datetime, NDArray[np.bool_]]] = {}
         self._orders: dict[str, tuple[Any, NDArray[np.int64]]] = {}
         self._looked_at = np.zeros(0, np.bool_)
+        self._disagreed: tuple[Any, NDArray[np.bool_]] = None, np.zeros(0, np.bool_)
+        self._since = [np.zeros(0, np.int64)]  # positions that somebody spoke about since then
         self._handed: dict[str, int] = {}
 
     def sync(self, ws: Workspace) -> None:
@@ -95,6 +97,7 @@ class Board:
             self._extent, self._seq, self._version = now, 0, -1
             self._answers = np.zeros(now.top + 1, np.uint8)
             self._people, self._kept, self._orders, self._handed = {}, {}, {}, {}
+            self._disagreed = None, np.zeros(0, np.bool_)
         if row["version"] != self._version:
             self._needed = _needed(label_sets.get(ws, self.set_id), now.top)
             self._version = row["version"]
@@ -102,6 +105,7 @@ class Board:
                          [self.set_id, self._seq])
         if len(new["seq"]):
             self._seq = int(new["seq"].max())
+            self._since += [new["position"]] if self._disagreed[0] else []
             for who in np.unique(new["who"].astype(object)):
                 self._said(str(who), new["position"][new["who"] == who], new["state"][new["who"] == who])
 
@@ -136,14 +140,25 @@ class Board:
         if order == "doubtful" and chosen.show == "open":
             return kept & ~self._looked_at
         if chosen.show in ("disagreed", "flagged"):
-            return kept & self._at(adjudicate.disagreed(ws, label_sets.get(ws, self.set_id)) if chosen.show == "disagreed"
-                                   else marks.positions(ws, "flag"))
+            return kept & (self._disputed(ws) if chosen.show == "disagreed" else self._at(marks.positions(ws, "flag")))
         mine = self._of(who)
         if chosen.show == "mine":
             return kept & (mine == _ANSWERED)
         if chosen.show == "unlabelled":
             return kept & (self._answers == 0) & (mine == 0)
         return kept & (self._answers < self._needed) & (mine == (_SKIPPED if chosen.show == "skipped" else 0))
+
+    def _disputed(self, ws: Workspace) -> NDArray[np.bool_]:
+        """Records whose answers differ: all are looked at when something was settled, then those that somebody spoke about."""
+        made_of, found = self._disagreed
+        now, spoken = (self._version, *adjudicate.stamp(ws, self.set_id)), np.unique(np.concatenate(self._since))
+        label_set = label_sets.get(ws, self.set_id)
+        if made_of != now:
+            found = self._at(adjudicate.disagreed(ws, label_set))
+        elif len(spoken):
+            found = found & ~self._at(spoken) | self._at(adjudicate.disagreed(ws, label_set, spoken))
+        self._disagreed, self._since = (now, found), [np.zeros(0, np.int64)]
+        return found
 
     def done(self, ws: Workspace) -> tuple[int, int]:
         """Records that nobody dropped, and how many of them have all their answers."""
@@ -212,15 +227,17 @@ class Board:
         Each is looked at in the table, because a filter may be a minute old: what is gone or dropped is left out.
         """
         found: list[Place] = []
+        free: list[int] = []
         start, size = 0, _FIRST_CHUNK
-        while start < len(sequence) and len(found) < limit:
-            part = sequence[start:start + size]
-            free = [int(position) for position in part[mask[part]] if self._free(int(position), session, again)]
-            while free and len(found) < limit:
-                tried, free = free[:limit - len(found)], free[limit - len(found):]
-                there = {place.position: place for place in places.at(ws, tried) if place.decision != "drop"}
-                found += [there[position] for position in tried if position in there]
-            start, size = start + size, 2 * size
+        while len(found) < limit and (free or start < len(sequence)):
+            if len(free) < limit - len(found) and start < len(sequence):
+                part = sequence[start:start + size]
+                free += [int(position) for position in part[mask[part]] if self._free(int(position), session, again)]
+                start, size = start + size, 2 * size
+                continue
+            tried, free = free[:limit - len(found)], free[limit - len(found):]
+            there = {place.position: place for place in places.at(ws, tried) if place.decision != "drop"}
+            found += [there[position] for position in tried if position in there]
         if len(self._handed) > _REMEMBERED:
             self._handed = {}
         self._handed |= {place.record_id: place.position for place in found}
@@ -281,20 +298,20 @@ def _matching(ws: Workspace, chosen: QueueFilter) -> NDArray[np.int64]:
     return ws.columns(f"select n.position from record_now n where {' and '.join(parts)}", values)["position"]
 
 
-def _made_of(ws: Workspace, set_id: str, order: Order) -> Any:
-    """Which runs of the light model an order is from; None where it needs none. Raises StudioError where none has run."""
+def _made_of(ws: Workspace, set_id: str, order: Order) -> str:
+    """Which run of the light model an order is from (each run takes the place of all that one before said of the set); empty
+    where the order needs none. Raises StudioError where none has run."""
     if order not in ("informative", "doubtful"):
-        return None
+        return ""
     table = "suggestions" if order == "informative" else "label_doubts"
-    row = ws.row(f"select min(run_id) as first, max(run_id) as last, count(*) as n from {table} where set_id = ?",
-                 [set_id]) or {}
-    if not row["n"] and order == "informative":
+    row = ws.row(f"select run_id from {table} where set_id = ? limit 1", [set_id])
+    if not row and order == "informative":
         raise StudioError("There are no suggestions for this label set yet, so none is the most informative.",
                           "Label some records in random order, then let the light model learn from them.")
-    if not row["n"]:
+    if not row:
         raise StudioError("No labels of this set have been doubted yet.",
                           "Label some records, then let the light model look for label errors.")
-    return tuple(row.values())
+    return str(row["run_id"])
 
 
 def _doubtful(ws: Workspace, set_id: str) -> NDArray[np.int64]:

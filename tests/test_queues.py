@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from studio import findings, intake, label_sets, labels, marks, queues, records, search, snapshots
+from studio import adjudicate, findings, intake, label_sets, labels, marks, queues, records, search, snapshots
 from studio.boards import Order, Show
 from studio.columns import Choices
 from studio.errors import StudioError
@@ -276,14 +276,16 @@ def test_a_queue_that_was_kept_up_is_the_same_as_one_made_anew(ws: Workspace, se
     label_set, chance = mood(ws, needed=2), random.Random(seed)
     for press in range(40):
         who, record_id = chance.choice(("ann", "bob", "cleo")), chance.choice(ids(ws, 8))
-        do = chance.choice(("answer", "answer", "skip", "undo"))
+        do = chance.choice(("answer", "answer", "answer", "skip", "undo", "settle"))
         if do == "answer":
             labels.answer(ws, label_set.set_id, record_id, {"mood": chance.choice(("good", "bad"))}, who, f"p{press}")
         elif do == "skip":
             labels.skip(ws, label_set.set_id, record_id, who, f"p{press}")
+        elif do == "settle":
+            adjudicate.settle(ws, label_set.set_id, record_id, {"mood": "good"}, who, f"p{press}")
         else:
             labels.undo(ws, label_set.set_id, who, f"p{press}")
-        queues.size(ws, QueueFilter(label_set.set_id), who)
+        queues.size(ws, QueueFilter(label_set.set_id, chance.choice(("open", "disagreed"))), who)
     kept_up = everybodys_view(ws, label_set.set_id)
     queues.forget(ws)
     assert kept_up == everybodys_view(ws, label_set.set_id)

@@ -144,7 +144,7 @@ def _one_field(label_set: LabelSet, found: FieldAgreement) -> None:
     with left:
         st.markdown("**What is taken for what?** Pairs of answers to the same record; on the diagonal people agree.")
         st.dataframe([{"": names[value], **{names[other]: n or None for other, n in zip(found.values, row, strict=True)}}
-                      for value, row in zip(found.values, found.confusion, strict=True)], hide_index=True,
+                      for value, row in zip(found.values, found.confusion, strict=True)], hide_index=True, placeholder="",
                      alt="Confusion between values")
     with right:
         st.markdown("**Which values are hard?** How often somebody else says so too.")
