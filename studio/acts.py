@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Literal
 
 from studio import adjudicate, duplicate_groups, findings, label_sets, labels, marks, places, records
+from studio.label_sets import LabelSet
 from studio.records import Undone
 from studio.workspace import Row, Workspace
 
@@ -101,9 +102,7 @@ def _label_sentence(ws: Workspace, row: Row) -> str:
     if row["state"] == "skipped":
         return f"skipped it in {newest.name}"
     given_under = label_sets.get(ws, row["set_id"], row["set_version"])
-    said = [f"{part.title}: {part.words}{'' if part.offered else ' (no longer offered)'}"
-            for part in label_sets.shown(given_under, newest, json.loads(row["answer"]))]
-    return f"labelled it in {newest.name}: {'; '.join(said) or 'nothing chosen'}"
+    return f"labelled it in {newest.name}: {_answer_words(given_under, newest, row)}"
 
 
 def _marks(ws: Workspace, record_id: str) -> list[_Placed]:
@@ -132,8 +131,15 @@ def _settled_sentence(ws: Workspace, row: Row) -> str:
     newest = label_sets.get(ws, row["set_id"])
     if row["undoes"]:
         return f"took the settled answer back in {newest.name}"
-    said = [f"{part.title}: {part.words}" for part in label_sets.shown(newest, newest, json.loads(row["answer"]))]
-    return f"settled {newest.name}: {'; '.join(said)}"
+    return f"settled {newest.name}: {_answer_words(newest, newest, row)}"
+
+
+def _answer_words(given_under: LabelSet, newest: LabelSet, row: Row) -> str:
+    """An answer in words; a set with a single question needs no name of it."""
+    said = [("" if len(given_under.fields) == 1 else f"{part.title}: ") + part.words
+            + ("" if part.offered else " (no longer offered)")
+            for part in label_sets.shown(given_under, newest, json.loads(row["answer"]))]
+    return "; ".join(said) or "nothing chosen"
 
 
 def _dismissals(ws: Workspace, record_id: str) -> list[_Placed]:

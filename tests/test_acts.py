@@ -134,13 +134,13 @@ def test_the_history_of_a_record_tells_everything_in_order_and_what_still_stands
     told = acts.history(ws, ids(ws, 1)[0])
     assert [(act.who, act.sentence, act.standing) for act in told] == [
         ("import", "came in as wording 1", False),
-        ("ann", "labelled it in Mood: Mood: Good", True),
+        ("ann", "labelled it in Mood: Good", True),
         ("ann", "flagged it", True),
         ("ann", "dropped it", False),
         ("ann", "kept it", True),
         ("ann", "called no problem: email", True),
         ("ann", "edited it: wording 2", True),
-        ("ann", "settled Mood: Mood: odd", True),
+        ("ann", "settled Mood: odd", True),
         ("ann", "skipped it in Mood", False),
         ("ann", "took a label back in Mood", False),
     ]
@@ -151,4 +151,4 @@ def test_the_history_says_what_a_set_no_longer_offers(ws: Workspace) -> None:
     say(ws, label_set, "ann", "odd")
     newer = MOOD | {"fields": [MOOD["fields"][0] | {"options": [{"value": "good"}]}]}
     label_sets.save(ws, newer, "ann", label_set.set_id)
-    assert acts.history(ws, ids(ws, 1)[0])[-1].sentence == "labelled it in Mood: Mood: odd (no longer offered)"
+    assert acts.history(ws, ids(ws, 1)[0])[-1].sentence == "labelled it in Mood: odd (no longer offered)"

@@ -71,8 +71,9 @@ def label(ws: Workspace, label_set: LabelSet, chosen: QueueFilter, order: Order,
         mine = next((one.answered for one in reached.people if one.who == who), 0)
         return {"mine": mine, "done": reached.done, "total": reached.total}
 
-    _mount(Desk(ws, who, "label", f"label-{digest(chosen)}-{order}-{_version(label_set)}-{digest(who)}", label_set,
-                window, lambda ids: cards(ws, label_set, ids, who), numbers))
+    shown = Desk(ws, who, "label", f"label-{digest(chosen)}-{order}-{_version(label_set)}-{digest(who)}", label_set,
+                 window, lambda ids: cards(ws, label_set, ids, who), numbers)
+    layout.fragment(lambda: _draw(shown))
 
 
 def settle(ws: Workspace, label_set: LabelSet, who: str) -> None:
@@ -85,8 +86,9 @@ def settle(ws: Workspace, label_set: LabelSet, who: str) -> None:
     def window(want: Want) -> tuple[Sequence[str], Sequence[str]]:
         return [one.record_id for one in adjudicate.queue(ws, label_set.set_id, WINDOW, want.after)], []
 
-    _mount(Desk(ws, who, "settle", f"settle-{_version(label_set)}-{digest(who)}", label_set,
-                window, with_answers, lambda: {"open": adjudicate.count(ws, label_set.set_id)}))
+    shown = Desk(ws, who, "settle", f"settle-{_version(label_set)}-{digest(who)}", label_set,
+                 window, with_answers, lambda: {"open": adjudicate.count(ws, label_set.set_id)})
+    layout.fragment(lambda: _draw(shown))
 
 
 def cards(ws: Workspace, label_set: LabelSet, ids: Sequence[str], who: str) -> list[Card]:
@@ -133,15 +135,6 @@ def apply(desk: Desk, press: Press) -> list[Card]:
     elif verb in MARKS:
         marks.put(ws, record_id, verb, press.get("value", ""), who, press_id, press.get("standing", True))
     return []
-
-
-def _mount(desk: Desk) -> None:
-    """Draw the desk as a fragment: a press reruns this much and no more of the page."""
-    def part() -> None:
-        with layout.guarded():
-            _draw(desk)
-
-    st.fragment(part)()
 
 
 def _draw(desk: Desk) -> None:

@@ -63,11 +63,7 @@ def _more(ws: Workspace) -> tuple[str, float | None, float | None, str, bool, st
 
 def table(ws: Workspace, who: str) -> None:
     """Filters, counts, rows and acts, drawn anew by themselves: the rest of the page stays as it is."""
-    def part() -> None:
-        with layout.guarded():
-            _draw(ws, who)
-
-    st.fragment(part)()
+    layout.fragment(lambda: _draw(ws, who))
 
 
 def _draw(ws: Workspace, who: str) -> None:
