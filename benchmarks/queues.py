@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import quantiles
 
 from benchmarks import record
-from studio import acts, label_sets, labels, queues, records
+from studio import acts, label_sets, labels, marks, queues, records
 from studio.boards import Order, Show
 from studio.queues import QueueFilter
 from studio.workspace import Workspace
@@ -71,7 +71,7 @@ def measure(rows: int) -> dict[str, tuple[float, ...]]:
     with tempfile.TemporaryDirectory() as folder:
         ws = Workspace(Path(folder) / "ws")
         set_id = fill(ws, rows)
-        labels.mark(ws, queues.window(ws, QueueFilter(set_id), "random", "eve", "m", 1)[0], "flag", "", "eve", "flag")
+        marks.put(ws, queues.window(ws, QueueFilter(set_id), "random", "eve", "m", 1)[0], "flag", "", "eve", "flag")
         found = {f"window: {name}": timed(window(ws, chosen, order)) for name, chosen, order in cases(set_id)}
         ids = queues.window(ws, QueueFilter(set_id), "random", "person 1", "t", 4 * ROUNDS)
         presses = iter(ids)

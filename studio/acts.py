@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from studio import adjudicate, duplicate_groups, findings, label_sets, labels, places, records
+from studio import adjudicate, duplicate_groups, findings, label_sets, labels, marks, places, records
+from studio.label_sets import LabelSet
 from studio.records import Undone
 from studio.workspace import Row, Workspace
 
@@ -40,11 +41,11 @@ def undo(ws: Workspace, who: str, press_id: str) -> Undone | None:
     stored before. The record of a group of twins is empty."""
     with _undoing:
         if any(taken(ws, press_id) for taken in (
-                labels.taken, records.taken, findings.taken, duplicate_groups.taken, adjudicate.taken)):
+                labels.taken, marks.taken, records.taken, findings.taken, duplicate_groups.taken, adjudicate.taken)):
             return None
         undoers: list[tuple[int, Callable[[], Undone | None]]] = [
             (labels.newest(ws, who), lambda: labels.undo(ws, "", who, press_id)),
-            (labels.newest_mark(ws, who), lambda: labels.undo_mark(ws, who, press_id)),
+            (marks.newest(ws, who), lambda: marks.undo(ws, who, press_id)),
             (adjudicate.newest(ws, who), lambda: adjudicate.undo(ws, who, press_id)),
             (findings.newest(ws, who), lambda: findings.undo(ws, who, press_id)),
             (duplicate_groups.newest(ws, who), lambda: duplicate_groups.undo(ws, who, press_id)),
@@ -101,14 +102,13 @@ def _label_sentence(ws: Workspace, row: Row) -> str:
     if row["state"] == "skipped":
         return f"skipped it in {newest.name}"
     given_under = label_sets.get(ws, row["set_id"], row["set_version"])
-    said = [f"{part.title}: {part.words}{'' if part.offered else ' (no longer offered)'}"
-            for part in label_sets.shown(given_under, newest, json.loads(row["answer"]))]
-    return f"labelled it in {newest.name}: {'; '.join(said) or 'nothing chosen'}"
+    return f"labelled it in {newest.name}: {_answer_words(given_under, newest, row)}"
 
 
 def _marks(ws: Workspace, record_id: str) -> list[_Placed]:
-    rows = ws.rows("""select m.*, n.mark_id is not null as counts from record_marks m left join marks_now n using (mark_id)
-                      where m.record_id = ?""", [record_id])
+    rows = ws.rows("""with n as (select mark_id from marks_now where record_id = $1)
+                      select m.*, n.mark_id is not null as counts from record_marks m left join n using (mark_id)
+                      where m.record_id = $1""", [record_id])
     return [(3, row["seq"], Act(row["said_at"], row["who"], "mark", _mark_sentence(row), row["counts"], row["mark_id"]))
             for row in rows]
 
@@ -131,8 +131,15 @@ def _settled_sentence(ws: Workspace, row: Row) -> str:
     newest = label_sets.get(ws, row["set_id"])
     if row["undoes"]:
         return f"took the settled answer back in {newest.name}"
-    said = [f"{part.title}: {part.words}" for part in label_sets.shown(newest, newest, json.loads(row["answer"]))]
-    return f"settled {newest.name}: {'; '.join(said)}"
+    return f"settled {newest.name}: {_answer_words(newest, newest, row)}"
+
+
+def _answer_words(given_under: LabelSet, newest: LabelSet, row: Row) -> str:
+    """An answer in words; a set with a single question needs no name of it."""
+    said = [("" if len(given_under.fields) == 1 else f"{part.title}: ") + part.words
+            + ("" if part.offered else " (no longer offered)")
+            for part in label_sets.shown(given_under, newest, json.loads(row["answer"]))]
+    return "; ".join(said) or "nothing chosen"
 
 
 def _dismissals(ws: Workspace, record_id: str) -> list[_Placed]:

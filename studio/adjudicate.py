@@ -15,7 +15,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from studio import agreement, label_sets, labels, places, records
-from studio.agreement import FieldAgreement, Level, Value
+from studio.agreement import FieldAgreement, Level, Overlap, Span, Value
 from studio.errors import StudioError
 from studio.label_sets import Answer, Field, LabelSet
 from studio.labels import Label
@@ -44,16 +44,25 @@ class Settled:
     who: str
 
 
-def disagreed(ws: Workspace, label_set: LabelSet) -> NDArray[Any]:
-    """Positions of the records whose answers differ in a field that is compared and that nobody settled, in their order."""
+def disagreed(ws: Workspace, label_set: LabelSet, among: NDArray[Any] | None = None) -> NDArray[Any]:
+    """Positions of the records whose answers differ in a field that is compared and that nobody settled, in their order; of
+    those `among` these positions (at least one), where they are named."""
+    near = "" if among is None else f"""and position between {int(among.min())} and {int(among.max())}
+        and position in (select unnest($3::bigint[]))"""
     return ws.columns(
-        """with many as (select position from label_now where set_id = $1 and state = 'answered'
-                         group by position having count(*) > 1)
-           select l.position from label_now l join many using (position)
-           where l.set_id = $1 and l.state = 'answered'
-           and l.record_id not in (select record_id from settled_now where set_id = $1)
+        f"""with said as (select position, record_id, answer from label_now where set_id = $1 and state = 'answered' {near}),
+                many as (select position from said group by position having count(*) > 1)
+           select l.position from said l join many using (position)
+           where l.record_id not in (select record_id from settled_now where set_id = $1)
            group by l.position having count(distinct json_extract(l.answer, $2::varchar[])) > 1 order by l.position""",
-        [label_set.set_id, [f"$.{field.key}" for field in label_set.compared]])["position"]
+        [label_set.set_id, [f"$.{field.key}" for field in label_set.compared],
+         *([] if among is None else [among])])["position"]
+
+
+def stamp(ws: Workspace, set_id: str) -> tuple[Any, ...]:
+    """Changes whenever something is settled in the set, or taken back, or forgotten."""
+    row = ws.row("select count(*) as n, max(seq) as newest from adjudications where set_id = ?", [set_id]) or {}
+    return tuple(row.values())
 
 
 def count(ws: Workspace, set_id: str) -> int:
@@ -143,6 +152,17 @@ def agreements(ws: Workspace, set_id: str) -> list[FieldAgreement]:
             if field.key in answer or not field.required:
                 said[field.key][record_id][who] = _value(field, answer.get(field.key))
     return [agreement.of_field(field.key, said[field.key], _level(field)) for field in label_set.compared]
+
+
+def overlaps(ws: Workspace, set_id: str) -> list[Overlap]:
+    """How far people's marks on the text meet, for each field of marks, over records with at least two answers."""
+    fields = [field for field in label_sets.get(ws, set_id).fields if field.kind == "spans"]
+    said: dict[str, dict[str, dict[str, list[Span]]]] = {field.key: defaultdict(dict) for field in fields}
+    for record_id, who, answer in _shared(ws, set_id) if fields else []:
+        for field in fields:
+            said[field.key][record_id][who] = [(span["turn"], span["start"], span["end"], span["value"])
+                                               for span in answer.get(field.key) or []]
+    return [agreement.of_marks(field.key, said[field.key]) for field in fields]
 
 
 def _shared(ws: Workspace, set_id: str) -> list[tuple[str, str, Answer]]:

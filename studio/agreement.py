@@ -19,6 +19,8 @@ from studio.verdicts import Interval
 
 Level = Literal["nominal", "ordinal", "interval"]
 Value = str | int | float
+Span = tuple[int, int, int, str]
+"""A mark: turn, first character, the one behind the last, and what is marked."""
 Floats = NDArray[np.float64]
 RESAMPLES = 1_000
 _AT_ONCE = 50
@@ -66,6 +68,16 @@ class FieldAgreement:
     pairs: tuple[PairAgreement, ...]
 
 
+@dataclass(frozen=True)
+class Overlap:
+    """How far marks on the text meet: F1 over characters (twice what two people marked alike, by what both marked), over every
+    two people of a record. `records` have at least two answers, and a mark in one of them."""
+
+    field: str
+    records: int
+    f1: Interval
+
+
 def raw(a: Sequence[Value], b: Sequence[Value]) -> float:
     """The share of records in which two people say the same; NaN without any."""
     return _kappa_parts(_confused(a, b)[1][None])[0][0].item()
@@ -106,6 +118,21 @@ def of_field(field: str, votes: Mapping[str, Mapping[str, Value]], level: Level,
         _interval(alphas[0], [part[1] for part in parts], len(shared)), values, _pairs_met(patterns, counts),
         tuple(ValueAgreement(value, int(n), float(share)) for value, n, share in zip(values, uses, per_value, strict=True)),
         tuple(_pair(shared, first, second, seed) for first, second in _met(shared)))
+
+
+def of_marks(field: str, votes: Mapping[str, Mapping[str, Sequence[Span]]], seed: int = 0) -> Overlap:
+    """One field of marks. `votes` are record id → who → marks; a record that nobody marked says nothing and is left out."""
+    alike, marked = [], []
+    for said in votes.values():
+        places = [{(turn, at, value) for turn, start, end, value in spans for at in range(start, end)}
+                  for spans in said.values()]
+        if len(places) > 1 and any(places):
+            alike.append(sum(2 * len(a & b) for a, b in combinations(places, 2)))
+            marked.append(sum(len(a) + len(b) for a, b in combinations(places, 2)))
+    same, all_of = np.array(alike, np.float64), np.array(marked, np.float64)
+    once = np.ones(len(same), np.int64)
+    drawn = [_divided(weights @ same, weights @ all_of) for weights in _drawn(once, seed)] if alike else []
+    return Overlap(field, len(same), _interval(_divided(same.sum(), all_of.sum()), drawn, len(same)))
 
 
 def _pair(votes: Mapping[str, Mapping[str, Value]], first: str, second: str, seed: int) -> PairAgreement:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from studio import adjudicate, findings, label_sets, places
+from studio import adjudicate, findings, label_sets, marks, places, search
 from studio.errors import StudioError
 from studio.label_sets import LabelSet
 from studio.places import Extent, Place
@@ -28,12 +28,10 @@ REVIEWING = ("mine", "disagreed", "flagged")
 """What is read again by anybody: nothing is leased."""
 KEPT_FILTERS = 8
 FRESH = timedelta(seconds=60)
-"""How long it may take until a filter sees that records were dropped or checked; what is handed out is looked at anew."""
-FRESH_TEXT = timedelta(minutes=10)
-"""The same for a piece of text, which takes seconds to look for in a million records."""
+"""How long it may take until a filter sees that records were dropped, checked or worded anew; what is handed out is looked at
+anew."""
 _FIRST_CHUNK, _REMEMBERED = 512, 100_000
 _ANSWERED, _SKIPPED = 1, 2
-_TEXT = "contains(lower(array_to_string(json_extract_string(v.messages, '$[*].content'), chr(10))), lower(?))"
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,7 @@ class QueueFilter:
     """Which records of a label set's queue: by what was said of them (`show`), and by what they are; empty means all.
 
     "open" needs answers, and not from me yet; "unlabelled" has none from anybody; "skipped" I left; "mine" I answered.
+    `tag` came with the record, `marked` is a tag that people put on it; `text` is looked for as in the table.
     """
 
     set_id: str
@@ -53,10 +52,11 @@ class QueueFilter:
     snapshot_id: str = ""
     split: str = ""
     text: str = ""
+    marked: str = ""
 
     @property
     def of_records(self) -> tuple[Any, ...]:
-        """Everything that does not depend on the labels."""
+        """Everything that does not depend on labels and marks."""
         return (self.finding, self.import_id, self.tag, self.rating_low, self.rating_high, self.snapshot_id, self.split,
                 self.text.strip().lower())
 
@@ -83,6 +83,8 @@ class Board:
         self._kept: dict[tuple[Any, ...], tuple[datetime, NDArray[np.bool_]]] = {}
         self._orders: dict[str, tuple[Any, NDArray[np.int64]]] = {}
         self._looked_at = np.zeros(0, np.bool_)
+        self._disagreed: tuple[Any, NDArray[np.bool_]] = None, np.zeros(0, np.bool_)
+        self._since = [np.zeros(0, np.int64)]  # positions that somebody spoke about since then
         self._handed: dict[str, int] = {}
 
     def sync(self, ws: Workspace) -> None:
@@ -95,6 +97,7 @@ class Board:
             self._extent, self._seq, self._version = now, 0, -1
             self._answers = np.zeros(now.top + 1, np.uint8)
             self._people, self._kept, self._orders, self._handed = {}, {}, {}, {}
+            self._disagreed = None, np.zeros(0, np.bool_)
         if row["version"] != self._version:
             self._needed = _needed(label_sets.get(ws, self.set_id), now.top)
             self._version = row["version"]
@@ -102,6 +105,7 @@ class Board:
                          [self.set_id, self._seq])
         if len(new["seq"]):
             self._seq = int(new["seq"].max())
+            self._since += [new["position"]] if self._disagreed[0] else []
             for who in np.unique(new["who"].astype(object)):
                 self._said(str(who), new["position"][new["who"] == who], new["state"][new["who"] == who])
 
@@ -131,17 +135,30 @@ class Board:
         Doubtful labels are looked at again, however many a record has, until somebody said something since they were doubted.
         """
         kept = self._records(ws, chosen)
+        if chosen.marked:
+            kept = kept & self._at(marks.positions(ws, "tag", chosen.marked))
         if order == "doubtful" and chosen.show == "open":
             return kept & ~self._looked_at
         if chosen.show in ("disagreed", "flagged"):
-            return kept & self._at(adjudicate.disagreed(ws, label_sets.get(ws, self.set_id)) if chosen.show == "disagreed"
-                                   else _flagged(ws))
+            return kept & (self._disputed(ws) if chosen.show == "disagreed" else self._at(marks.positions(ws, "flag")))
         mine = self._of(who)
         if chosen.show == "mine":
             return kept & (mine == _ANSWERED)
         if chosen.show == "unlabelled":
             return kept & (self._answers == 0) & (mine == 0)
         return kept & (self._answers < self._needed) & (mine == (_SKIPPED if chosen.show == "skipped" else 0))
+
+    def _disputed(self, ws: Workspace) -> NDArray[np.bool_]:
+        """Records whose answers differ: all are looked at when something was settled, then those that somebody spoke about."""
+        made_of, found = self._disagreed
+        now, spoken = (self._version, *adjudicate.stamp(ws, self.set_id)), np.unique(np.concatenate(self._since))
+        label_set = label_sets.get(ws, self.set_id)
+        if made_of != now:
+            found = self._at(adjudicate.disagreed(ws, label_set))
+        elif len(spoken):
+            found = found & ~self._at(spoken) | self._at(adjudicate.disagreed(ws, label_set, spoken))
+        self._disagreed, self._since = (now, found), [np.zeros(0, np.int64)]
+        return found
 
     def done(self, ws: Workspace) -> tuple[int, int]:
         """Records that nobody dropped, and how many of them have all their answers."""
@@ -151,8 +168,10 @@ class Board:
     def _records(self, ws: Workspace, chosen: QueueFilter) -> NDArray[np.bool_]:
         now = ws.now()
         made, found = self._kept.get(chosen.of_records, (None, None))
-        if found is None or made is None or now - made > (FRESH_TEXT if chosen.text else FRESH):
+        if found is None or made is None or now - made > FRESH:
             found = self._at(_matching(ws, chosen))
+            if chosen.text.strip():
+                found &= self._at(search.positions(ws, chosen.text))
             if chosen.finding:
                 found &= self._at(findings.positions_of(ws, chosen.finding))
             self._kept.pop(chosen.of_records, None)
@@ -208,15 +227,17 @@ class Board:
         Each is looked at in the table, because a filter may be a minute old: what is gone or dropped is left out.
         """
         found: list[Place] = []
+        free: list[int] = []
         start, size = 0, _FIRST_CHUNK
-        while start < len(sequence) and len(found) < limit:
-            part = sequence[start:start + size]
-            free = [int(position) for position in part[mask[part]] if self._free(int(position), session, again)]
-            while free and len(found) < limit:
-                tried, free = free[:limit - len(found)], free[limit - len(found):]
-                there = {place.position: place for place in places.at(ws, tried) if place.decision != "drop"}
-                found += [there[position] for position in tried if position in there]
-            start, size = start + size, 2 * size
+        while len(found) < limit and (free or start < len(sequence)):
+            if len(free) < limit - len(found) and start < len(sequence):
+                part = sequence[start:start + size]
+                free += [int(position) for position in part[mask[part]] if self._free(int(position), session, again)]
+                start, size = start + size, 2 * size
+                continue
+            tried, free = free[:limit - len(found)], free[limit - len(found):]
+            there = {place.position: place for place in places.at(ws, tried) if place.decision != "drop"}
+            found += [there[position] for position in tried if position in there]
         if len(self._handed) > _REMEMBERED:
             self._handed = {}
         self._handed |= {place.record_id: place.position for place in found}
@@ -270,34 +291,27 @@ def _matching(ws: Workspace, chosen: QueueFilter) -> NDArray[np.int64]:
     split = "n.record_id in (select i.record_id from snapshot_items i where i.snapshot_id = ? and i.split = ?)"
     for sql, found in (("n.import_id = ?", [chosen.import_id]), ("n.tags = ?", [chosen.tag]),
                        ("n.rating >= ?", [chosen.rating_low]), ("n.rating <= ?", [chosen.rating_high]),
-                       (split if chosen.split else frozen, [chosen.snapshot_id, *([chosen.split] if chosen.split else [])]),
-                       (_TEXT, [chosen.text.strip()])):
+                       (split if chosen.split else frozen, [chosen.snapshot_id, *([chosen.split] if chosen.split else [])])):
         if found[0] not in ("", None):
             parts.append(sql)
             values += found
-    wordings = "join record_versions v on v.record_id = n.record_id and v.version = n.version" if chosen.text.strip() else ""
-    return ws.columns(f"select n.position from record_now n {wordings} where {' and '.join(parts)}", values)["position"]
+    return ws.columns(f"select n.position from record_now n where {' and '.join(parts)}", values)["position"]
 
 
-def _flagged(ws: Workspace) -> NDArray[np.int64]:
-    ids = [row["record_id"] for row in ws.rows("select distinct record_id from marks_now where kind = 'flag'")]
-    return np.array([place.position for place in places.find(ws, ids).values()], dtype=np.int64)
-
-
-def _made_of(ws: Workspace, set_id: str, order: Order) -> Any:
-    """Which runs of the light model an order is from; None where it needs none. Raises StudioError where none has run."""
+def _made_of(ws: Workspace, set_id: str, order: Order) -> str:
+    """Which run of the light model an order is from (each run takes the place of all that one before said of the set); empty
+    where the order needs none. Raises StudioError where none has run."""
     if order not in ("informative", "doubtful"):
-        return None
+        return ""
     table = "suggestions" if order == "informative" else "label_doubts"
-    row = ws.row(f"select min(run_id) as first, max(run_id) as last, count(*) as n from {table} where set_id = ?",
-                 [set_id]) or {}
-    if not row["n"] and order == "informative":
+    row = ws.row(f"select run_id from {table} where set_id = ? limit 1", [set_id])
+    if not row and order == "informative":
         raise StudioError("There are no suggestions for this label set yet, so none is the most informative.",
                           "Label some records in random order, then let the light model learn from them.")
-    if not row["n"]:
+    if not row:
         raise StudioError("No labels of this set have been doubted yet.",
                           "Label some records, then let the light model look for label errors.")
-    return tuple(row.values())
+    return str(row["run_id"])
 
 
 def _doubtful(ws: Workspace, set_id: str) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Labels and marks: what people say of records, press by press.
+"""Labels: what people say of records under a label set, press by press.
 
 Every press is a row that is never changed: an answer, a skip, or the taking back of one. A person's newest row that stands is
 their word on a record (`label_now`). A press carries an id made where it was pressed, and is stored once, however often it is
@@ -14,17 +14,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from studio import label_sets, places, records
-from studio.errors import StudioError
 from studio.label_sets import Answer, Field, LabelSet
 from studio.mentions import is_named, named_in
 from studio.places import Place
 from studio.records import Undone
+from studio.standing import newest_row, rows_of_act
 from studio.workspace import Row, Transaction, Workspace
 
 State = Literal["answered", "skipped"]
-MarkKind = Literal["flag", "rating", "tag", "comment"]
-LONGEST_MARK = {"flag": 200, "rating": 1, "tag": 60, "comment": 10_000}
-_STANDING = """l.undoes is null and not exists (from labels u where u.undoes = l.label_id)"""
 _NOW = ("set_id", "record_id", "position", "who", "label_id", "seq", "set_version", "record_version", "answer", "state",
         "suggested", "seconds", "said_at")
 
@@ -54,16 +51,6 @@ class Label:
     label_id: str
 
 
-@dataclass(frozen=True)
-class Mark:
-    """A flag, rating, tag or comment that stands on a record."""
-
-    record_id: str
-    kind: MarkKind
-    value: str
-    who: str
-
-
 def answer(ws: Workspace, set_id: str, record_id: str, answer: Answer, who: str, label_id: str, seconds: float | None = None,
            suggested: Answer | None = None, set_version: int | None = None, record_version: int | None = None) -> None:
     """Store one person's answer under the press's id; a later one of theirs on the same record takes its place.
@@ -71,7 +58,7 @@ def answer(ws: Workspace, set_id: str, record_id: str, answer: Answer, who: str,
     `set_version` and `record_version` are what the person had before them (the newest where left out). Raises StudioError,
     with nothing stored, for an answer that the set does not allow.
     """
-    if _taken(ws, label_id):
+    if taken(ws, label_id):
         return
     label_set = label_sets.get(ws, set_id, set_version)
     _store(ws, label_set, [Given(record_id, answer, suggested, seconds, record_version)], "answered", who, label_id)
@@ -79,14 +66,14 @@ def answer(ws: Workspace, set_id: str, record_id: str, answer: Answer, who: str,
 
 def answer_many(ws: Workspace, set_id: str, given: Sequence[Given], who: str, batch_id: str) -> int:
     """Store many answers as one act that can be undone; returns how many, 0 when the press was stored before."""
-    if not given or _taken(ws, batch_id):
+    if not given or taken(ws, batch_id):
         return 0
     return _store(ws, label_sets.get(ws, set_id), given, "answered", who, batch_id)
 
 
 def skip(ws: Workspace, set_id: str, record_id: str, who: str, label_id: str, seconds: float | None = None) -> None:
     """Leave a record to others: it does not come back to this person unless they ask for what they skipped."""
-    if not _taken(ws, label_id):
+    if not taken(ws, label_id):
         _store(ws, label_sets.get(ws, set_id), [Given(record_id, {}, None, seconds)], "skipped", who, label_id)
 
 
@@ -96,74 +83,28 @@ def undo(ws: Workspace, set_id: str, who: str, press_id: str) -> Undone | None:
     An empty `set_id` means any set. What they had said of the record before stands again.
     """
     with ws.transaction() as transaction:
-        last = transaction.rows(
-            f"""select l.batch_id, l.state, l.set_id from labels l where l.who = ? and (? = '' or l.set_id = ?) and {_STANDING}
-                order by l.seq desc limit 1""", [who, set_id, set_id])
-        if not last or _taken(transaction, press_id):
+        last = newest_row(transaction, "labels", "label_id", who, "(? = '' or l.set_id = ?)", [set_id, set_id])
+        if not last or taken(transaction, press_id):
             return None
-        rows = transaction.rows(f"select l.* from labels l where l.batch_id = ? and {_STANDING} order by l.seq",
-                                [last[0]["batch_id"]])
+        rows = rows_of_act(transaction, "labels", "label_id", last["batch_id"], last["seq"])
         undone = [row | {"label_id": _part(press_id, place), "seq": 0, "batch_id": press_id, "state": "undone", "answer": "{}",
                          "suggested": None, "seconds": None, "undoes": row["label_id"], "said_at": ws.now()}
                   for place, row in enumerate(rows)]
         numbers = _decided(transaction, undone)
         _stands_again(ws, transaction, rows, numbers)
-    what = "label" if last[0]["state"] == "answered" else "skip"
+    what = "label" if last["state"] == "answered" else "skip"
     many = f"{what} {len(rows):,} records" if len(rows) > 1 else f"{what} {rows[0]['record_id']}"
     return Undone(f"Undone: {many}", rows[0]["record_id"])
 
 
 def newest(ws: Workspace, who: str) -> int:
     """The place in the journal of this person's newest answer or skip that stands; 0 where there is none."""
-    return int(ws.value(f"select coalesce(max(l.seq), 0) from labels l where l.who = ? and {_STANDING}", [who]))
+    return (newest_row(ws, "labels", "label_id", who) or {"seq": 0})["seq"]  # type: ignore[no-any-return]
 
 
-def taken(ws: Workspace, press_id: str) -> bool:
-    """Whether a press of this id is stored as a label or a mark."""
-    return _taken(ws, press_id) or _marked(ws, press_id)
-
-
-def mark(ws: Workspace, record_id: str, kind: MarkKind, value: str, who: str, mark_id: str, standing: bool = True) -> None:
-    """Flag a record, rate it 1 to 5, tag it or comment on it; with `standing` false, take that mark off again."""
-    value = value.strip()
-    if kind not in LONGEST_MARK or len(value) > LONGEST_MARK[kind]:
-        raise StudioError(f"That is too long for a {kind}." if kind in LONGEST_MARK else f"There is no mark called {kind}.")
-    if (kind == "rating" and standing and value not in tuple("12345")) or (kind in ("tag", "comment") and not value):
-        raise StudioError("A rating is a number from 1 to 5." if kind == "rating" else f"The {kind} is empty.")
-    if _marked(ws, mark_id):
-        return
-    places.one(ws, record_id)
-    with ws.transaction() as transaction:
-        if not _marked(transaction, mark_id):
-            transaction.decided("record_marks", [
-                {"mark_id": mark_id, "seq": 0, "record_id": record_id, "kind": kind, "value": value, "standing": standing,
-                 "undoes": None, "who": who, "said_at": ws.now()}])
-
-
-def marks(ws: Workspace, record_ids: Sequence[str]) -> dict[str, list[Mark]]:
-    """The marks that stand on these records, oldest first."""
-    found: dict[str, list[Mark]] = defaultdict(list)
-    for row in ws.rows("""select record_id, kind, value, who from marks_now
-                          where record_id in (select unnest(?::varchar[])) order by seq""", [list(record_ids)]):
-        found[row["record_id"]].append(Mark(**row))
-    return dict(found)
-
-
-def newest_mark(ws: Workspace, who: str) -> int:
-    """The place in the journal of this person's newest mark that was not taken back; 0 where there is none."""
-    return int(ws.value(f"select coalesce(max(seq), 0) from record_marks m where who = ? and {_MARK_STANDS}", [who]))
-
-
-def undo_mark(ws: Workspace, who: str, press_id: str) -> Undone | None:
-    """Take back this person's newest mark, or the taking off of one; what stood before stands again."""
-    with ws.transaction() as transaction:
-        last = transaction.rows(f"""select * from record_marks m where who = ? and {_MARK_STANDS}
-                                    order by seq desc limit 1""", [who])
-        if not last or _marked(transaction, press_id):
-            return None
-        transaction.decided("record_marks", [
-            last[0] | {"mark_id": press_id, "seq": 0, "value": "", "undoes": last[0]["mark_id"], "said_at": ws.now()}])
-    return Undone(f"Undone: {last[0]['kind']} {last[0]['record_id']}", last[0]["record_id"])
+def taken(read: Workspace | Transaction, press_id: str) -> bool:
+    """Whether a press of this id is stored; looked at again under the write lock: two tabs may send it at the same moment."""
+    return bool(read.rows("select 1 from labels where label_id = ?", [_part(press_id, 0)]))
 
 
 def of_records(ws: Workspace, set_id: str, record_ids: Sequence[str]) -> dict[str, list[Label]]:
@@ -271,7 +212,6 @@ def forget(transaction: Transaction, record_ids: Sequence[str], spoken: Sequence
 
 _SAID = "array_to_string(json_extract_string(l.answer, '$.*'), chr(10))"
 _OFFERED = "coalesce(array_to_string(json_extract_string(l.suggested, '$.*'), chr(10)), '')"
-_MARK_STANDS = "undoes is null and not exists (from record_marks u where u.undoes = m.mark_id)"
 
 
 def _store(ws: Workspace, label_set: LabelSet, given: Sequence[Given], state: State, who: str, batch_id: str) -> int:
@@ -286,7 +226,7 @@ def _store(ws: Workspace, label_set: LabelSet, given: Sequence[Given], state: St
                      "suggested": None if one.suggested is None else _json(one.suggested), "seconds": one.seconds,
                      "undoes": None, "who": who, "said_at": ws.now()})
     with ws.transaction() as transaction:
-        if _taken(transaction, batch_id):
+        if taken(transaction, batch_id):
             return 0
         numbers = _decided(transaction, rows)
         _now(transaction, [row | {"seq": n, "position": where[one.record_id].position}
@@ -326,25 +266,19 @@ def _now(transaction: Transaction, rows: Sequence[Row]) -> None:
 
 def _stands_again(ws: Workspace, transaction: Transaction, undone: Sequence[Row], numbers: Sequence[int]) -> None:
     """After labels were taken back: the word before each, or none, under the number of the taking back."""
-    said = {(row["set_id"], row["record_id"], row["who"]): n for row, n in zip(undone, numbers, strict=True)}
-    earlier = transaction.rows(
-        f"""select l.* from labels l join (select unnest(?::varchar[]) as set_id, unnest(?::varchar[]) as record_id,
-            unnest(?::varchar[]) as who) u using (set_id, record_id, who) where {_STANDING} order by l.seq""",
-        [list(part) for part in zip(*said, strict=True)])
-    now = {(row["set_id"], row["record_id"], row["who"]): row | {"state": "undone", "answer": "{}", "suggested": None,
-                                                                 "seconds": None} for row in undone}
-    now |= {(row["set_id"], row["record_id"], row["who"]): row for row in earlier}
+    said = {_whose(row): n for row, n in zip(undone, numbers, strict=True)}
+    near = transaction.rows("select * from labels where record_id in (select unnest(?::varchar[])) order by seq",
+                            [[record_id for _, record_id, _ in said]])
+    taken_back = {row["undoes"] for row in near}
+    now = {_whose(row): row | {"state": "undone", "answer": "{}", "suggested": None, "seconds": None} for row in undone}
+    now |= {_whose(row): row for row in near
+            if not row["undoes"] and row["label_id"] not in taken_back and _whose(row) in said}
     where = places.find(ws, [record_id for _, record_id, _ in said])
     _now(transaction, [row | {"seq": said[key], "position": where[key[1]].position} for key, row in now.items()])
 
 
-def _taken(read: Workspace | Transaction, press_id: str) -> bool:
-    """Looked at again under the write lock: two tabs may send the same press at the same moment."""
-    return bool(read.rows("select 1 from labels where label_id = ?", [_part(press_id, 0)]))
-
-
-def _marked(read: Workspace | Transaction, press_id: str) -> bool:
-    return bool(read.rows("select 1 from record_marks where mark_id = ?", [press_id]))
+def _whose(row: Row) -> tuple[str, str, str]:
+    return row["set_id"], row["record_id"], row["who"]
 
 
 def _part(press_id: str, place: int) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from studio import findings, places, record_columns, records
+from studio import findings, marks, places, record_columns, records
 from studio.places import Decision
 from studio.record_columns import DECISIONS, Column, Columns, Mask
 from studio.records import Filter, Record
@@ -27,13 +27,14 @@ MOST_VALUES, MOST_TAGS = 24, 1_000
 @dataclass(frozen=True)
 class Wanted(Filter):
     """Which records the table shows; on top of decision, tag and words: one import, ratings of `rating_low` to `rating_high`,
-    an open finding of a kind, or a flag that stands. None or empty means all."""
+    an open finding of a kind, a flag that stands, or a tag that people put on them. None or empty means all."""
 
     import_id: str = ""
     rating_low: float | None = None
     rating_high: float | None = None
     finding: str = ""
     flagged: bool = False
+    marked: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,11 @@ class Found:
         """The positions of those that are not decided so yet."""
         return np.flatnonzero(self._mask & (self._now.decision != DECISIONS.index(decision)))
 
+    def tagged_so(self, tag: str, standing: bool) -> NDArray[Any]:
+        """The positions of those that do not bear this tag of people yet; with `standing` false, of those that do."""
+        bears = self._now.at(marks.positions(self._ws, "tag", tag))
+        return np.flatnonzero(self._mask & (~bears if standing else bears))
+
     def facet(self, by: Facet) -> list[tuple[str, int]]:
         """How many of the records have which value, the most frequent first, at most 24; values without records are left out.
         Ratings are written as numbers; a record may have findings of several kinds."""
@@ -148,6 +154,13 @@ def decide_matching(ws: Workspace, wanted: Filter, decision: Decision, who: str)
     return len(ids)
 
 
+def tag_matching(ws: Workspace, wanted: Filter, tag: str, who: str, standing: bool = True) -> int:
+    """Put a tag on every record that the filter shows and that lacks it, as one act; with `standing` false, take it off those
+    that bear it. Returns how many."""
+    ids = record_ids(ws, Found(ws, wanted).tagged_so(tag.strip(), standing))
+    return marks.put_many(ws, ids, "tag", tag, who, ws.new_id(), standing)
+
+
 def matching_ids(ws: Workspace, wanted: Filter) -> list[str]:
     """The ids of everything the filter shows, in the order the records came in."""
     return record_ids(ws, Found(ws, wanted).positions)
@@ -188,8 +201,9 @@ def _more(ws: Workspace, now: Columns, wanted: Wanted) -> Mask:
     if wanted.finding:
         mask &= now.at(findings.positions_of(ws, wanted.finding))
     if wanted.flagged:
-        ids = [row["record_id"] for row in ws.rows("select distinct record_id from marks_now where kind = 'flag'")]
-        mask &= now.at(np.array([place.position for place in places.find(ws, ids).values()], dtype=np.int64))
+        mask &= now.at(marks.positions(ws, "flag"))
+    if wanted.marked:
+        mask &= now.at(marks.positions(ws, "tag", wanted.marked))
     return mask
 
 

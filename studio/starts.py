@@ -204,13 +204,8 @@ def suggestions(ws: Workspace, set_id: str) -> str:
                                     values=tuple(option.value for option in field.options))
                        for field in light_model.learnable(label_set))
         spec = SuggestSpec(run_id=ws.new_id(), set_id=set_id, fields=fields, records=total, labelled=labelled)
-        with ws.transaction() as transaction:
-            runs.add_row(ws, transaction, spec, f"Suggestions for {label_set.name}", "")
-    for run in earlier:
-        if not run.moving:
-            runs.clear_copies(ws, run)
-    folder = ws.path(f"runs/{spec.run_id}")
-    rundir.prepare(folder, dumps(spec))
-    light_model.write_out(ws, set_id, folder / runs.RECORDS)
-    launch.start(folder, ws.root)
-    return spec.run_id
+        for run in earlier:
+            if not run.moving:
+                runs.clear_copies(ws, run)
+        return runs.begin(ws, spec, f"Suggestions for {label_set.name}",
+                          write=lambda folder: light_model.write_out(ws, set_id, folder / runs.RECORDS))

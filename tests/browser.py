@@ -93,6 +93,13 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@contextmanager
+def visiting(workspace: Path) -> Iterator[tuple[Studio, Page]]:
+    """A studio on this workspace, and an empty page of a browser of its own."""
+    with running(workspace) as studio, chromium() as browser:
+        yield studio, browser.new_context().new_page()
+
+
 def settled(page: Page, seconds: float = 60) -> Page:
     """Wait until Streamlit has drawn the page and rests."""
     page.wait_for_selector('[data-testid="stApp"]', timeout=seconds * 1000)

@@ -6,7 +6,7 @@ import threading
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from studio import acts, adjudicate, duplicate_groups, findings, label_sets, labels, records
+from studio import acts, adjudicate, duplicate_groups, findings, label_sets, labels, marks, records
 from studio.workspace import Workspace
 from tests.checks import found, recorded_check
 from tests.label_cases import MOOD, ids, mood, moods, say
@@ -19,7 +19,7 @@ def everything(ws: Workspace) -> str:
     first = ids(ws, 1)[0]
     recorded_check(ws, [found(first, "email", start=0, end_=3)])
     say(ws, label_set, "ann", "good")
-    labels.mark(ws, first, "flag", "", "ann", "flag")
+    marks.put(ws, first, "flag", "", "ann", "flag")
     records.decide(ws, [first], "drop", "ann", "drop")
     records.decide(ws, [first], "keep", "ann", "keep")
     findings.dismiss(ws, findings.page(ws, "email", 1)[0], "ann")
@@ -56,7 +56,7 @@ def test_after_all_is_undone_everything_is_as_it_was(ws: Workspace) -> None:
     for press in range(8):
         acts.undo(ws, "ann", f"u{press}")
     now = records.get(ws, first)
-    assert (now.decision, now.answer.startswith("Hello!"), labels.marks(ws, [first]), labels.final(ws, set_id)) == (
+    assert (now.decision, now.answer.startswith("Hello!"), marks.of(ws, [first]), labels.final(ws, set_id)) == (
         "undecided",
         True,
         {},
@@ -103,7 +103,7 @@ def test_undo_takes_back_no_twins_between_other_acts_and_only_once_a_press(ws: W
     record_ids = import_tickets(ws, [asked(1), asked(2)])
     recorded_search(ws, record_ids, {}, [(0, 1, 0.9)])
     group = duplicate_groups.listing(ws, "question", 10)[1][0]
-    labels.mark(ws, record_ids[0], "flag", "", "ann", "m1")
+    marks.put(ws, record_ids[0], "flag", "", "ann", "m1")
     duplicate_groups.dismiss(ws, "question", group, "ann")
     records.decide(ws, record_ids[:1], "drop", "ann")
     said = [undone.sentence if (undone := acts.undo(ws, "ann", press)) else "" for press in ("u1", "u2", "u2", "u3")]
@@ -134,13 +134,13 @@ def test_the_history_of_a_record_tells_everything_in_order_and_what_still_stands
     told = acts.history(ws, ids(ws, 1)[0])
     assert [(act.who, act.sentence, act.standing) for act in told] == [
         ("import", "came in as wording 1", False),
-        ("ann", "labelled it in Mood: Mood: Good", True),
+        ("ann", "labelled it in Mood: Good", True),
         ("ann", "flagged it", True),
         ("ann", "dropped it", False),
         ("ann", "kept it", True),
         ("ann", "called no problem: email", True),
         ("ann", "edited it: wording 2", True),
-        ("ann", "settled Mood: Mood: odd", True),
+        ("ann", "settled Mood: odd", True),
         ("ann", "skipped it in Mood", False),
         ("ann", "took a label back in Mood", False),
     ]
@@ -151,4 +151,4 @@ def test_the_history_says_what_a_set_no_longer_offers(ws: Workspace) -> None:
     say(ws, label_set, "ann", "odd")
     newer = MOOD | {"fields": [MOOD["fields"][0] | {"options": [{"value": "good"}]}]}
     label_sets.save(ws, newer, "ann", label_set.set_id)
-    assert acts.history(ws, ids(ws, 1)[0])[-1].sentence == "labelled it in Mood: Mood: odd (no longer offered)"
+    assert acts.history(ws, ids(ws, 1)[0])[-1].sentence == "labelled it in Mood: odd (no longer offered)"

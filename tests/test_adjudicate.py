@@ -8,7 +8,7 @@ from studio import adjudicate, label_sets, labels
 from studio.errors import StudioError
 from studio.label_sets import LabelSet
 from studio.workspace import Workspace
-from tests.label_cases import EVERYTHING, ids, mood, say
+from tests.label_cases import EVERYTHING, forty_records, ids, mood, say
 
 
 def three_people(ws: Workspace) -> LabelSet:
@@ -106,6 +106,16 @@ def test_texts_and_marks_on_them_are_no_disagreement(ws: Workspace) -> None:
     for who in ("ann", "bob"):
         labels.answer(ws, label_set.set_id, first, {"mood": "good", "stars": 3, "note": f"says {who}"}, who, who)
     assert adjudicate.count(ws, label_set.set_id) == 0
+
+
+def test_marks_of_people_are_laid_over_each_other(ws: Workspace) -> None:
+    forty_records(ws)
+    label_set = label_sets.save(ws, EVERYTHING, "ann")
+    for who, end in (("ann", 9), ("bob", 5)):
+        span = {"turn": 0, "start": 3, "end": end, "value": "thing"}
+        labels.answer(ws, label_set.set_id, ids(ws, 1)[0], {"mood": "good", "stars": 3, "marks": [span]}, who, who)
+    told = adjudicate.overlaps(ws, label_set.set_id)
+    assert [(one.field, one.records, one.f1.value) for one in told] == [("marks", 1, 0.5)]
 
 
 def test_agreement_is_told_for_each_field_that_can_be_compared(ws: Workspace) -> None:

@@ -116,3 +116,11 @@ def test_numbers_are_told_apart_by_how_far_they_lie() -> None:
     far = {f"r{n}": {"a": 1 + n % 5, "b": 5 - n % 5} for n in range(20)}
     levels = [agreement.of_field("stars", votes, "ordinal").alpha.value for votes in (near, far)]
     assert (levels[0] > 0.7, levels[1] < 0) == (True, True)
+
+
+def test_the_overlap_of_marks_counts_characters_that_two_mark_alike() -> None:
+    told = agreement.of_marks("parts", {
+        "r1": {"a": [(0, 0, 10, "thing")], "b": [(0, 5, 10, "thing")]},  # 5 of 10 and 5
+        "r2": {"a": [(0, 0, 5, "thing")], "b": [(0, 0, 5, "place")]},  # another word for the same place
+        "r3": {"a": [], "b": []}, "r4": {"a": [(0, 0, 5, "thing")]}})
+    assert (told.records, told.f1.value) == (2, pytest.approx(2 * 5 / (15 + 10)))

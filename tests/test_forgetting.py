@@ -18,6 +18,7 @@ from studio import (
     intake,
     label_sets,
     labels,
+    marks,
     records,
     reviews,
     runs,
@@ -83,7 +84,7 @@ def talked_about(ws: Workspace, hers: str, other: str) -> None:
     for place, record_id in enumerate((hers, other)):
         answer = {"note": "Like\nAna Karenina", "more": "kept"}
         labels.answer(ws, label_set.set_id, record_id, answer, "eve", f"label-{place}", suggested=answer)
-        labels.mark(ws, record_id, "comment", "Ana Karenina again", "eve", f"comment-{place}")
+        marks.put(ws, record_id, "comment", "Ana Karenina again", "eve", f"comment-{place}")
         adjudicate.settle(ws, label_set.set_id, record_id, answer, "eve", f"settle-{place}")
 
 

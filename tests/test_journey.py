@@ -13,7 +13,7 @@ from pipeline import rundir
 from studio import intake, record_table, reviews, runs
 from studio.records import Filter
 from studio.workspace import Workspace
-from tests.browser import Studio, chromium, settled, shoot
+from tests.browser import Studio, chromium, settled, shoot, visiting
 from tests.tickets import forty
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -202,16 +202,10 @@ def test_from_an_upload_to_the_last_verdict(with_starter: Path, chromium_here: s
 
 
 def test_the_first_page_is_drawn_without_torch(tmp_path: Path, chromium_here: str) -> None:
-    studio = Studio(tmp_path / "ws")
-    studio.start()
-    try:
-        with chromium() as browser:
-            page = browser.new_context().new_page()
-            page.goto(studio.url)
-            settled(page)
-            assert (page.locator("h1").text_content(), studio.has_torch()) == ("Overview", False)
-    finally:
-        studio.kill()
+    with visiting(tmp_path / "ws") as (studio, page):
+        page.goto(studio.url)
+        settled(page)
+        assert (page.locator("h1").text_content(), studio.has_torch()) == ("Overview", False)
 
 
 def test_a_spec_never_holds_a_key(tmp_path: Path) -> None:
@@ -225,24 +219,18 @@ def test_the_sample_is_checked_and_mended(tmp_path: Path, chromium_here: str) ->
     ws = Workspace(tmp_path / "ws")
     intake.import_sample(ws)
     ws.close()
-    studio = Studio(tmp_path / "ws")
-    studio.start()
-    try:
-        with chromium() as browser:
-            page = browser.new_context().new_page()
-            page.goto(f"{studio.url}/clean?kind=email")
-            settled(page)
-            button(page, "Check all records")
-            expect(page.locator("mark").first).to_be_visible(timeout=120_000)
-            settled(page)
-            shoot(page, "14-clean-sample")
-            page.get_by_role("button", name=re.compile(r"^Apply to these \d+ records")).click()
-            again = page.get_by_role("button", name=re.compile(r"^Check \d+ new or changed records"))
-            expect(again).to_be_visible(timeout=60_000)
-            settled(page)
-            shoot(page, "15-clean-applied")
-    finally:
-        studio.kill()
+    with visiting(tmp_path / "ws") as (studio, page):
+        page.goto(f"{studio.url}/clean?kind=email")
+        settled(page)
+        button(page, "Check all records")
+        expect(page.locator("mark").first).to_be_visible(timeout=120_000)
+        settled(page)
+        shoot(page, "14-clean-sample")
+        page.get_by_role("button", name=re.compile(r"^Apply to these \d+ records")).click()
+        again = page.get_by_role("button", name=re.compile(r"^Check \d+ new or changed records"))
+        expect(again).to_be_visible(timeout=60_000)
+        settled(page)
+        shoot(page, "15-clean-applied")
     ws = Workspace(tmp_path / "ws")
     mended = record_table.matching(ws, Filter(text="[EMAIL_1]"))
     ws.close()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from studio import intake, key_maps, label_sets, labels, records
+from studio import intake, key_maps, label_sets, labels, marks, records
 from studio.columns import Choices
 from studio.label_sets import LabelSet
 from studio.records import Filter
@@ -258,7 +258,7 @@ def test_marks_tags_ratings_and_comments_are_kept_and_stand_in_the_history(brows
         expect(page.get_by_test_id("label-side")).to_contain_text("commented it: Ask kim, 1 of 2", timeout=20_000)
         shoot(page, "label-history")
     ws = Workspace(home)
-    found = [(mark.kind, mark.value) for mark in labels.marks(ws, ids[:1])[ids[0]]]
+    found = [(mark.kind, mark.value) for mark in marks.of(ws, ids[:1])[ids[0]]]
     ws.close()
     assert found == [("flag", ""), ("rating", "4"), ("tag", "shiny 12"), ("comment", "Ask kim, 1 of 2")]
 
@@ -275,6 +275,49 @@ def test_a_turn_is_edited_in_place_and_keys_stay_quiet_meanwhile(browser: Browse
     found = records.get(ws, ids[0]).question, labels.total(ws)
     ws.close()
     assert found == ("My jacket is 2 weeks late.1", 0)
+
+
+def begun(browser: Browser, home: Path, url: str, *pressed: str) -> Page:
+    """The page loaded again after a half answer."""
+    page = open_label(browser, url)
+    keys(page, pressed)
+    page.reload()
+    settled(page)
+    expect(page.get_by_test_id("label-card")).to_contain_text("Customer", timeout=30_000)
+    return page
+
+
+def test_what_was_begun_is_there_after_a_reload(browser: Browser, home: Path) -> None:
+    label_set, ids = made(home, MOOD, FAULTS, NOTE)
+    with running(home) as studio:
+        page = begun(browser, home, studio.url, "2", "3", "n", "/", "W", "h", "y")
+        expect(page.get_by_test_id("label-words")).to_contain_text("What you had begun on this record is back")
+        keys(page, ["Enter"])
+        saved(page)
+    assert answers(home, label_set.set_id) == {ids[0]: {"mood": "calm", "faults": ["long"], "note": "Why"}}
+
+
+@pytest.mark.parametrize("sent", ["Enter", "s"])
+def test_a_draft_is_forgotten_once_its_record_is_answered_or_passed_over(browser: Browser, home: Path, sent: str) -> None:
+    made(home, FAULTS, NOTE)
+    with running(home) as studio:
+        page = begun(browser, home, studio.url, "3")
+        keys(page, [sent])
+        saved(page)
+        assert not page.evaluate("Object.keys(localStorage).filter((one) => one.startsWith('tunewright-draft'))")
+
+
+def test_a_wording_that_was_half_written_is_there_after_a_reload(browser: Browser, home: Path) -> None:
+    _, ids = made(home, MOOD)
+    with running(home) as studio:
+        page = begun(browser, home, studio.url, "e", "!", "!")
+        keys(page, ["Control+Enter"])
+        page.get_by_test_id("label-save-edit").click()
+        saved(page)
+    ws = Workspace(home)
+    found = records.get(ws, ids[0]).answer
+    ws.close()
+    assert found.endswith("Please send it back.!!")
 
 
 def test_a_suggestion_is_filled_in_with_its_confidence_and_enter_takes_it(browser: Browser, home: Path) -> None:
@@ -304,7 +347,7 @@ def test_a_disagreement_is_settled_with_one_key(browser: Browser, home: Path) ->
     ws.close()
     with running(home) as studio:
         page = open_label(browser, studio.url, "Settle")
-        expect(page.get_by_test_id("label-answer-1")).to_contain_text("cem: Mood: calm")
+        expect(page.get_by_test_id("label-answer-1")).to_contain_text("cemMood: calm")
         keys(page, ["2"])
         expect(page.get_by_test_id("label-progress")).to_have_text("0 to settle")
         saved(page)
@@ -348,7 +391,7 @@ def test_hostile_text_is_shown_and_never_run(browser: Browser, home: Path) -> No
         turns = records.get(ws, one).messages
         records.edit(ws, one, [turn | {"content": f"{evil} {turn['content']}"} if turn["role"] != "system" else turn
                                for turn in turns], "ann")
-        labels.mark(ws, one, "tag", evil[:60].strip("\0 "), "ann", f"tag-{one}")
+        marks.put(ws, one, "tag", evil[:60].strip("\0 "), "ann", f"tag-{one}")
     evil_field = choice(*(text[:50].strip() for text in HOSTILE[:3])) | {"title": HOSTILE[0], "help": HOSTILE[1]}
     label_sets.save(ws, {"name": "Evil", "guidelines": "\n".join(HOSTILE[:5]), "fields": [evil_field],
                          "examples": [{"record_id": ids[0], "why": HOSTILE[1], "answer": {}}]}, "ann")
@@ -368,5 +411,5 @@ def test_hostile_text_is_shown_and_never_run(browser: Browser, home: Path) -> No
 def test_the_desk_never_writes_markup_from_data() -> None:
     folder = Path(__file__).resolve().parent.parent / "studio" / "components"
     texts = [path.read_text() for path in folder.glob("*.js")]
-    assert len(texts) == 5 and not [word for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "eval(", "document.write")
+    assert len(texts) == 8 and not [word for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "eval(", "document.write")
                                     if any(word in text for text in texts)]

@@ -11,9 +11,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from studio import adjudicate, label_sets, labels, records
+from studio import acts, adjudicate, label_sets, labels, marks, records
 from studio.errors import StudioError
-from studio.labels import Given, Mark
+from studio.labels import Given
+from studio.marks import Mark
 from studio.workspace import Workspace
 from tests.conftest import ROOT
 from tests.label_cases import EVERYTHING, MOOD, ids, mood, moods, say
@@ -228,18 +229,55 @@ def test_an_export_has_a_row_an_answer_and_what_counts_beside_it(ws: Workspace) 
 def test_a_mark_stands_until_it_is_taken_off(ws: Workspace) -> None:
     mood(ws)
     first = ids(ws, 1)[0]
-    labels.mark(ws, first, "flag", "", "ann", "m1")
-    labels.mark(ws, first, "tag", "warm", "ann", "m2")
-    labels.mark(ws, first, "rating", "2", "ann", "m3")
-    labels.mark(ws, first, "rating", "4", "ann", "m4")
-    labels.mark(ws, first, "flag", "", "ann", "m5", standing=False)
-    assert labels.marks(ws, [first]) == {first: [Mark(first, "tag", "warm", "ann"), Mark(first, "rating", "4", "ann")]}
+    marks.put(ws, first, "flag", "", "ann", "m1")
+    marks.put(ws, first, "tag", "warm", "ann", "m2")
+    marks.put(ws, first, "rating", "2", "ann", "m3")
+    marks.put(ws, first, "rating", "4", "ann", "m4")
+    marks.put(ws, first, "flag", "", "ann", "m5", standing=False)
+    assert marks.of(ws, [first]) == {first: [Mark(first, "tag", "warm", "ann"), Mark(first, "rating", "4", "ann")]}
+
+
+def test_anybody_may_take_a_tag_off(ws: Workspace) -> None:
+    mood(ws)
+    first = ids(ws, 1)[0]
+    marks.put(ws, first, "tag", "warm", "ann", "m1")
+    marks.put(ws, first, "tag", "warm", "bob", "m2", standing=False)
+    assert marks.of(ws, [first]) == {}
+
+
+def test_many_marks_are_one_act_and_one_undo(ws: Workspace) -> None:
+    mood(ws)
+    found = ids(ws, 5)
+    marks.put(ws, found[4], "tag", "warm", "ann", "m1")
+    done = marks.put_many(ws, found[:4], "tag", "warm", "ann", "m2"), marks.put_many(ws, found[:4], "tag", "warm", "ann", "m2")
+    undone = acts.undo(ws, "ann", "u1")
+    assert (done, undone and undone.sentence, list(marks.of(ws, found))) == ((4, 0), "Undone: tag on 4 records", found[4:])
+
+
+def test_a_mark_from_before_there_were_acts_of_many_is_undone_alone(ws: Workspace) -> None:
+    mood(ws)
+    found = ids(ws, 2)
+    marks.put_many(ws, found, "tag", "warm", "ann", "m1")
+    with ws.transaction() as transaction:
+        transaction.execute("update record_marks set batch_id = null")
+    acts.undo(ws, "ann", "u1")
+    assert list(marks.of(ws, found)) == found[:1]
+
+
+def test_the_newest_standing_act_is_found_behind_a_hundred_thousand_newer_ones(ws: Workspace) -> None:
+    label_set = mood(ws)
+    first = say(ws, label_set, "ann", "good")[0]
+    with ws.transaction() as transaction:
+        transaction.execute("""insert into labels select 'x' || n, n + 1000, 'x' || n, ?, 1, 'r01', 1, '{}', 'skipped', null,
+            null, null, 'bob', ? from range(100000) t(n)""", [label_set.set_id, ws.now()])  # fmt: skip
+    undone = acts.undo(ws, "ann", "u1")
+    assert undone and undone.record_id == first
 
 
 def test_a_mark_that_is_sent_again_is_stored_once(ws: Workspace) -> None:
     mood(ws)
     for _ in range(2):
-        labels.mark(ws, ids(ws, 1)[0], "comment", "Read this", "ann", "m1")
+        marks.put(ws, ids(ws, 1)[0], "comment", "Read this", "ann", "m1")
     assert ws.value("select count(*) from record_marks") == 1
 
 
@@ -250,4 +288,4 @@ def test_a_mark_that_is_sent_again_is_stored_once(ws: Workspace) -> None:
 def test_a_mark_that_says_nothing_is_refused_in_a_sentence(ws: Workspace, kind: str, value: str, sentence: str) -> None:
     mood(ws)
     with pytest.raises(StudioError, match=sentence):
-        labels.mark(ws, ids(ws, 1)[0], kind, value, "ann", "m1")  # type: ignore[arg-type]
+        marks.put(ws, ids(ws, 1)[0], kind, value, "ann", "m1")  # type: ignore[arg-type]

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from studio import findings, intake, label_sets, labels, queues, records, snapshots
+from studio import adjudicate, findings, intake, label_sets, labels, marks, queues, records, search, snapshots
 from studio.boards import Order, Show
 from studio.columns import Choices
 from studio.errors import StudioError
 from studio.queues import QueueFilter
 from studio.workspace import Workspace
 from tests.checks import found, recorded_check
-from tests.label_cases import MOOD, ids, mood, say
+from tests.label_cases import MOOD, ids, mood, say, turns
 from tests.tickets import COLUMNS, freeze_forty, write_csv
 
 
@@ -177,11 +177,30 @@ def test_a_filter_by_finding_shows_the_records_that_hold_one(ws: Workspace) -> N
     assert (shown, len(findings.positions_of(ws, "email"))) == ([second], 1)
 
 
+@pytest.mark.parametrize("read", [False, True])
+def test_words_are_found_in_what_the_index_has_read_and_in_what_it_has_not(ws: Workspace, read: bool) -> None:
+    set_id = mood(ws).set_id
+    while read and search.read_on(ws):
+        pass
+    records.edit(ws, ids(ws, 1)[0], turns("Where is my umbrella?", "On its way."), "ann")
+    found = [queues.window(ws, QueueFilter(set_id, text=text), "oldest", "ann", text, 40) for text in ("umbrella", "jack late")]
+    assert (found, len(ids(ws))) == ([ids(ws, 1), []], 40)
+
+
+def test_a_filter_by_a_tag_of_people_follows_at_once(ws: Workspace) -> None:
+    set_id = mood(ws).set_id
+    found = []
+    for place, record_id in enumerate(ids(ws, 2)):
+        found.append(queues.window(ws, QueueFilter(set_id, marked="warm"), "oldest", "ann", "tab", 40))
+        marks.put(ws, record_id, "tag", "warm", "bob", f"m{place}")
+    assert found == [[], ids(ws, 1)]
+
+
 def test_mine_flagged_and_disagreed_are_shown_to_whoever_asks(ws: Workspace) -> None:
     label_set = mood(ws, needed=2)
     first, second, third = say(ws, label_set, "ann", "good", "bad", "odd")
     say(ws, label_set, "bob", "good", "good")
-    labels.mark(ws, third, "flag", "", "bob", "f1")
+    marks.put(ws, third, "flag", "", "bob", "f1")
     shown = {show: window(ws, label_set.set_id, "ann", 40, show) for show in ("mine", "flagged", "disagreed")}  # type: ignore[arg-type]
     assert shown == {"mine": [first, second, third], "flagged": [third], "disagreed": [second]}
 
@@ -257,14 +276,16 @@ def test_a_queue_that_was_kept_up_is_the_same_as_one_made_anew(ws: Workspace, se
     label_set, chance = mood(ws, needed=2), random.Random(seed)
     for press in range(40):
         who, record_id = chance.choice(("ann", "bob", "cleo")), chance.choice(ids(ws, 8))
-        do = chance.choice(("answer", "answer", "skip", "undo"))
+        do = chance.choice(("answer", "answer", "answer", "skip", "undo", "settle"))
         if do == "answer":
             labels.answer(ws, label_set.set_id, record_id, {"mood": chance.choice(("good", "bad"))}, who, f"p{press}")
         elif do == "skip":
             labels.skip(ws, label_set.set_id, record_id, who, f"p{press}")
+        elif do == "settle":
+            adjudicate.settle(ws, label_set.set_id, record_id, {"mood": "good"}, who, f"p{press}")
         else:
             labels.undo(ws, label_set.set_id, who, f"p{press}")
-        queues.size(ws, QueueFilter(label_set.set_id), who)
+        queues.size(ws, QueueFilter(label_set.set_id, chance.choice(("open", "disagreed"))), who)
     kept_up = everybodys_view(ws, label_set.set_id)
     queues.forget(ws)
     assert kept_up == everybodys_view(ws, label_set.set_id)

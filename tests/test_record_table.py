@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 
-from studio import intake, label_sets, labels, record_table, records, search
+from studio import intake, label_sets, labels, marks, record_table, records, search
 from studio import workspace as folders
 from studio.columns import Choices
 from studio.record_columns import Column
@@ -113,7 +113,7 @@ def test_filters_hold_together(ws: Workspace, ids: list[str]) -> None:
 def test_open_findings_and_flags_filter(ws: Workspace) -> None:
     ids = import_twelve(ws)
     recorded_check(ws, [email(ws, ids[0]), email(ws, ids[5])])
-    labels.mark(ws, ids[3], "flag", "", "ann", "press")
+    marks.put(ws, ids[3], "flag", "", "ann", "press")
     assert (shown(ws, Wanted(finding="email")), shown(ws, Wanted(flagged=True))) == ([ids[0], ids[5]], [ids[3]])
 
 
@@ -226,6 +226,24 @@ def test_all_that_match_are_labelled_as_one_act(home: Path) -> None:
     assert (given, labels.final(ws, intent.set_id)) == (["late"] * 4, {})
 
 
+def test_a_tag_goes_on_and_off_what_matches_and_lacks_or_bears_it(home: Path) -> None:
+    ws = folders.open_workspace(home)
+    import_forty(ws)
+    marks.put(ws, records.page(ws, Filter(tag="late"), 1)[0].record_id, "tag", "warm", "ann", "m1")
+    page = draw(show="All", tag="late")
+    page.selectbox(key="bulk-tag").set_value("warm").run()
+    press(page, "Tag 9 records")
+    tagged = len(marks.positions(ws, "tag", "warm"))
+    page.selectbox(key="bulk-tag").set_value("warm").run()
+    press(page, "Take it off 10 records")
+    assert (tagged, len(marks.positions(ws, "tag", "warm"))) == (10, 0)
+
+
+def test_a_tag_that_people_put_on_filters(ws: Workspace, ids: list[str]) -> None:
+    marks.put_many(ws, ids[3:5], "tag", "warm", "ann", "press")
+    assert shown(ws, Wanted(marked="warm")) == ids[3:5]
+
+
 def test_a_filter_that_matches_nothing_says_what_to_do(home: Path) -> None:
     import_forty(folders.open_workspace(home))
     page = draw(words="unicorn")
@@ -264,3 +282,21 @@ def test_in_a_browser_a_search_fills_the_address_and_ticked_rows_are_dropped(hom
     found = [record.question for record in records.page(ws, Filter("drop"), 9)]
     ws.close()
     assert found == ["My tent is late."]
+
+
+@pytest.mark.slow
+def test_in_a_browser_a_click_on_a_column_sorts_all_rows_and_another_turns_the_order_round(
+    home: Path, chromium_here: str
+) -> None:
+    ws = Workspace(home)
+    import_forty(ws)
+    ws.close()
+    with running(home) as studio, chromium() as browser:
+        page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+        page.goto(f"{studio.url}/curate?view=Table&show=All")
+        for address in ("order=Rating", "order=Rating&down=true"):
+            settled(page)
+            box = page.get_by_test_id("stDataFrame").bounding_box()
+            assert box
+            page.mouse.click(box["x"] + 245, box["y"] + 18)  # the head of the third column
+            page.wait_for_url(lambda url, wanted=address: wanted in url, timeout=20_000)

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from studio import intake, snapshots
 from studio.snapshots import Recipe
 from studio.workspace import Workspace
-from tests.browser import Studio, chromium, settled, shoot
+from tests.browser import settled, shoot, visiting
 from tests.checks import recorded_check
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -44,36 +44,30 @@ def test_the_sample_is_checked_for_leaks_frozen_and_read(tmp_path: Path, chromiu
     recorded_check(ws, [])
     snapshots.freeze(ws, "Earlier, unchecked", Recipe(seed=5))
     ws.close()
-    studio = Studio(tmp_path / "ws")
-    studio.start()
-    try:
-        with chromium() as browser:
-            page = browser.new_context().new_page()
-            page.goto(f"{studio.url}/freeze")
-            settled(page)
-            page.get_by_role("button", name="Check for leaks", exact=True).click()
-            found = page.get_by_text(re.compile(r"\d+ lines of validation and test resemble train"))
-            expect(found).to_be_visible(timeout=60_000)
-            settled(page)
-            shoot(page, "16-freeze-leaks")
-            page.get_by_role("button", name=re.compile(r"^Quarantine all \d+ open")).click()
-            decided = page.get_by_text(re.compile(r"Checked for leaks: \d+ lines quarantined, 0 accepted"))
-            expect(decided).to_be_visible(timeout=30_000)
-            settled(page)
-            page.get_by_role("button", name="Freeze snapshot", exact=True).click()
-            expect(page.locator("h1")).to_have_text("Snapshots", timeout=30_000)
-            expect(page.get_by_text("Enough examples for this kind of task?")).to_be_visible(timeout=30_000)
-            settled(page)
-            shoot(page, "17-snapshot")
-            read_every_view(page)
-            hold_a_file_against_train(page, tmp_path)
-            made = re.search(r"snapshot=(\w+)", page.url)
-            assert made
-            page.goto(f"{studio.url}/freeze?snapshot={made.group(1)}")
-            expect(page.locator("h1")).to_have_text("Snapshots", timeout=30_000)
-            assert not studio.has_torch()
-    finally:
-        studio.kill()
+    with visiting(tmp_path / "ws") as (studio, page):
+        page.goto(f"{studio.url}/freeze")
+        settled(page)
+        page.get_by_role("button", name="Check for leaks", exact=True).click()
+        found = page.get_by_text(re.compile(r"\d+ lines of validation and test resemble train"))
+        expect(found).to_be_visible(timeout=60_000)
+        settled(page)
+        shoot(page, "16-freeze-leaks")
+        page.get_by_role("button", name=re.compile(r"^Quarantine all \d+ open")).click()
+        decided = page.get_by_text(re.compile(r"Checked for leaks: \d+ lines quarantined, 0 accepted"))
+        expect(decided).to_be_visible(timeout=30_000)
+        settled(page)
+        page.get_by_role("button", name="Freeze snapshot", exact=True).click()
+        expect(page.locator("h1")).to_have_text("Snapshots", timeout=30_000)
+        expect(page.get_by_text("Enough examples for this kind of task?")).to_be_visible(timeout=30_000)
+        settled(page)
+        shoot(page, "17-snapshot")
+        read_every_view(page)
+        hold_a_file_against_train(page, tmp_path)
+        made = re.search(r"snapshot=(\w+)", page.url)
+        assert made
+        page.goto(f"{studio.url}/freeze?snapshot={made.group(1)}")
+        expect(page.locator("h1")).to_have_text("Snapshots", timeout=30_000)
+        assert not studio.has_torch()
     ws = Workspace(tmp_path / "ws")
     quarantined = len(snapshots.get(ws, made.group(1)).manifest["quarantined"])
     ws.close()

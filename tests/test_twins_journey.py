@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from studio import intake, records
 from studio.workspace import Workspace
-from tests.browser import Studio, chromium, settled, shoot
+from tests.browser import Studio, settled, shoot, visiting
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 TWINS = re.compile(r"^Accept: drop \d+ record")
@@ -78,25 +78,19 @@ def test_the_sample_is_searched_for_twins_and_settled(tmp_path: Path, chromium_h
     ws = Workspace(tmp_path / "ws")
     intake.import_sample(ws)
     ws.close()
-    studio = Studio(tmp_path / "ws")
-    studio.start()
-    try:
-        with chromium() as browser:
-            page = browser.new_context().new_page()
-            search(page, studio)
-            read_a_card(page)
-            accept_and_undo(page)
-            move_the_dial_by_key(page)
-            look_at(page, "Conflicts", "19-twins-conflicts")
-            look_at(page, "Cost", "20-twins-cost")
-            press_by_key(page, re.compile(r"^Accept all: drop \d+ records"))
-            expect(page.get_by_text(re.compile(r"^Dropped \d+ records"))).to_be_visible(timeout=30_000)
-            settled(page)
-            look_at(page, "Groups", "21-twins-settled")
-            expect(page.get_by_text("Nothing is open")).to_be_visible()
-            assert not studio.has_torch()
-    finally:
-        studio.kill()
+    with visiting(tmp_path / "ws") as (studio, page):
+        search(page, studio)
+        read_a_card(page)
+        accept_and_undo(page)
+        move_the_dial_by_key(page)
+        look_at(page, "Conflicts", "19-twins-conflicts")
+        look_at(page, "Cost", "20-twins-cost")
+        press_by_key(page, re.compile(r"^Accept all: drop \d+ records"))
+        expect(page.get_by_text(re.compile(r"^Dropped \d+ records"))).to_be_visible(timeout=30_000)
+        settled(page)
+        look_at(page, "Groups", "21-twins-settled")
+        expect(page.get_by_text("Nothing is open")).to_be_visible()
+        assert not studio.has_torch()
     ws = Workspace(tmp_path / "ws")
     counted = records.counts(ws)
     ws.close()

@@ -323,15 +323,4 @@ class Desk {
   }
 }
 
-const desks = new WeakMap();
-
-export default function (component) {
-  const { data, parentElement, setStateValue } = component;
-  if (nameLost(data)) return () => {};
-  if (!desks.has(parentElement)) desks.set(parentElement, new Desk(parentElement, data));
-  desks.get(parentElement).hear(data, setStateValue);
-  return () => {
-    desks.get(parentElement)?.leave();
-    desks.delete(parentElement);
-  };
-}
+export default mounting(Desk);

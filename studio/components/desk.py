@@ -59,12 +59,13 @@ def curate(ws: Workspace, chosen: Filter, who: str) -> None:
             records.decide(ws, [press["card"]], press["do"], who, press["id"])
         return "", ""
 
-    _mount(Desk(
+    shown = Desk(
         who, "record", f"desk-{digest(chosen)}", f"{digest(str(ws.root))}:curate:{digest(who)}",
         window=lambda after: [_record_card(r) for r in record_table.window(ws, chosen, WINDOW, after=after)],
         card=lambda card_id: _record_card(records.get(ws, card_id)),
         numbers=lambda: {key: asdict(records.counts(ws))[key] for key in ("keep", "drop", "undecided")},
-        apply=apply))
+        apply=apply)
+    layout.fragment(lambda: _draw(shown))
 
 
 def review(ws: Workspace, session_id: str, who: str) -> None:
@@ -80,19 +81,11 @@ def review(ws: Workspace, session_id: str, who: str) -> None:
         session = reviews.get(ws, session_id)
         return {"done": session.done, "items": session.items}
 
-    _mount(Desk(
+    shown = Desk(
         who, "pair", f"desk-{session_id}", f"{digest(str(ws.root))}:{session_id}:{digest(who)}",
         window=lambda after: [_pair_card(pair) for pair in reviews.waiting(ws, session_id, WINDOW, after=after)],
-        card=lambda card_id: _pair_card(reviews.pair(ws, session_id, card_id)), numbers=numbers, apply=apply))
-
-
-def _mount(desk: Desk) -> None:
-    """Draw the desk as a fragment: a press reruns this much and no more of the page."""
-    def part() -> None:
-        with layout.guarded():
-            _draw(desk)
-
-    st.fragment(part)()
+        card=lambda card_id: _pair_card(reviews.pair(ws, session_id, card_id)), numbers=numbers, apply=apply)
+    layout.fragment(lambda: _draw(shown))
 
 
 def _draw(desk: Desk) -> None:

@@ -1,5 +1,5 @@
-// The label desk: a queue of records under the keys, answered by the fields of a label set. outbox.js, label_card.js and
-// label_view.js stand before this. A press paints the next record in the same frame; Python hears of it behind the reader's back.
+// The label desk: a queue of records under the keys, answered by the fields of a label set. The other files of the label desk
+// stand before this. A press paints the next record in the same frame; Python hears of it behind the reader's back.
 
 const LOW = 25; // fewer records than this ahead: ask for more; so many can be read while the line is cut
 const HELD = 240000; // ms after which the records held here are asked for again, long before they go to somebody else
@@ -19,7 +19,7 @@ function tabName() {
   } catch { return (tabName.fallback ||= newId()); }
 }
 
-class LabelDesk extends LabelView {
+class LabelDesk extends LabelMarks {
   constructor(root, data) {
     super();
     this.root = root;
@@ -39,6 +39,7 @@ class LabelDesk extends LabelView {
     this.last = ""; // the newest record that came, shown or not
     this.said = "";
     this.drafts = null; // texts being edited, by turn
+    this.kept = new Drafts(data.store, data.mode, data.set.fields);
     this.whole = new Set();
     this.keyMap = { ...data.keys };
     this.build();
@@ -78,8 +79,11 @@ class LabelDesk extends LabelView {
     }
     if (data.looked && data.looked.n === this.looks) { this.looked = data.looked; this.paintSide(); }
     this.top();
-    if (this.shownCard !== this.card) this.show(false);
-    else if (!this.card) this.paint();
+    if (this.shownCard !== this.card) {
+      const first = !this.shownCard;
+      this.show(false);
+      if (first) this.toTop();
+    } else if (!this.card) this.paint();
     this.outbox.flush();
     this.want();
   }
@@ -165,6 +169,7 @@ class LabelDesk extends LabelView {
     if (verb === "submit") return this.submit();
     if (verb === "skip" && (card.mine || this.mode === "settle")) return this.next("Passed over."); // what I answered stays answered
     this.press(verb, verb === "skip" ? { seconds: this.seconds() } : {});
+    this.kept.drop(this.def.id, card.id);
     if (verb === "drop") card.decision = "drop"; else card.state = "skipped";
     this.next(verb === "drop" ? "Dropped." : "Skipped.");
   }
@@ -183,6 +188,7 @@ class LabelDesk extends LabelView {
     this.at = place;
     this.say("Taken back; here it is again.");
     this.show(true, true);
+    this.keep();
   }
 
   rate(value) {
@@ -195,12 +201,11 @@ class LabelDesk extends LabelView {
 
   draft() {
     const card = this.card;
-    if (!card.draft) {
-      const guess = Object.fromEntries(Object.entries(card.suggested || {}).map(([key, one]) => [key, one.value]));
-      card.draft = structuredClone(card.mine || guess);
-    }
-    return card.draft;
+    return card.draft ||= (!this.single && this.kept.of(this.def.id, card)?.answer) || structuredClone(standing(card));
   }
+
+  // Every change of what is not sent yet, except where one press answers.
+  keep() { if (this.card) this.kept.keep(this.def.id, this.card, this.drafts); }
 
   choose(value) {
     const field = this.field, draft = this.draft();
@@ -211,10 +216,12 @@ class LabelDesk extends LabelView {
       const had = draft[field.key] || [];
       const chosen = had.includes(value) ? had.filter((one) => one !== value) : [...had, value];
       draft[field.key] = field.options.map((option) => option.value).filter((one) => chosen.includes(one));
+      this.keep();
       return this.paintFields();
     }
     draft[field.key] = value;
     if (this.single) return this.submit();
+    this.keep();
     const later = this.def.fields.findIndex((one, place) => place > this.fieldAt && this.empty(one));
     this.goField(later < 0 ? this.fieldAt : later);
   }
@@ -228,6 +235,7 @@ class LabelDesk extends LabelView {
     const draft = this.draft(), had = draft[this.field.key];
     if (this.field.kind === "spans" && had?.length > 1) draft[this.field.key] = had.slice(0, -1);
     else delete draft[this.field.key];
+    this.keep();
     this.paint();
   }
 
@@ -256,6 +264,7 @@ class LabelDesk extends LabelView {
     card.mine = answer;
     card.state = "answered";
     delete card.draft;
+    this.kept.drop(this.def.id, card.id);
     this.next(answerWords(answer, this.def.fields, card));
   }
 
@@ -263,57 +272,6 @@ class LabelDesk extends LabelView {
     this.at += 1;
     this.show(true, false, heard);
     soon(() => this.want());
-  }
-
-  // --- spans --------------------------------------------------------------------------------------------------------
-  addSpan(value) {
-    const place = this.selected() || this.cursorPlace();
-    if (!place) return this.say("Select some text first: with the mouse, or with ← → and Shift.");
-    const text = this.card.messages[place.turn].content, draft = this.draft();
-    const span = { turn: place.turn, start: points(text, place.start), end: points(text, place.end), value };
-    const others = (draft[this.field.key] || []).filter((one) => JSON.stringify(one) !== JSON.stringify(span));
-    draft[this.field.key] = [...others, span].sort((a, b) => a.turn - b.turn || a.start - b.start);
-    document.getSelection()?.removeAllRanges();
-    this.paint();
-  }
-
-  selected() {
-    const all = document.getSelection();
-    const range = all?.getComposedRanges ? all.getComposedRanges({ shadowRoots: [this.root] })[0] : all?.rangeCount ? all.getRangeAt(0) : null;
-    if (!range || (range.startContainer === range.endContainer && range.startOffset === range.endOffset)) return null;
-    const said = (range.startContainer.parentElement || range.startContainer).closest?.(".said");
-    if (!said || !this.body.contains(said) || !said.contains(range.endContainer)) return null;
-    const offset = (node, at) => {
-      const before = document.createRange();
-      before.selectNodeContents(said);
-      before.setEnd(node, at);
-      return before.toString().length;
-    };
-    const start = offset(range.startContainer, range.startOffset), end = offset(range.endContainer, range.endOffset);
-    return start < end ? { turn: Number(said.dataset.turn), start, end } : null;
-  }
-
-  cursorPlace() {
-    if (!this.cursor) return null;
-    const words = wordsOf(this.card.messages[this.cursor.turn].content);
-    const [low, high] = [Math.min(this.cursor.from, this.cursor.to), Math.max(this.cursor.from, this.cursor.to)];
-    return words.length ? { turn: this.cursor.turn, start: words[low].start, end: words[high].end } : null;
-  }
-
-  moveCursor(key, extend) {
-    const last = this.card.messages.length - 1;
-    if (!this.cursor) this.cursor = { turn: Math.max(0, this.card.messages.findIndex((turn) => turn.role === "user")), from: 0, to: 0 };
-    else if (key === "ArrowUp" || key === "ArrowDown") {
-      this.cursor = { turn: Math.min(last, Math.max(0, this.cursor.turn + (key === "ArrowDown" ? 1 : -1))), from: 0, to: 0 };
-    } else {
-      const count = wordsOf(this.card.messages[this.cursor.turn].content).length;
-      const to = Math.min(count - 1, Math.max(0, this.cursor.to + (key === "ArrowRight" ? 1 : -1)));
-      this.cursor = { turn: this.cursor.turn, from: extend ? this.cursor.from : to, to };
-    }
-    this.paintBody();
-    this.body.querySelector(".cursor")?.scrollIntoView({ block: "nearest" });
-    const place = this.cursorPlace();
-    if (place) this.tell(this.card.messages[place.turn].content.slice(place.start, place.end));
   }
 
   // --- editing, entries, sides --------------------------------------------------------------------------------------
@@ -328,6 +286,7 @@ class LabelDesk extends LabelView {
     const card = this.card;
     const messages = card.messages.map((turn, place) => ({ role: turn.role, content: this.drafts[place] }));
     this.drafts = null;
+    this.keep();
     if (messages.some((turn, place) => turn.content !== card.messages[place].content)) {
       this.press("edit", { messages });
       card.messages = messages;
@@ -377,14 +336,14 @@ class LabelDesk extends LabelView {
   tell(words) { this.live.textContent = words; }
 
   show(focus = true, keepWords = false, heard = "") {
-    const card = this.card;
+    const card = this.card, begun = card && this.kept.of(this.def.id, card);
     this.shownCard = card;
     this.shownAt = performance.now();
     this.rating = this.other = false;
     this.cursor = null;
-    this.drafts = null;
+    this.drafts = begun?.texts || null;
     this.fieldAt = 0;
-    if (!keepWords) this.say("");
+    if (!keepWords) this.say(this.begunWords(card, begun));
     this.entry.hidden = true;
     if (this.search.value) { this.search.value = ""; this.filter(); }
     if (this.side === "history") this.side = "";
@@ -393,10 +352,19 @@ class LabelDesk extends LabelView {
     this.tell(card ? `${heard} Next record: ${card.messages.find((turn) => turn.role === "user")?.content.slice(0, 160) || ""}` : `${heard} No record is left here.`);
     if (focus) {
       this.hold();
-      const top = this.frame.getBoundingClientRect().top; // a record is read from its top, wherever the last one ended
-      if (top < 0 || this.frame.clientWidth < NARROW) this.frame.scrollIntoView({ block: "start" });
+      this.toTop();
     }
     this.shownAgain();
+  }
+
+  // A record is read from its top, wherever the last one ended; where it is narrow, the page's head would leave no room for it.
+  toTop() {
+    if (this.frame.getBoundingClientRect().top < 0 || this.frame.clientWidth < NARROW) this.frame.scrollIntoView({ block: "start" });
+  }
+
+  begunWords(card, begun) {
+    if (begun?.texts) return "The wording you had begun is back: Ctrl+Enter saves it, Esc leaves the record as it was.";
+    return begun?.answer && !card.draft && !this.single ? "What you had begun on this record is back; it is not sent yet." : "";
   }
 
   // A record counts as seen once a frame with it was drawn; until then no press answers it.
@@ -415,15 +383,4 @@ class LabelDesk extends LabelView {
   }
 }
 
-const desks = new WeakMap();
-
-export default function (component) {
-  const { data, parentElement, setStateValue } = component;
-  if (nameLost(data)) return () => {};
-  if (!desks.has(parentElement)) desks.set(parentElement, new LabelDesk(parentElement, data));
-  desks.get(parentElement).hear(data, setStateValue);
-  return () => {
-    desks.get(parentElement)?.leave();
-    desks.delete(parentElement);
-  };
-}
+export default mounting(LabelDesk);

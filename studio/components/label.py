@@ -13,12 +13,12 @@ from typing import Any
 
 import streamlit as st
 
-from studio import acts, adjudicate, key_maps, labels, queues, records, suggestions
+from studio import acts, adjudicate, key_maps, labels, marks, queues, records, suggestions
 from studio.boards import REVIEWING
 from studio.components.desk import Card, Press, digest, source, visit
 from studio.errors import StudioError
 from studio.label_sets import LabelSet
-from studio.labels import Mark
+from studio.marks import Mark
 from studio.queues import Order, QueueFilter
 from studio.records import Record
 from studio.ui import layout
@@ -30,7 +30,7 @@ HEAVY_CHARACTERS = 1_500_000
 """What one window may weigh; a queue of very long records comes in smaller pieces."""
 NOTHING: dict[str, Any] = {"cards": [], "lost": [], "more": False, "answered": ""}
 MARKS = ("flag", "rating", "tag", "comment")
-JS = ("outbox.js", "label_card.js", "label_view.js", "label.js")
+JS = ("outbox.js", "label_card.js", "label_drafts.js", "label_keys.js", "label_view.js", "label_marks.js", "label.js")
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,9 @@ def label(ws: Workspace, label_set: LabelSet, chosen: QueueFilter, order: Order,
         mine = next((one.answered for one in reached.people if one.who == who), 0)
         return {"mine": mine, "done": reached.done, "total": reached.total}
 
-    _mount(Desk(ws, who, "label", f"label-{digest(chosen)}-{order}-{_version(label_set)}-{digest(who)}", label_set,
-                window, lambda ids: cards(ws, label_set, ids, who), numbers))
+    shown = Desk(ws, who, "label", f"label-{digest(chosen)}-{order}-{_version(label_set)}-{digest(who)}", label_set,
+                 window, lambda ids: cards(ws, label_set, ids, who), numbers)
+    layout.fragment(lambda: _draw(shown))
 
 
 def settle(ws: Workspace, label_set: LabelSet, who: str) -> None:
@@ -85,13 +86,14 @@ def settle(ws: Workspace, label_set: LabelSet, who: str) -> None:
     def window(want: Want) -> tuple[Sequence[str], Sequence[str]]:
         return [one.record_id for one in adjudicate.queue(ws, label_set.set_id, WINDOW, want.after)], []
 
-    _mount(Desk(ws, who, "settle", f"settle-{_version(label_set)}-{digest(who)}", label_set,
-                window, with_answers, lambda: {"open": adjudicate.count(ws, label_set.set_id)}))
+    shown = Desk(ws, who, "settle", f"settle-{_version(label_set)}-{digest(who)}", label_set,
+                 window, with_answers, lambda: {"open": adjudicate.count(ws, label_set.set_id)})
+    layout.fragment(lambda: _draw(shown))
 
 
 def cards(ws: Workspace, label_set: LabelSet, ids: Sequence[str], who: str) -> list[Card]:
     """What the browser shows of these records: words, what stands on them, what I said, what the model suggests."""
-    said, marked = labels.of_records(ws, label_set.set_id, ids), labels.marks(ws, ids)
+    said, marked = labels.of_records(ws, label_set.set_id, ids), marks.of(ws, ids)
     offered = suggestions.of(ws, label_set.set_id, ids)
     found = []
     for record in records.every(ws, ids):
@@ -131,17 +133,8 @@ def apply(desk: Desk, press: Press) -> list[Card]:
     elif verb == "edit":
         records.edit(ws, record_id, press["messages"], who, press_id)
     elif verb in MARKS:
-        labels.mark(ws, record_id, verb, press.get("value", ""), who, press_id, press.get("standing", True))
+        marks.put(ws, record_id, verb, press.get("value", ""), who, press_id, press.get("standing", True))
     return []
-
-
-def _mount(desk: Desk) -> None:
-    """Draw the desk as a fragment: a press reruns this much and no more of the page."""
-    def part() -> None:
-        with layout.guarded():
-            _draw(desk)
-
-    st.fragment(part)()
 
 
 def _draw(desk: Desk) -> None:
@@ -227,10 +220,10 @@ def _facts(record: Record) -> list[str]:
     return facts + ([f"wording {record.version}"] if record.version > 1 else []) + [f"record {record.record_id}"]
 
 
-def _marks(marks: Sequence[Mark], who: str) -> Card:
-    rated = [int(mark.value) for mark in marks if mark.kind == "rating" and mark.who == who]
-    return {"flag": any(mark.kind == "flag" for mark in marks), "rating": rated[-1] if rated else None,
-            "tags": list(dict.fromkeys(mark.value for mark in marks if mark.kind == "tag"))}
+def _marks(found: Sequence[Mark], who: str) -> Card:
+    rated = [int(mark.value) for mark in found if mark.kind == "rating" and mark.who == who]
+    return {"flag": any(mark.kind == "flag" for mark in found), "rating": rated[-1] if rated else None,
+            "tags": list(dict.fromkeys(mark.value for mark in found if mark.kind == "tag"))}
 
 
 def _version(label_set: LabelSet) -> str:

@@ -107,7 +107,7 @@ function answerWords(answer, fields, card) {
 
 function exampleBox(example, fields) {
   const box = make("div", "example");
-  for (const turn of example.messages) {
+  for (const turn of example.messages.filter((one) => one.role !== "system")) {
     const line = make("div", "line");
     line.append(make("strong", "", `${ROLES[turn.role] || turn.role}: `), document.createTextNode(turn.content.slice(0, 600)));
     box.append(line);

@@ -1,6 +1,6 @@
-// What the label desk looks like and which key does what. LabelDesk (label.js) knows what the acts mean.
+// What the label desk looks like. LabelDesk (label.js) knows what the acts mean.
 
-class LabelView {
+class LabelView extends LabelKeys {
   build() {
     this.frame?.remove();
     this.frame = make("section", "desk");
@@ -27,7 +27,7 @@ class LabelView {
     this.body.tabIndex = 0;
     this.body.setAttribute("role", "article");
     this.body.setAttribute("aria-label", "The record");
-    this.panel = make("div", "panel");
+    this.panel = make("div", this.def.fields.length > 1 ? "panel several" : "panel");
     this.answers = make("div", "answers");
     this.panel.append(this.answers, this.searchBox(), ...this.def.fields.map((field, place) => this.fieldBox(field, place)));
     this.sideBox = make("aside", "side");
@@ -112,7 +112,7 @@ class LabelView {
     text.dataset.testid = `label-text-${field.key}`;
     text.setAttribute("aria-label", field.title);
     text.placeholder = `${this.keyMap.search} to write · Ctrl+Enter answers · Esc back to the keys`;
-    text.addEventListener("input", () => { if (this.card) this.draft()[field.key] = text.value; });
+    text.addEventListener("input", () => { if (this.card) { this.draft()[field.key] = text.value; this.keep(); } });
     return text;
   }
 
@@ -134,7 +134,7 @@ class LabelView {
     found.dataset.value = String(option.value);
     found.dataset.testid = `label-option-${at}`;
     const key = this.optionKey(field, option, at);
-    found.append(make("kbd", key ? "" : "none", key.toUpperCase()), make("span", "name", option.title), make("span", "guess"));
+    found.append(make("kbd", key === option.title ? "same" : key ? "" : "none", key.toUpperCase()), make("span", "name", option.title), make("span", "guess"));
     tinted(found, option.colour);
     found.addEventListener("pointerdown", (event) => event.preventDefault());
     found.addEventListener("click", () => { this.fieldAt = place; this.choose(option.value); });
@@ -200,7 +200,7 @@ class LabelView {
       return this.body.replaceChildren(this.end());
     }
     const turns = card.messages.map((turn, place) => this.drafts
-      ? editField(turn, place, this.drafts[place], (value) => { this.drafts[place] = value; })
+      ? editField(turn, place, this.drafts[place], (value) => { this.drafts[place] = value; this.keep(); })
       : turnBox(turn, place, this.marksOf(card, place), this.whole.has(`${card.id} ${place}`), (at) => { this.whole.add(`${card.id} ${at}`); this.paint(); }));
     this.body.replaceChildren(factsOf(card, (tag) => this.dropTag(tag)), ...turns, ...(this.drafts ? [this.editBar()] : []));
     this.body.dataset.record = card.id;
@@ -229,7 +229,7 @@ class LabelView {
     return bar;
   }
 
-  leaveEdit() { this.drafts = null; this.paint(); this.hold(); }
+  leaveEdit() { this.drafts = null; this.keep(); this.say(""); this.paint(); this.hold(); }
 
   paintFields() {
     this.panel.hidden = !this.card;
@@ -263,7 +263,7 @@ class LabelView {
     const off = make("button", "off", "×");
     off.type = "button";
     off.setAttribute("aria-label", "Take off this mark");
-    off.addEventListener("click", () => { this.draft()[field.key].splice(at, 1); this.paint(); this.hold(); });
+    off.addEventListener("click", () => { this.draft()[field.key].splice(at, 1); this.keep(); this.paint(); this.hold(); });
     line.append(off);
     return line;
   }
@@ -271,16 +271,20 @@ class LabelView {
   paintAnswers() {
     this.answers.hidden = !this.settling || !this.card;
     if (this.answers.hidden) return;
+    const said = (field) => this.card.answers.map((one) => JSON.stringify(one.answer[field.key] ?? null));
+    const alike = this.def.fields.filter((field) => new Set(said(field)).size === 1), differing = this.def.fields.filter((field) => !alike.includes(field));
+    const shared = alike.filter((field) => said(field)[0] !== "null");
+    const same = make("div", "alike", shared.length ? `The same: ${answerWords(this.card.answers[0].answer, shared, this.card)}` : "");
     this.answers.replaceChildren(...this.card.answers.map((one, at) => {
       const found = make("button", "option");
       found.type = "button";
       found.dataset.testid = `label-answer-${at}`;
-      const text = make("span", "name", answerWords(one.answer, this.def.fields, this.card));
-      text.prepend(make("strong", "", `${one.who}: `));
+      const text = make("span", "name");
+      text.append(make("strong", "", one.who), ...differing.map((field) => make("span", "line", answerWords(one.answer, [field], this.card))));
       found.append(kbd(String(at + 1)), text);
       found.addEventListener("click", () => this.store(one.answer));
       return found;
-    }), this.otherButton());
+    }), this.otherButton(), same);
   }
 
   otherButton() {
@@ -310,8 +314,18 @@ class LabelView {
 
   paintSide() {
     this.sideBox.hidden = !this.side;
+    this.frame.classList.toggle("reading", !!this.side);
     const parts = { help: () => this.helpParts(), guide: () => this.guideParts(), history: () => this.historyParts() }[this.side];
-    this.sideBox.replaceChildren(...(parts ? parts() : []));
+    this.sideBox.replaceChildren(...(parts ? [this.closeButton(), ...parts()] : []));
+  }
+
+  closeButton() {
+    const close = make("button", "off close", "×");
+    close.type = "button";
+    close.dataset.testid = "label-side-close";
+    close.setAttribute("aria-label", "Close, back to the record");
+    close.addEventListener("click", () => { this.side = ""; this.paintSide(); this.hold(); });
+    return close;
   }
 
   guideParts() {
@@ -324,7 +338,7 @@ class LabelView {
     const list = make("ol", "past");
     for (const line of this.looked?.history || []) {
       const item = make("li", line.standing ? "" : "past");
-      item.append(make("strong", "", `${line.who} `), document.createTextNode(line.what), make("span", "when", ` ${line.when}`));
+      item.append(make("strong", "", `${line.who} `), document.createTextNode(line.what), make("span", "when", ` · ${line.when}`));
       list.append(item);
     }
     const empty = this.looked ? "Nobody did anything with this record yet." : "Looking…";
@@ -334,6 +348,7 @@ class LabelView {
   helpParts() {
     const lines = this.verbs.map((verb) => {
       const line = make("div", "line"), change = make("button", "change", "change");
+      change.hidden = verb.fixed;
       change.type = "button";
       change.setAttribute("aria-label", `Change the key of: ${verb.label}`);
       change.dataset.testid = `label-change-${verb.do}`;
@@ -355,96 +370,5 @@ class LabelView {
     this.learning = verb;
     this.say(`Press the new key for “${verb.label}” (Esc: leave it).`);
     this.hold();
-  }
-
-  // --- keys ---------------------------------------------------------------------------------------------------------
-  // Whatever lies over the page has the keys: nothing is answered that is covered. Streamlit's own cover for a silent server is
-  // put aside, because the desk says so itself and goes on.
-  covered() {
-    const cover = document.querySelector('[role="dialog"]');
-    if (!cover) return false;
-    if (!cover.textContent.startsWith("Connection error")) return true;
-    cover.querySelector('button[aria-label="Close"]')?.click();
-    this.shownAgain();
-    return true;
-  }
-
-  key(event) {
-    const target = event.composedPath()[0];
-    const typing = target && (/^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) || target.isContentEditable);
-    if (this.covered()) return;
-    if (this.learning) return this.learned(event);
-    if (typing) return this.typed(event, target);
-    if (this.drafts && event.key === "Escape") { event.preventDefault(); return this.leaveEdit(); }
-    if (this.drafts || event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.defaultPrevented) return;
-    const inside = event.composedPath().includes(this.frame) || target === document.body;
-    if (this.named(event, inside, target)) event.preventDefault();
-  }
-
-  named(event, inside, target) {
-    const key = event.key.toLowerCase(), digit = this.digit(event);
-    const onButton = target?.tagName === "BUTTON" && target !== this.frame;
-    if (this.rating && digit) return digit <= 5 ? (this.rate(digit), true) : false;
-    if (this.rating) { this.rating = false; this.say(""); }
-    if (event.key === "Escape" && inside) { this.side = ""; this.paintSide(); this.hold(); return true; }
-    if (event.key === "Enter" && inside && !onButton) { if (this.settling) return false; this.act("submit"); return true; }
-    if (event.shiftKey && /^Digit[1-5]$/.test(event.code) && !/^\d$/.test(event.key)) { if (this.card && this.mode !== "settle") this.rate(Number(event.code[5])); return true; }
-    if (/^Arrow/.test(event.key)) return inside && this.arrow(event);
-    const verb = this.verbs.find((one) => this.keyMap[one.do] === key);
-    if (this.card && this.settling && key === "o") { this.another(); return true; }
-    if (this.card && this.settling && digit && this.card.answers[digit - 1]) { this.store(this.card.answers[digit - 1].answer); return true; }
-    if (verb && (this.mode !== "settle" || this.inBar(verb) || this.other)) { this.act(verb.do); return true; }
-    if (!this.card || this.settling) return false;
-    const field = this.field, option = this.optionsOf(field).find((one, at) => this.optionKey(field, one, at) === key)
-      || (digit && field.kind !== "scale" ? this.optionsOf(field)[digit - 1] : undefined);
-    if (option) this.choose(option.value);
-    return !!option;
-  }
-
-  digit(event) { return /^[1-9]$/.test(event.key) ? Number(event.key) : 0; }
-
-  arrow(event) {
-    if (this.card && this.field.kind === "spans" && !this.settling) { this.moveCursor(event.key, event.shiftKey); return true; }
-    if (event.key === "ArrowLeft") { this.act("back"); return true; }
-    if (event.key === "ArrowRight") { this.act("skip"); return true; }
-    return false;
-  }
-
-  typed(event, target) {
-    if (!event.composedPath().includes(this.frame)) return;
-    const taken = event.key === "Enter" && (event.ctrlKey || event.metaKey);
-    if (event.key === "Escape") {
-      event.preventDefault();
-      if (this.drafts) return this.leaveEdit();
-      if (target === this.entryField) return this.closeEntry(false);
-      if (target === this.search) { this.search.value = ""; this.filter(); }
-      return this.hold();
-    }
-    if (this.drafts) { if (taken) { event.preventDefault(); this.saveEdit(); } return; }
-    if (target === this.entryField && event.key === "Enter") { event.preventDefault(); return this.closeEntry(true); }
-    if (target === this.search && /^Arrow(Up|Down)$/.test(event.key)) { event.preventDefault(); return this.mark(event.key === "ArrowDown" ? 1 : -1); }
-    if (target === this.search && event.key === "Enter") {
-      event.preventDefault();
-      const found = this.panel.querySelector(".option.first");
-      this.search.value = "";
-      this.hold();
-      this.filter();
-      if (found) { const field = this.field; this.choose(this.optionsOf(field).find((option) => String(option.value) === found.dataset.value).value); }
-      return;
-    }
-    if (taken) { event.preventDefault(); this.hold(); this.act("submit"); }
-  }
-
-  learned(event) {
-    event.preventDefault();
-    if (["Shift", "Control", "Alt", "Meta"].includes(event.key)) return;
-    const verb = this.learning;
-    this.learning = null;
-    if (event.key === "Escape") return this.say("");
-    const key = event.key.toLowerCase();
-    const option = this.def.fields.flatMap((field) => field.options).find((one) => (one.key || "").toLowerCase() === key);
-    if (option) return this.say(`${key.toUpperCase()} is the key of the option ${option.title} in this set.`);
-    this.outbox.add("keys", { keys: { ...this.keyMap, [verb.do]: key } });
-    this.say(`Asking for ${key.toUpperCase()}…`);
   }
 }

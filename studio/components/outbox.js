@@ -106,3 +106,17 @@ class Outbox {
     window.removeEventListener("online", this.back);
   }
 }
+
+// What a desk's module exports: one desk an element, which hears all that Python says and goes with the element.
+function mounting(Desk) {
+  const desks = new WeakMap();
+  return ({ data, parentElement, setStateValue }) => {
+    if (nameLost(data)) return () => {};
+    if (!desks.has(parentElement)) desks.set(parentElement, new Desk(parentElement, data));
+    desks.get(parentElement).hear(data, setStateValue);
+    return () => {
+      desks.get(parentElement)?.leave();
+      desks.delete(parentElement);
+    };
+  };
+}

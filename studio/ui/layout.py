@@ -85,6 +85,15 @@ def guarded() -> Iterator[None]:
         error(failed)
 
 
+def fragment(draw: Callable[[], None]) -> None:
+    """A part of the page that is drawn anew by itself: what is pressed in it reruns this much and no more."""
+    def part() -> None:
+        with guarded():
+            draw()
+
+    st.fragment(part)()
+
+
 def error(failed: StudioError) -> None:
     """What is wrong, and what to do."""
     st.error(f"**{plain(failed.message)}**" + (f"\n\n{plain(failed.hint)}" if failed.hint else ""), icon=":material/error:")

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from studio import acts, findings, label_sets, labels, record_table, records, search
+from studio import acts, findings, label_sets, labels, marks, record_table, records, search
 from studio.label_sets import Field, LabelSet
 from studio.labels import Given
+from studio.marks import Mark
 from studio.places import Decision
 from studio.record_table import Facet, Found, Line, Order, Page, Wanted
 from studio.ui import layout
@@ -20,8 +21,12 @@ SIZE = 25
 DECISIONS = {"undecided": "Undecided", "keep": "Kept", "drop": "Dropped", "all": "All"}
 DONE: dict[Decision, str] = {"keep": "Kept", "drop": "Dropped", "undecided": "Reset"}
 VERBS: dict[Decision, str] = {"keep": "Keep", "drop": "Drop", "undecided": "Reset"}
+TAG_VERBS = {True: "Tag", False: "Take it off"}
 COLUMNS = {"position": "As they came in", "rating": "Rating", "date": "Date", "length": "Length", "decision": "Decision"}
 FACETS = {"decision": "Decision", "tag": "Tag", "import": "Import", "rating": "Rating", "finding": "Finding"}
+HEADS = ("decision", "rating", "date", "length")
+"""Columns of the rows that a click on their name sorts by."""
+SORTS = "A click on this name sorts all rows, not only this page; another click turns the order round."
 KINDS = {kind.key: kind.title for kind in findings.KINDS}
 
 
@@ -41,7 +46,7 @@ def choose(ws: Workspace) -> Wanted:
                   text or "", *more)
 
 
-def _more(ws: Workspace) -> tuple[str, float | None, float | None, str, bool]:
+def _more(ws: Workspace) -> tuple[str, float | None, float | None, str, bool, str]:
     names = {source.import_id: f"{source.name} ({source.import_id[:6]})" for source in record_table.sources(ws)}
     source = st.selectbox("Import", list(names), index=None, placeholder="any", key="import", bind="query-params",
                           format_func=lambda one: names.get(one, one))
@@ -50,16 +55,15 @@ def _more(ws: Workspace) -> tuple[str, float | None, float | None, str, bool]:
     kind = st.selectbox("Open finding", list(KINDS), index=None, placeholder="any", key="finding", bind="query-params",
                         format_func=lambda one: KINDS.get(one, one))
     flagged = st.toggle("Flagged by somebody", key="flagged", bind="query-params")
-    return source or "", low, high, kind or "", flagged
+    given = marks.tags(ws)
+    marked = st.selectbox("Tag that people put on it", given, index=None, placeholder="any", disabled=not given, key="marked",
+                          bind="query-params")
+    return source or "", low, high, kind or "", flagged, marked or ""
 
 
 def table(ws: Workspace, who: str) -> None:
     """Filters, counts, rows and acts, drawn anew by themselves: the rest of the page stays as it is."""
-    def part() -> None:
-        with layout.guarded():
-            _draw(ws, who)
-
-    st.fragment(part)()
+    layout.fragment(lambda: _draw(ws, who))
 
 
 def _draw(ws: Workspace, who: str) -> None:
@@ -83,7 +87,7 @@ def _draw(ws: Workspace, who: str) -> None:
                    "until then it takes longer to find words in them.")
     page = found.page(order, int(number), SIZE)
     above = st.container()  # what can be done stands above the rows, but depends on which are ticked
-    ticked = _rows(page, f"rows-{key}-{page.number}")
+    ticked = _rows(ws, page, f"rows-{key}-{page.number}")
     with above:
         _acts(ws, wanted, found, ticked, who)
 
@@ -110,23 +114,40 @@ def _counts(ws: Workspace, found: Found, by: Facet, key: str) -> None:
         st.caption(f"The {record_table.MOST_VALUES} most frequent.")
 
 
-def _rows(page: Page, key: str) -> list[str]:
-    """The page's rows; returns the ids of those that are ticked."""
+def _rows(ws: Workspace, page: Page, key: str) -> list[str]:
+    """The page's rows; returns the ids of those that are ticked. A click on a column's name sorts all rows, not the page's."""
     if not page.lines:
         layout.empty("No record matches these filters. Take one of them away, or show all decisions.")
         return []
-    shown = st.dataframe([_cells(line) for line in page.lines], hide_index=True, key=key, on_select="rerun",
-                         selection_mode="multi-row", alt="Records that match the filter", height=35 * len(page.lines) + 38,
+    marked = marks.of(ws, [line.record.record_id for line in page.lines])
+    rows = [_cells(line, marked.get(line.record.record_id, [])) for line in page.lines]
+    shown = st.dataframe(rows, hide_index=True, key=key, on_select=lambda: _sort_by(key),
+                         selection_mode=["multi-row", "single-column"], alt="Records that match the filter",
+                         height=35 * len(page.lines) + 38,
                          column_config={"record": layout.record_column(),
-                                        "date": st.column_config.DatetimeColumn(format="YYYY-MM-DD")})
+                                        "decision": st.column_config.TextColumn(help=SORTS),
+                                        "rating": st.column_config.NumberColumn(help=SORTS),
+                                        "length": st.column_config.NumberColumn(help=f"Characters. {SORTS}"),
+                                        "date": st.column_config.DatetimeColumn(format="YYYY-MM-DD", help=SORTS)})
     return [page.lines[place].record.record_id for place in shown.selection.rows if place < len(page.lines)]
 
 
-def _cells(line: Line) -> dict[str, object]:
+def _sort_by(key: str) -> None:
+    """After a click on a column's name: order by it, and the other way round where it is the order already."""
+    chosen = st.session_state[key].selection.columns
+    if chosen and chosen[0] in HEADS:
+        st.session_state["down"] = st.session_state["order"] == chosen[0] and not st.session_state["down"]
+        st.session_state["order"] = chosen[0]
+    elif chosen:
+        st.toast(f"Rows are not sorted by {chosen[0]}; choose another column under Order.")
+
+
+def _cells(line: Line, marked: Sequence[Mark]) -> dict[str, object]:
     record = line.record
+    put = dict.fromkeys("⚑" if mark.kind == "flag" else f"# {mark.value}" for mark in marked if mark.kind in ("flag", "tag"))
     return {"record": layout.record_address(record.record_id), "decision": record.decision, "rating": record.rating,
             "tags": record.tags, "date": record.happened_at, "length": line.characters,
-            "customer": excerpt(record.question, 60), "agent": excerpt(record.answer, 60)}
+            "marks": " ".join(put), "customer": excerpt(record.question, 60), "agent": excerpt(record.answer, 60)}
 
 
 def _acts(ws: Workspace, wanted: Wanted, found: Found, ticked: Sequence[str], who: str) -> None:
@@ -142,6 +163,7 @@ def _acts(ws: Workspace, wanted: Wanted, found: Found, ticked: Sequence[str], wh
                     done = _decide(ws, wanted, ticked, decision, who)
                 st.toast(f"{DONE[decision]} {count(done, 'record')}. Undo takes it back.")
                 st.rerun(scope="app")
+        _tag(ws, wanted, found, ticked, who)
         _label(ws, ticked, found.matching, lambda: list(ticked) or record_table.matching_ids(ws, wanted), who)
         if st.button("Undo my last act", icon=":material/undo:"):
             with st.spinner("Taking it back…"):
@@ -155,6 +177,25 @@ def _decide(ws: Workspace, wanted: Wanted, ticked: Sequence[str], decision: Deci
         records.decide(ws, ticked, decision, who)
         return len(ticked)
     return record_table.decide_matching(ws, wanted, decision, who)
+
+
+def _tag(ws: Workspace, wanted: Wanted, found: Found, ticked: Sequence[str], who: str) -> None:
+    """Put a tag on many records, or take it off, as one act; the buttons say from how many it would come or go."""
+    with st.popover("Tag", icon=":material/sell:"):
+        tag = (st.selectbox("Tag", marks.tags(ws), index=None, accept_new_options=True, key="bulk-tag",
+                            placeholder="Choose one or write a new one") or "").strip()
+        bearing = {one for one, said in marks.of(ws, ticked).items()
+                   if any((mark.kind, mark.value) == ("tag", tag) for mark in said)}
+        for standing, verb in TAG_VERBS.items():
+            some = [one for one in ticked if (one in bearing) is not standing]
+            coming = 0 if not tag else len(some) if ticked else len(found.tagged_so(tag, standing))
+            if st.button(f"{verb} {count(coming, 'record')}", disabled=not coming, key=f"bulk-tag-{standing}",
+                         type="primary" if standing else "secondary"):
+                with st.spinner("Storing it…"):
+                    done = marks.put_many(ws, some, "tag", tag, who, ws.new_id(), standing) if ticked else \
+                        record_table.tag_matching(ws, wanted, tag, who, standing)
+                st.toast(f"{'Tagged' if standing else 'Took the tag off'} {count(done, 'record')}. Undo takes it back.")
+                st.rerun(scope="app")
 
 
 def _label(ws: Workspace, ticked: Sequence[str], matching: int, meant: Callable[[], list[str]], who: str) -> None:
