@@ -156,9 +156,9 @@ def learned(child: Child, steps: int = 60, losses: Sequence[float] = (2.4, 1.6, 
                 sample(child, number, step, said[min(at, 2)])
 
 
-def sample(child: Child, number: int, step: int, answer: str) -> None:
+def sample(child: Child, number: int, step: int, answer: str, record_id: str = "") -> None:
     row = {
-        "id": f"r{number}",
+        "id": record_id or f"r{number}",
         "step": step,
         "number": number,
         "question": f"My {('jacket', 'boots', 'lamp')[number]} is torn.",
