@@ -28,10 +28,6 @@ def filled(home: Path) -> None:
     ws.close()
 
 
-def heading(page: Page, text: str) -> None:
-    page.get_by_text(text, exact=True).first.scroll_into_view_if_needed()
-
-
 def shoot_at(page: Page, text: str, name: str) -> None:
     """Pictures of the part of the page that begins with these words."""
     page.get_by_text(text, exact=True).first.evaluate("node => node.scrollIntoView({block: 'start'})")
@@ -72,6 +68,7 @@ def keep_a_preset(page: Page) -> None:
     page.get_by_label("Name", exact=True).press("Enter")
     page.get_by_role("button", name="Save these dials", exact=True).click()
     settled(page)
+    expect(page.get_by_label("Longest example, tokens", exact=True)).to_have_count(1)
     expect(page.get_by_label("Longest example, tokens", exact=True)).to_have_value("64")
 
 

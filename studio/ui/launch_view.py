@@ -55,11 +55,11 @@ def choose_preset(ws: Workspace) -> Preset | None:
     place = layout.place([preset.name for preset in found], st.query_params.get("preset"))
     chosen = st.selectbox("Preset", found, index=place, format_func=lambda preset: preset.name, width=320,
                           placeholder="Standard dials", key=f"preset-{len(found)}-{place}")
+    st.caption(layout.plain(chosen.hint) if chosen else "Right for most; choose a preset to begin from other ones.")
     if chosen is None:
         st.query_params.pop("preset", None)
-        return None
-    st.query_params["preset"] = chosen.name
-    st.caption(layout.plain(chosen.hint))
+    else:
+        st.query_params["preset"] = chosen.name
     return chosen
 
 
@@ -85,7 +85,7 @@ def dials(preset: Preset | None) -> Dials:
 def _advised(name: str) -> st.delta_generator.DeltaGenerator:
     """A place for a field, with the advice beside it (under it where the screen is narrow)."""
     left, right = st.columns([1, 2.6], vertical_alignment="bottom")
-    right.caption(ADVICE[name])
+    right.container(key=f"advice-{name}").caption(ADVICE[name])
     return left
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Callable
 
 import streamlit as st
 
@@ -54,7 +55,7 @@ def _show(ws: Workspace, run: Run, said: Dials) -> None:
             st.metric(label, value, width=200)
     st.caption(layout.plain(f"{found.plan.basis} {found.why}"))
     run_charts.memory(found)
-    st.dataframe([_row(plan, found, price) for plan in found.plans], hide_index=True)
+    _table(found, price)
     _ask_price(ws, price)
     _learned(ws, run, found, said)
 
@@ -72,13 +73,33 @@ def _verdict(found: Preview) -> None:
                  "Choose a smaller base model, a lower rank or a shorter longest example.", icon=":material/error:")
 
 
-def _row(plan: Plan, found: Preview, price: prices.Price) -> dict[str, str]:
-    row = {"method": ("→ " if plan is found.plan else "") + _name(plan), "fits": "yes" if plan.fits else "no",
-           "highest, GiB": f"{plan.peak_gib:.1f}"} | {f"{part}, GiB": f"{gib:.2f}" for part, gib in plan.parts.items()}
-    row |= {"tokens at once": f"{plan.row_tokens:,}", "checkpointing": "on" if plan.checkpointing else "off",
-            "tokens/s": f"{plan.tokens_s:,.0f}" if plan.tokens_s else "not known",
-            "takes": duration(plan.seconds) if plan.seconds else "not known"}
-    return row | ({"costs": price.words(plan.seconds)} if price.per_hour and plan.seconds else {})
+def _table(found: Preview, price: prices.Price) -> None:
+    """The ways beside each other, a column each; the one that is taken has an arrow."""
+    rows: list[dict[str, str]] = []
+    for name, value in _ROWS:
+        rows.append({"": name} | {_column(plan, found): value(plan) for plan in found.plans})
+    if price.per_hour:
+        rows.append({"": "costs"} | {_column(plan, found): price.words(plan.seconds) if plan.seconds else "not known"
+                                     for plan in found.plans})
+    with st.expander("The numbers, by method", icon=":material/table_rows:"):
+        st.table(rows)
+
+
+def _column(plan: Plan, found: Preview) -> str:
+    return ("→ " if plan is found.plan else "") + _name(plan)
+
+
+def _gib(part: str) -> Callable[[Plan], str]:
+    return lambda plan: f"{plan.parts.get(part, 0.0):.2f} GiB"
+
+
+_ROWS: tuple[tuple[str, Callable[[Plan], str]], ...] = (
+    ("fits", lambda plan: "yes" if plan.fits else "no"), ("highest", lambda plan: f"{plan.peak_gib:.2f} GiB"),
+    *((part, _gib(part)) for part in run_charts.PARTS),
+    ("tokens at once", lambda plan: f"{plan.row_tokens:,}"),
+    ("checkpointing", lambda plan: "on" if plan.checkpointing else "off"),
+    ("tokens a second", lambda plan: f"{plan.tokens_s:,.0f}" if plan.tokens_s else "not known"),
+    ("takes", lambda plan: duration(plan.seconds) if plan.seconds else "not known"))
 
 
 def _name(plan: Plan) -> str:

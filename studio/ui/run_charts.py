@@ -59,14 +59,16 @@ def memory(found: Preview) -> None:
     rows = [{"method": METHODS[plan.method].split(",")[0], "part": part, "gib": gib, "order": place}  # type: ignore[index]
             for plan in found.plans for place, part in enumerate(PARTS) if (gib := plan.parts.get(part, 0.0))]
     there = float(found.machine["memory_gib"])
+    most = max(there, *(sum(plan.parts.values()) for plan in found.plans))
     bars = alt.Chart(pd.DataFrame(rows)).mark_bar(size=22, stroke="white", strokeWidth=0.6).encode(
-        y=alt.Y("method:N", title=None), x=alt.X("sum(gib):Q", title=f"GiB; the line is what there is ({there:.1f})"),
+        y=alt.Y("method:N", title=None), x=alt.X("sum(gib):Q", title=f"GiB; the line is what there is ({there:.1f})",
+                                             scale=alt.Scale(domain=[0, 1.05 * most], nice=False)),
         color=alt.Color("part:N", title=None, legend=alt.Legend(orient="top", columns=3), scale=alt.Scale(
             domain=list(PARTS), range=list(PARTS.values()))),
         order="order:Q", tooltip=["method:N", "part:N", alt.Tooltip("gib:Q", format=".2f", title="GiB")])
     line = alt.Chart(pd.DataFrame([{"x": there}])).mark_rule(strokeWidth=2, strokeDash=[6, 3], color=WARNING).encode(x="x:Q")
     st.altair_chart((bars + line).properties(title="Will it fit into memory?"), width="stretch",
-                    height=130 + 34 * len(found.plans), alt="Memory by part for each method, against what the machine has")
+                    height=190 + 40 * len(found.plans), alt="Memory by part for each method, against what the machine has")
 
 
 def group(members: Sequence[Member]) -> None:
