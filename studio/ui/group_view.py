@@ -61,7 +61,7 @@ def _draw(ws: Workspace, group: Group, members: list[Member]) -> None:
     run_charts.group(members)
     waiting = [run.run_id for run in runs.queue(ws)]
     st.dataframe([_row(member, place, waiting) for place, member in enumerate(members, start=1)], hide_index=True,
-                 column_config={"open": st.column_config.LinkColumn("open", display_text="Open", help="Open this run")})
+                 placeholder="–", column_config={"open": st.column_config.LinkColumn("open", display_text="Open", help="Open this run")})
 
 
 def _row(member: Member, place: int, waiting: list[str]) -> dict[str, object]:

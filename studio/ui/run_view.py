@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from studio import curves, runs, samples
+from studio.dials import scientific
 from studio.runs import Events, Run
 from studio.samples import Prompt
 from studio.ui import launch_view, layout, run_charts, twin_search
@@ -76,8 +77,9 @@ def _numbers(heard: Events) -> list[tuple[str, str]]:
     if heard.losses:
         last = heard.losses[-1]
         found += [("Training loss now", f"{last['loss']:.3f}")]
+        found += [("Learning rate now", scientific(last["lr"]))] if last.get("lr") is not None else []
         found += [(name, f"{last[key]:{form}}") for key, name, form in (
-            ("lr", "Learning rate", ".1e"), ("grad_norm", "Gradient norm", ".2f"), ("tokens_s", "Tokens a second", ",.0f"),
+            ("grad_norm", "Gradient norm", ".2f"), ("tokens_s", "Tokens a second", ",.0f"),
             ("memory_gib", "Memory, GiB", ".1f")) if last.get(key) is not None and math.isfinite(last[key])]
     return found
 
