@@ -23,7 +23,7 @@ FACTS = {"device": "Device", "method": "Method", "compute": "Computed in", "atte
 COURSES = (("lr", "Does the learning rate follow its plan?", "learning rate", ".1e"),
            ("grad_norm", "Are the gradients calm? (cut off above 1)", "gradient norm", ".2f"),
            ("tokens_s", "How fast does it go?", "tokens a second", ",.0f"),
-           ("memory_gib", "Is there memory to spare?", "GiB at its highest", ".2f"))
+           ("memory_gib", "How much memory does it take?", "GiB at its highest", ".2f"))
 
 
 def draw(ws: Workspace, run: Run) -> None:
