@@ -271,16 +271,6 @@ def test_an_old_run_without_the_newer_fields_is_shown(open_ws: Workspace, frozen
     }
 
 
-def test_a_run_of_a_hundred_thousand_steps_is_drawn_with_few_points(open_ws: Workspace, frozen: Snapshot) -> None:
-    child = begun(open_ws, train_spec(frozen, "long00000001"), frozen, "Long")
-    row = {"event": "loss", "epoch": 0.1, "lr": 2e-4, "grad_norm": 1.0, "tokens_s": 240.0}
-    lines = (json.dumps(row | {"step": n, "loss": 9.0 if n == 77_777 else 1.5}) for n in range(1, 100_001))
-    (child.folder / "events.jsonl").write_text("\n".join(lines) + "\n")
-    began = time.perf_counter()
-    draw("runs", run="long00000001")
-    assert time.perf_counter() - began < 20
-
-
 def test_a_group_names_its_best_dials(open_ws: Workspace, frozen: Snapshot) -> None:
     searched(open_ws, frozen)
     assert "**Best: 1e-4 · rank 16 · 3 epochs**, validation loss 1.210 at step 60." in words(draw("runs", group="group0000001"))
