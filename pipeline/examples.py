@@ -1,10 +1,11 @@
-"""One line of a snapshot file: `{"id", "messages"}`. Light: imports no torch."""
+"""One line of a snapshot file: `{"id", "messages"}`, with `"tools"` where the agent had some. Light: imports no torch."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ Turn = dict[str, Any]
 
 @dataclass(frozen=True)
 class Example:
-    """A conversation whose last turn is the agent's answer."""
+    """A conversation whose last turn is the agent's answer. `tools` are OpenAI's definitions of what the agent could call."""
 
     id: str
     messages: tuple[Turn, ...]
+    tools: tuple[dict[str, Any], ...] = ()
 
     @property
     def question(self) -> tuple[Turn, ...]:
@@ -27,7 +29,7 @@ class Example:
 
     @property
     def answer(self) -> str:
-        return str(self.messages[-1]["content"])
+        return str(self.messages[-1].get("content") or "")
 
 
 def read(path: Path) -> list[Example]:
@@ -46,9 +48,9 @@ def read(path: Path) -> list[Example]:
 def _parse(name: str, number: int, line: str) -> Example:
     try:
         row = json.loads(line)
-        example = Example(str(row["id"]), tuple(row["messages"]))
-        usable = _is_conversation(example.messages)
-    except (ValueError, KeyError, TypeError):
+        example = Example(str(row["id"]), tuple(row["messages"]), tuple(row.get("tools") or ()))
+        usable = _is_conversation(example.messages) and all(isinstance(tool, dict) for tool in example.tools)
+    except (ValueError, KeyError, TypeError, AttributeError):
         usable = False
     if not usable:
         raise PipelineError(f"Line {number} of {name} is not a conversation that ends with the agent's answer.",
@@ -57,5 +59,16 @@ def _parse(name: str, number: int, line: str) -> Example:
 
 
 def _is_conversation(messages: Sequence[Turn]) -> bool:
-    return (len(messages) >= 2 and messages[-1]["role"] == "assistant"
-            and all(turn["role"] in ("system", "user", "assistant") and isinstance(turn["content"], str) for turn in messages))
+    """At least a question and an answer; a tool's result only after a call."""
+    return (len(messages) >= 2 and messages[-1]["role"] == "assistant" and all(map(_is_turn, messages))
+            and messages[0]["role"] != "tool"
+            and all(after["role"] != "tool" or before["role"] == "tool" or bool(before.get("tool_calls"))
+                    for before, after in pairwise(messages)))
+
+
+def _is_turn(turn: Turn) -> bool:
+    if turn["role"] == "assistant" and turn.get("tool_calls"):
+        called = [call["function"] for call in turn["tool_calls"]]
+        return (isinstance(turn.get("content") or "", str)
+                and all(isinstance(call["name"], str) and "arguments" in call for call in called))
+    return turn["role"] in ("system", "user", "assistant", "tool") and isinstance(turn["content"], str)

@@ -85,6 +85,14 @@ def newest(ws: Workspace, question: Row) -> Run | None:
     return next((run for run in runs.every(ws, "preview") if _asks(run, question, tuple(question))), None)
 
 
+def known_speed(ws: Workspace, base: Row) -> float | None:
+    """Tokens/s of the newest finished training run on this base model."""
+    rows = ws.rows("""select r.spec, e.data from runs r join run_results e using (run_id)
+                      where r.kind = 'train' and e.outcome = 'done' order by e.ended_at desc""")
+    found = [json.loads(row["data"]).get("tokens_s") for row in rows if json.loads(row["spec"])["base"] == base]
+    return next((float(speed) for speed in found if speed), None)
+
+
 def refusal(ws: Workspace, question: Row, too_long: str) -> StudioError | None:
     """Why a training run of this data must not start yet, as the newest preview of the same data found; None: it may."""
     run = next((run for run in runs.every(ws, "preview") if run.state == "done" and _asks(run, question, DATA)), None)

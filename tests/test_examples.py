@@ -20,6 +20,21 @@ def test_question_is_everything_before_the_last_answer() -> None:
     assert (found.question, found.answer) == ((ASKED,), "On its way.")
 
 
+CALLED = (
+    '{"id": "a", "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": null, "tool_calls": '
+    '[{"id": "c", "type": "function", "function": {"name": "look", "arguments": "{}"}}]}, '
+    '{"role": "tool", "tool_call_id": "c", "content": "7"}, {"role": "assistant", "content": "Seven"}], '
+    '"tools": [{"type": "function", "function": {"name": "look"}}]}'
+)
+
+
+def test_tools_and_calls_come_with_the_conversation(tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    path.write_text(CALLED + "\n", encoding="utf-8")
+    found = examples.read(path)[0]
+    assert (found.tools[0]["function"]["name"], found.messages[2]["content"], found.answer) == ("look", "7", "Seven")
+
+
 def test_empty_lines_and_separators_inside_a_text_do_not_split_an_example(tmp_path: Path) -> None:
     path = tmp_path / "train.jsonl"
     odd = GOOD.replace("Hello", "Hel\u2028lo")
@@ -37,6 +52,9 @@ def test_empty_lines_and_separators_inside_a_text_do_not_split_an_example(tmp_pa
         GOOD.replace('"assistant"', '"user"'),
         GOOD.replace('"Hello"', "null"),
         GOOD.replace('"role": "user"', '"role": "tool"'),
+        CALLED.replace('"tool_calls"', '"calls"'),
+        CALLED.replace('"arguments"', '"args"'),
+        CALLED.replace('"tools": [', '"tools": ["look", '),
     ],
 )
 def test_a_line_that_cannot_be_used_is_named_by_its_number_and_not_by_its_text(tmp_path: Path, line: str) -> None:

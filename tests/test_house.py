@@ -33,6 +33,9 @@ LIGHT_PIPELINE = (
     "checking/cleaning",
     "checking/engine",
     "dedupe/words",
+    "training/fit",
+    "training/recipe",
+    "training/shape",
     "workers",
 )
 ENGINES = {"presidio_analyzer", "spacy", "ftfy", "py3langid", "phonenumbers"}

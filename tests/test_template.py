@@ -64,12 +64,12 @@ def test_special_tokens_in_a_ticket_do_not_move_the_mask(tokenizer: Any) -> None
     assert learned_text(tokenizer, template.encode(tokenizer, "x", turns)) == "No.<|im_end|>"
 
 
-def test_a_template_that_rewrites_earlier_turns_is_refused(tokenizer: Any) -> None:
+def test_a_template_that_writes_a_question_anew_with_its_answer_is_refused(tokenizer: Any) -> None:
     import copy
 
     odd = copy.deepcopy(tokenizer)
     odd.chat_template = "{{ messages | length }}{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
-    with pytest.raises(PipelineError, match="rewrites earlier turns"):
+    with pytest.raises(PipelineError, match="in one way before its answer and in another with it"):
         template.encode(odd, "x", TWO_ROUNDS)
 
 

@@ -42,7 +42,7 @@ class LocalModel:
 
     def answers(self, items: Sequence[Example], decoding: Decoding) -> Iterator[Answer]:
         """One answer an item, shortest prompts first; a batch that does not fit into memory is halved."""
-        prompts = sorted(((template.prompt_ids(self.tokenizer, item.question), item) for item in items),
+        prompts = sorted(((template.prompt_ids(self.tokenizer, item.question, item.tools), item) for item in items),
                          key=lambda pair: (len(pair[0]), pair[1].id))
         size, start = decoding.batch_size, 0
         while start < len(prompts):
