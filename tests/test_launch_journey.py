@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from studio import presets
+from pipeline import rundir
+from studio import groups, presets, runs
 from studio.dials import Dials
 from studio.workspace import Workspace
 from tests.browser import Studio, chromium, settled, shoot
 from tests.tickets import freeze_forty
 from tests.training_runs import FOUND, PART, looked, searched, trained
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def filled(home: Path) -> None:
@@ -55,7 +56,7 @@ def refuse(page: Page) -> None:
     field.fill("64")
     field.press("Enter")
     settled(page)
-    expect(page.get_by_text("2 examples of train are longer than 64 tokens: answers would be cut.").first).to_be_visible()
+    expect(page.get_by_text("2 examples of train are longer than 64 tokens, so answers would be cut.").first).to_be_visible()
     page.get_by_role("button", name="Start training", exact=True).click()
     settled(page)
     expect(page.locator("h1")).to_have_text("Launch")
@@ -108,5 +109,59 @@ def test_from_the_dials_to_the_best_run_of_a_group(tmp_path: Path, chromium_here
     ws = Workspace(home)
     try:
         assert [one.dials.max_tokens for one in presets.every(ws) if not one.built_in] == [64]
+    finally:
+        ws.close()
+
+
+def start_a_group(page: Page) -> None:
+    fill(page, "Epochs", "1")
+    page.get_by_text("Try several values, as a group of runs").click()
+    ranks = page.get_by_role("combobox", name="Ranks")
+    ranks.click()
+    page.get_by_role("option", name="8", exact=True).click()
+    page.keyboard.press("Escape")
+    settled(page)
+    page.get_by_role("button", name="Start 2 runs as a group", exact=True).click()
+    expect(page.locator("h1")).to_have_text("Runs", timeout=30_000)
+
+
+def fill(page: Page, label: str, value: str) -> None:
+    field = page.get_by_label(label, exact=True).first
+    field.fill(value)
+    field.press("Enter")
+    settled(page)
+
+
+def test_a_real_look_and_a_group_of_two_real_runs(with_starter: Path, chromium_here: str) -> None:
+    ws = Workspace(with_starter)
+    freeze_forty(ws)
+    ws.close()
+    studio = Studio(with_starter)
+    studio.start()
+    try:
+        with chromium() as browser:
+            page = browser.new_context().new_page()
+            page.goto(f"{studio.url}/launch")
+            settled(page)
+            page.get_by_role("button", name="Look before you start", exact=True).click()
+            expect(page.get_by_text("It fits.")).to_be_visible(timeout=120_000)
+            settled(page)
+            shoot_at(page, "Before the start, the truth", "39-launch-real-look")
+            expect(page.locator("ins.tw-learned", has_text="Hello! We are sorry that your").first).to_be_visible()
+            start_a_group(page)
+            expect(page.get_by_text("1 run waiting, in this order")).to_be_visible(timeout=60_000)
+            shoot(page, "40-runs-group-moving")
+            expect(page.get_by_text("2 of 2 runs done.")).to_be_visible(timeout=240_000)
+            shoot(page, "41-runs-group-done")
+            assert not studio.has_torch()
+    finally:
+        studio.kill()
+        for spec in (with_starter / "runs").glob("*/spec.json"):
+            rundir.ask_to_stop(spec.parent)
+    ws = Workspace(with_starter)
+    try:
+        members = groups.members(ws, groups.every(ws)[0].group_id)
+        begun = {one.dials.rank: runs.events(ws, one.run).validation[0]["at"] for one in members}
+        assert (len(members), begun[8] < begun[16], all(one.best < 10 for one in members)) == (2, True, True)
     finally:
         ws.close()

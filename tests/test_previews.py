@@ -76,7 +76,7 @@ def test_answers_that_would_be_cut_are_refused(ws: Workspace) -> None:
     snapshot = freeze_forty(ws)
     looked(ws, snapshot, Dials(max_tokens=64), FOUND | {"train": PART | {"too_long": ["a", "b"]}})
     assert refused(ws, snapshot, Dials(max_tokens=64)) == (
-        "2 examples of train are longer than 64 tokens: answers would be cut."
+        "2 examples of train are longer than 64 tokens, so answers would be cut."
     )
 
 
@@ -91,6 +91,15 @@ def test_examples_with_nothing_to_learn_are_refused_whatever_the_user_says(ws: W
     looked(ws, snapshot, found=FOUND | {"validation": PART | {"no_target": ["a"]}})
     assert refused(ws, snapshot, Dials(too_long="leave_out")) == (
         "1 example of validation has nothing to learn: no answer of the agent."
+    )
+
+
+def test_examples_that_the_template_refuses_are_refused_with_its_reason(ws: Workspace) -> None:
+    snapshot = freeze_forty(ws)
+    part = PART | {"template_failures": ["a"], "template_said": "It takes no system prompt."}
+    looked(ws, snapshot, found=FOUND | {"train": part})
+    assert refused(ws, snapshot, Dials(too_long="leave_out")) == (
+        "The model's chat template refuses 1 example of train: It takes no system prompt."
     )
 
 

@@ -28,6 +28,7 @@ PART = {
     "too_long": [],
     "no_target": [],
     "template_failures": [],
+    "template_said": "",
 }
 PARTS = {"weights": 0.25, "adapter": 0.02, "optimizer": 0.04, "activations": 0.9, "logits": 0.3, "other": 0.2}
 FOUND: dict[str, Any] = {

@@ -14,7 +14,7 @@ from studio.previews import Part, Plan, Preview, Rendered
 from studio.runs import Run
 from studio.snapshots import Snapshot
 from studio.ui import layout, run_charts, session
-from studio.ui.formats import count, duration, share
+from studio.ui.formats import ago, count, duration, share
 from studio.workspace import Workspace
 
 EXAMPLES = 2
@@ -28,7 +28,7 @@ def before_start(ws: Workspace, snapshot: Snapshot, base: Model, said: Dials) ->
         layout.live_run(ws, run.run_id, layout.progress)
         return
     if run is not None and run.state == "done":
-        _show(ws, run, said)
+        _show(ws, run, said, (snapshot, base, said))
         return
     if run is not None:
         layout.run_end(ws, run)
@@ -39,7 +39,7 @@ def before_start(ws: Workspace, snapshot: Snapshot, base: Model, said: Dials) ->
         st.rerun()
 
 
-def _show(ws: Workspace, run: Run, said: Dials) -> None:
+def _show(ws: Workspace, run: Run, said: Dials, again: tuple[Snapshot, Model, Dials]) -> None:
     found = previews.read(run)
     if refused := previews.refused_by(found, said.too_long):
         layout.error(refused)
@@ -56,20 +56,25 @@ def _show(ws: Workspace, run: Run, said: Dials) -> None:
     st.caption(layout.plain(f"{found.plan.basis} {found.why}"))
     run_charts.memory(found)
     _table(found, price)
-    _ask_price(ws, price)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        _ask_price(ws, price)
+        if st.button("Look again", icon=":material/refresh:", help="The machine's free memory and speed as they are now."):
+            starts.preview(ws, *again)
+            st.rerun()
+        st.caption(f"Looked {ago(run.started_at, ws.now())}.", width="content")
     _learned(ws, run, found, said)
 
 
 def _verdict(found: Preview) -> None:
     """Does it fit, in one sentence with both numbers."""
     machine = layout.plain(str(found.machine["name"]))
-    there = f"{found.machine['memory_gib']:.1f} GiB of {machine}"
+    there = f"{found.machine['free_gib']:.1f} GiB that are free ({found.machine['memory_gib']:.1f} in all, {machine})"
     plan = found.plan
     if plan.fits:
         st.success(f"**It fits.** {_name(plan)} needs {plan.peak_gib:.1f} GiB at its highest, of {there}.",
                    icon=":material/check_circle:")
     else:
-        st.error(f"**It does not fit.** Even {_name(plan)} needs {plan.peak_gib:.1f} GiB, and there are {there}.\n\n"
+        st.error(f"**It does not fit.** Even {_name(plan)} needs {plan.peak_gib:.1f} GiB, of {there}.\n\n"
                  "Choose a smaller base model, a lower rank or a shorter longest example.", icon=":material/error:")
 
 

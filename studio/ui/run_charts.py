@@ -55,13 +55,13 @@ def course(rows: Sequence[Row], key: str, title: str, unit: str, form: str) -> b
 
 
 def memory(found: Preview) -> None:
-    """Does it fit? One bar a method, its parts one after the other, against the line of what the machine has."""
+    """Does it fit? One bar a method, its parts one after the other, against the line of what the machine has free."""
     rows = [{"method": METHODS[plan.method].split(",")[0], "part": part, "gib": gib, "order": place}  # type: ignore[index]
             for plan in found.plans for place, part in enumerate(PARTS) if (gib := plan.parts.get(part, 0.0))]
-    there = float(found.machine["memory_gib"])
+    there = float(found.machine["free_gib"])
     most = max(there, *(sum(plan.parts.values()) for plan in found.plans))
     bars = alt.Chart(pd.DataFrame(rows)).mark_bar(size=22).encode(
-        y=alt.Y("method:N", title=None), x=alt.X("sum(gib):Q", title=f"GiB; the line is what there is ({there:.1f})",
+        y=alt.Y("method:N", title=None), x=alt.X("sum(gib):Q", title=f"GiB; the line is what is free ({there:.1f})",
                                              scale=alt.Scale(domain=[0, 1.05 * most], nice=False)),
         color=alt.Color("part:N", title=None, legend=alt.Legend(orient="top", columns=3), scale=alt.Scale(
             domain=list(PARTS), range=list(PARTS.values()))),
