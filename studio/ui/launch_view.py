@@ -125,7 +125,8 @@ def follows(said: Dials, snapshot: Snapshot) -> None:
     each = starts.examples_a_step(snapshot.train)
     facts("What follows from these dials", nouns.follows(said, each))
     if not said.step_tokens and each:
-        st.caption(f"About {count(-(-snapshot.train // each) * said.epochs, 'optimizer step')}: "
+        steps = -(-snapshot.train // each) * said.epochs
+        st.caption(f"About {count(steps, 'optimizer step')} or some more (a look counts them): "
                    f"{count(snapshot.train, 'example')} × {count(said.epochs, 'epoch')}, about {each} a step.")
     if snapshot.train < FEW_EXAMPLES:
         st.warning(f"{snapshot.train} training examples are few: a style shows from about {FEW_EXAMPLES}, simple tasks want "
