@@ -81,8 +81,12 @@ def state(run: Run, waiting: list[str]) -> str:
     return f"waiting, {_ordinal(waiting.index(run.run_id) + 1)} in the queue" if run.run_id in waiting else run.state
 
 
-def queue(ws: Workspace) -> None:
-    """Runs that wait for their turn, in the order they will have it; nothing where none waits."""
+def queue(ws: Workspace, moving: bool) -> None:
+    """Runs that wait for their turn, in the order they will have it, looked up again while any run moves."""
+    layout.refresh_while(moving, lambda: _queue(ws))
+
+
+def _queue(ws: Workspace) -> None:
     waiting = runs.queue(ws)
     if waiting:
         with st.expander(f"{count(len(waiting), 'run')} waiting, in this order", icon=":material/hourglass_top:"):
