@@ -15,7 +15,7 @@ from tests.browser import Studio, chromium, settled, shoot
 from tests.tickets import freeze_forty
 from tests.training_runs import FOUND, PART, looked, searched, trained
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def filled(home: Path) -> None:
@@ -155,7 +155,7 @@ def test_a_real_look_and_a_group_of_two_real_runs(with_starter: Path, chromium_h
             start_a_group(page)
             expect(page.get_by_text("1 run waiting, in this order")).to_be_visible(timeout=60_000)
             shoot(page, "40-runs-group-moving")
-            expect(page.get_by_text("2 of 2 runs done.")).to_be_visible(timeout=240_000)
+            expect(page.get_by_text("2 of 2 runs done.")).to_be_visible(timeout=600_000)
             shoot(page, "41-runs-group-done")
             assert not studio.has_torch()
     finally:

@@ -78,7 +78,7 @@ def _row(member: Member, place: int, waiting: list[str]) -> dict[str, object]:
 
 def state(run: Run, waiting: list[str]) -> str:
     """Its state in a word; a run that waits has its place in the queue."""
-    return f"waiting, {_ordinal(waiting.index(run.run_id) + 1)} in the queue" if run.run_id in waiting else run.state
+    return f"waiting, {_ordinal(waiting.index(run.run_id) + 1)}" if run.run_id in waiting else run.state
 
 
 def queue(ws: Workspace, moving: bool) -> None:
