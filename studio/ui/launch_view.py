@@ -92,10 +92,10 @@ def _advised(name: str) -> st.delta_generator.DeltaGenerator:
 def _advanced(begin: Dials, key: str, said: Dials) -> Dials:
     """The panel for people who know; empty fields are derived."""
     with st.container(horizontal=True):
-        step = st.number_input("Tokens a step", 16, None, begin.step_tokens, width=170, placeholder="from the data",
+        step = st.number_input("Tokens a step", 16, None, begin.step_tokens, width=170, placeholder="derived",
                                key=f"step-{key}",
                                help="Tokens an optimizer step learns from. Empty: about fifty steps an epoch.")
-        row = st.number_input("Tokens at once", 16, None, begin.row_tokens, width=170, placeholder="from the memory",
+        row = st.number_input("Tokens at once", 16, None, begin.row_tokens, width=170, placeholder="derived",
                               help="Computed at once; fewer need less memory. It changes the speed, not the result.",
                               key=f"row-{key}")
         checkpointing = st.selectbox("Checkpointing", list(CHECKPOINTING), list(CHECKPOINTING).index(begin.checkpointing),

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from studio import curves, runs, samples
-from studio.dials import scientific
+from studio.dials import METHODS, scientific
 from studio.runs import Events, Run
 from studio.samples import Prompt
 from studio.ui import launch_view, layout, run_charts, twin_search
@@ -65,7 +65,7 @@ def training(ws: Workspace, run: Run, heard: Events) -> None:
     if prompts:
         learning(prompts)
     if heard.recipe:
-        found = [(name, _fact(heard.recipe[key])) for key, name in FACTS.items() if heard.recipe.get(key) is not None]
+        found = [(name, _fact(key, heard.recipe[key])) for key, name in FACTS.items() if heard.recipe.get(key) is not None]
         launch_view.facts("What follows from the dials", found)
 
 
@@ -109,9 +109,11 @@ def _card(who: str, text: str, kind: str) -> str:
             f'<div class="tw-said">{said}</div></div>')
 
 
-def _fact(value: object) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
+def _fact(key: str, value: object) -> str:
+    if key == "method" and value in METHODS:
+        return METHODS[value]  # type: ignore[index]
+    if key == "checkpointing" and isinstance(value, int):
+        return f"{count(int(value), 'layer')} computed twice" if value else "off"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
