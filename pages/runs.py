@@ -15,7 +15,7 @@ if not every:
     st.stop()
 
 group = group_view.choose(ws)
-group_view.queue(ws)
+group_view.queue(ws, any(run.moving for run in every))
 if group is not None:
     group_view.show(ws, group)
     st.stop()

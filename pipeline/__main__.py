@@ -15,10 +15,20 @@ from pipeline import device, rundir, specs
 from pipeline.errors import PipelineError, Stopped, is_out_of_memory
 from pipeline.launch import RANK
 from pipeline.rundir import Child
-from pipeline.specs import AnySpec, CheckSpec, DedupeSpec, InspectSpec, SuggestSpec, TrainSpec, ValidateSpec
+from pipeline.specs import (
+    AnySpec,
+    CheckSpec,
+    DedupeSpec,
+    EvaluateSpec,
+    InspectSpec,
+    PreviewSpec,
+    SuggestSpec,
+    TrainSpec,
+    ValidateSpec,
+)
 
 NICE = 10
-NEEDS_NO_DEVICE = (CheckSpec, DedupeSpec, InspectSpec, SuggestSpec, ValidateSpec)
+NEEDS_NO_DEVICE = (CheckSpec, DedupeSpec, InspectSpec, PreviewSpec, SuggestSpec, ValidateSpec)
 
 
 def main() -> int:
@@ -98,6 +108,10 @@ def _engine(child: Child, spec: AnySpec, workspace: Path) -> dict[str, Any]:
         from pipeline import suggestions
 
         return suggestions.run(child, spec, workspace)
+    if isinstance(spec, PreviewSpec):
+        from pipeline import preview
+
+        return preview.run(child, spec, workspace)
     if isinstance(spec, TrainSpec):
         from pipeline.training import trainer
 
@@ -109,8 +123,8 @@ def _engine(child: Child, spec: AnySpec, workspace: Path) -> dict[str, Any]:
 
 def _stay_offline(spec: AnySpec) -> None:
     """Nothing goes to a hub unless a person named a hub id; must come before transformers is imported."""
-    bases = ([] if isinstance(spec, NEEDS_NO_DEVICE) else [spec.base] if isinstance(spec, TrainSpec)
-             else [candidate.base for candidate in spec.candidates])
+    bases = ([spec.base] if isinstance(spec, TrainSpec | PreviewSpec)
+             else [candidate.base for candidate in spec.candidates] if isinstance(spec, EvaluateSpec) else [])
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "1"
     os.environ["TQDM_DISABLE"] = "1"  # bars redrawn into a log file are noise
     if all(base.kind != "hub" for base in bases):
@@ -138,6 +152,10 @@ def _done_words(spec: AnySpec, data: dict[str, Any]) -> str:
         from pipeline import suggestions
 
         return suggestions.done_words(data)
+    if isinstance(spec, PreviewSpec):
+        from pipeline import preview
+
+        return preview.done_words(data)
     if isinstance(spec, TrainSpec):
         return (f"Trained: validation loss {data['first_validation_loss']:.3f} → {data['best_validation_loss']:.3f} "
                 f"in {data['steps']} steps, {data['tokens_s']:.0f} tokens/s.")

@@ -38,6 +38,15 @@ def held(child: Child, workspace: Path, needs: Callable[[AnySpec], bool]) -> Ite
         yield
 
 
+@contextmanager
+def if_free(workspace: Path) -> Iterator[bool]:
+    """Hold the device while something short is measured, where nobody computes on it; False where somebody does."""
+    path = workspace / "runs" / "device.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        yield _locked(file.fileno())
+
+
 def started_before(folder: Path, needs: Callable[[AnySpec], bool]) -> list[Path]:
     """Folders of runs that were started before this one, want the device and have not ended.
 

@@ -213,6 +213,7 @@ class PreviewSpec(Frozen):
     step_tokens: int | None = Field(default=None, ge=16)
     max_tokens: int | None = Field(default=None, ge=16)
     processes: int = Field(default=1, ge=1, le=8)
+    known_tokens_s: float | None = Field(default=None, gt=0, description="what the newest run of this base measured here")
 
 
 AnySpec = TrainSpec | EvaluateSpec | CheckSpec | ValidateSpec | DedupeSpec | InspectSpec | SuggestSpec | PreviewSpec

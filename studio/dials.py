@@ -64,7 +64,7 @@ def read(text: str) -> Dials:
 
 def follows(dials: Dials, examples_a_step: int) -> list[tuple[str, str]]:
     """What nobody sets: names and values, in words."""
-    tokens = f"{dials.step_tokens:,}" if dials.step_tokens else f"as many as about {examples_a_step} examples have"
+    tokens = f"{dials.step_tokens:,}" if dials.step_tokens else f"those of about {examples_a_step} examples"
     return [("Target modules", "all linear layers"),
             ("Alpha", f"2 × rank = {2 * dials.rank}"),
             ("Scheduler", "cosine, down to a tenth"),

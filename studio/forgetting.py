@@ -164,6 +164,7 @@ def _clean_tables(ws: Workspace, transaction: Transaction, order: Order) -> None
     label_sets.forget(ws, transaction, order.record_ids, order.words)
     reviews.forget(transaction, order.answers, order.review_ids)
     scores.forget(transaction, order.answers)
+    runs.forget(transaction, order.record_ids)
     snapshots.forget(ws, transaction, order.record_ids)
     transaction.execute(f"""update refused_rows set excerpt = '' where exists (
         from (select unnest(?::varchar[]) as word) w where {named_in('refused_rows.excerpt')})""", [list(order.words)])
@@ -188,7 +189,8 @@ def _hashes(transaction: Transaction, order: Order) -> list[Row]:
 
 
 def _clean_runs(ws: Workspace, order: Order) -> None:
-    """Lines of run folders about these records, or in which one of the words stands."""
+    """Lines of run folders (answers, samples, previews) about these records, or in which one of the words stands; and the
+    lists of records in how runs ended."""
     ids = set(order.record_ids)
     for path in sorted(ws.path("runs").glob("*/*.jsonl")):
         before = path.read_text(encoding="utf-8").split("\n")
@@ -196,6 +198,12 @@ def _clean_runs(ws: Workspace, order: Order) -> None:
         if len(kept) < len(before):
             beside = path.with_name(f".{path.name}.tmp")
             beside.write_text("\n".join(kept), encoding="utf-8")
+            os.replace(beside, path)
+    for path in sorted(ws.path("runs").glob("*/result.json")):
+        ended = json.loads(path.read_text(encoding="utf-8"))
+        if (without := runs.without(ended, ids)) != ended:
+            beside = path.with_name(f".{path.name}.tmp")
+            beside.write_text(json.dumps(without, ensure_ascii=False, indent=1), encoding="utf-8")
             os.replace(beside, path)
 
 

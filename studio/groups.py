@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from studio import runs
-from studio.dials import Dials, read
+from studio.dials import Dials, read, scientific
 from studio.errors import StudioError
 from studio.runs import Run
 from studio.workspace import Row, Transaction, Workspace
@@ -53,6 +54,18 @@ def members(ws: Workspace, group_id: str) -> list[Member]:
     """Its runs, the best first; those without a validation loss last, in the order they were started."""
     found = [_member(ws, run, place) for place, run in enumerate(runs.of_group(ws, group_id))]
     return sorted(found, key=lambda member: (member.best, member.place))
+
+
+def varied(members: Sequence[Member]) -> list[str]:
+    """Which of the three dials that are searched differ between these runs."""
+    return [name for name in ("learning_rate", "rank", "epochs") if len({getattr(one.dials, name) for one in members}) > 1]
+
+
+def words(member: Member, members: Sequence[Member]) -> str:
+    """What tells a run from the others: `1e-4 · rank 8`."""
+    said = {"learning_rate": scientific(member.dials.learning_rate), "rank": f"rank {member.dials.rank}",
+            "epochs": f"{member.dials.epochs} epochs"}
+    return " · ".join(said[name] for name in varied(members)) or member.dials.words
 
 
 def stop(ws: Workspace, group_id: str) -> int:

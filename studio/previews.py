@@ -20,7 +20,8 @@ KEPT = 5
 
 @dataclass(frozen=True)
 class Part:
-    """A split as the model would read it. Lengths are tokens: 5 %, the middle, 95 % and the longest; ids name examples."""
+    """A split as the model would read it. Lengths are tokens: 5 %, the middle, 95 % and the longest. Ids name examples
+    that are not counted in; `template_said` is why the model's template refuses the first of its own."""
 
     examples: int
     tokens: int
@@ -29,6 +30,7 @@ class Part:
     too_long: tuple[str, ...]
     no_target: tuple[str, ...]
     template_failures: tuple[str, ...]
+    template_said: str
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,14 @@ def newest(ws: Workspace, question: Row) -> Run | None:
     return next((run for run in runs.every(ws, "preview") if _asks(run, question, tuple(question))), None)
 
 
+def known_speed(ws: Workspace, base: Row) -> float | None:
+    """Tokens/s of the newest finished training run on this base model."""
+    rows = ws.rows("""select r.spec, e.data from runs r join run_results e using (run_id)
+                      where r.kind = 'train' and e.outcome = 'done' order by e.ended_at desc""")
+    found = [json.loads(row["data"]).get("tokens_s") for row in rows if json.loads(row["spec"])["base"] == base]
+    return next((float(speed) for speed in found if speed), None)
+
+
 def refusal(ws: Workspace, question: Row, too_long: str) -> StudioError | None:
     """Why a training run of this data must not start yet, as the newest preview of the same data found; None: it may."""
     run = next((run for run in runs.every(ws, "preview") if run.state == "done" and _asks(run, question, DATA)), None)
@@ -98,12 +108,17 @@ def refused_by(found: Preview, too_long: str) -> StudioError | None:
         many = sum(len(part.no_target) for _, part in nothing)
         return StudioError(f"{_examples(many)} of {_names(nothing)} {_have(many)} nothing to learn: no answer of the agent.",
                            "Drop them on Curate and freeze a new snapshot.")
+    if odd := [(name, part) for name, part in parts if part.template_failures]:
+        many = sum(len(part.template_failures) for _, part in odd)
+        return StudioError(f"The model's chat template refuses {_examples(many)} of {_names(odd)}: {odd[0][1].template_said}",
+                           "Drop them on Curate and freeze a new snapshot, or choose another base model.")
     if long := [(name, part) for name, part in parts if part.too_long]:
         many = sum(len(part.too_long) for _, part in long)
         if too_long == "refuse":
+            which = f"{_examples(many)} of {_names(long)} {_are(many)}"
             return StudioError(
-                f"{_examples(many)} of {_names(long)} {_are(many)} longer than {found.longest:,} tokens: answers would be cut.",
-                "Raise the longest example under Advanced, or say there that longer ones are left out.")
+                f"{which} longer than {found.longest:,} tokens, so answers would be cut.",
+                "Under Advanced, raise the longest example, or say that longer ones may be left out.")
     return None
 
 
@@ -139,7 +154,7 @@ def _asks(run: Run, question: Row, keys: tuple[str, ...]) -> bool:
 
 def _part(found: Row) -> Part:
     return Part(found["examples"], found["tokens"], found["learned_tokens"], tuple(found["lengths"]), tuple(found["too_long"]),
-                tuple(found["no_target"]), tuple(found["template_failures"]))
+                tuple(found["no_target"]), tuple(found["template_failures"]), found.get("template_said", ""))
 
 
 def _names(parts: list[tuple[str, Part]]) -> str:

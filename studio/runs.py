@@ -10,7 +10,7 @@ import shutil
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -238,6 +238,24 @@ def forget_copies(ws: Workspace) -> None:
         if run.kind in FOLLOWS:
             clear_copies(ws, run)
     _heard.pop(ws, None)
+
+
+def forget(transaction: Transaction, record_ids: Sequence[str]) -> None:
+    """Take records out of the lists that ends of runs hold (a preview names examples that are too long)."""
+    for row in transaction.rows("select * from run_results"):
+        kept = without(json.loads(row["data"]), set(record_ids))
+        if kept != json.loads(row["data"]):
+            transaction.execute("update run_results set data = ? where run_id = ? and attempt = ?",
+                                [json.dumps(kept), row["run_id"], row["attempt"]])
+
+
+def without(value: Any, record_ids: Collection[str]) -> Any:
+    """A piece of JSON whose lists no longer hold these records."""
+    if isinstance(value, dict):
+        return {key: without(part, record_ids) for key, part in value.items()}
+    if isinstance(value, list):
+        return [without(part, record_ids) for part in value if not (isinstance(part, str) and part in record_ids)]
+    return value
 
 
 def begin(ws: Workspace, spec: AnySpec, title: str, snapshot_id: str = "",

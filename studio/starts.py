@@ -90,7 +90,7 @@ def preview(ws: Workspace, snapshot: Snapshot, base: Model, dials: Dials) -> str
         if earlier and earlier.moving:
             return earlier.run_id
         previews.clear_older(ws)
-        spec = PreviewSpec(**(asked | {"run_id": ws.new_id()}))
+        spec = PreviewSpec(**(asked | {"run_id": ws.new_id(), "known_tokens_s": previews.known_speed(ws, base.base)}))
         return runs.begin(ws, spec, f"Look at {base.name} on {snapshot.name}", snapshot.snapshot_id)
 
 
@@ -100,12 +100,13 @@ def examples_a_step(examples: int) -> int:
 
 
 def question(snapshot: Snapshot, base: Model, dials: Dials) -> Row:
-    """What a preview is asked: two choices with the same question need one look. (A PreviewSpec without its run.)"""
+    """What a preview is asked: two choices with the same question need one look. (A PreviewSpec without its run and without
+    what is known of the machine.)"""
     spec = PreviewSpec(
         run_id="", base=BaseSource(**base.base), train_file=snapshot.file("train"),  # type: ignore[arg-type]
         validation_file=snapshot.file("validation"), epochs=dials.epochs, rank=dials.rank, method=dials.method,
         step_tokens=dials.step_tokens, max_tokens=dials.max_tokens, processes=dials.processes)
-    return {key: value for key, value in spec.model_dump().items() if key != "run_id"}
+    return {key: value for key, value in spec.model_dump().items() if key not in ("run_id", "known_tokens_s")}
 
 
 def evaluation(ws: Workspace, snapshot: Snapshot, candidates: list[Model], max_new_tokens: int = 150) -> str:

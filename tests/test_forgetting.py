@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import openpyxl
@@ -19,9 +20,11 @@ from studio import (
     label_sets,
     labels,
     marks,
+    previews,
     records,
     reviews,
     runs,
+    samples,
     snapshots,
     starts,
 )
@@ -34,6 +37,7 @@ from studio.workspace import Workspace
 from tests.checks import found, recorded_check
 from tests.conftest import ROOT
 from tests.tickets import recorded_evaluation, recorded_training
+from tests.training_runs import FOUND, PART, begun, looked, sample, train_spec
 
 ANA = "ana.karenina@mail.example"
 COLUMNS = Columns("question", "reply", ticket="id", name="name", email="mail", rating="stars")
@@ -303,3 +307,38 @@ def test_the_command_says_what_would_go_and_changes_nothing_unless_told_to(tmp_p
     asked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     done = subprocess.run([*command, "--yes"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ("Nothing was changed" in asked.stdout, "Forgotten: 3 records" in done.stdout) == (True, True)
+
+
+def watched(ws: Workspace, ids: Sequence[str]) -> None:
+    """A training run that answered questions of hers and of somebody else's; a preview that names and shows them."""
+    snapshot = snapshots.freeze(ws, "All", Recipe(sizes=(20, 6, 12)))
+    child = begun(ws, train_spec(snapshot, "sampled00001"), snapshot, "Sampled")
+    for number, record_id in enumerate([ids[0], "somebody"]):
+        sample(child, number, 0, "Where is it?", record_id)
+    child.finish("stopped", "Stopped.")
+    rendered = [{"id": name, "pieces": [["Where is it?", False], ["Here.", True]], "tokens": 9, "learned": 2}
+                for name in (ids[0], "somebody")]
+    looked(ws, snapshot, found=FOUND | {"train": PART | {"too_long": [ids[0], "somebody"]}}, rendered=rendered)
+
+
+def test_their_sample_answers_and_rendered_examples_go_and_those_of_others_stay(ws: Workspace) -> None:
+    bring_in(ws)
+    ana = customers.find(ws, ANA)
+    watched(ws, ana.own)
+    forget_ana(ws)
+    run = runs.get(ws, "looked000001")
+    assert (
+        [one.record_id for one in samples.every(ws, runs.get(ws, "sampled00001"))],
+        [one.record_id for one in previews.examples(ws, run)],
+        previews.read(run).train.too_long,
+    ) == (["somebody"], ["somebody"], ("somebody",))
+
+
+def test_no_run_names_their_records_afterwards(ws: Workspace) -> None:
+    bring_in(ws)
+    ana = customers.find(ws, ANA)
+    watched(ws, ana.own)
+    before = holding(ws.path("runs"), ana.own[0])
+    forget_ana(ws)
+    kept = json.dumps(ws.rows("select data from run_results"))
+    assert (len(before), holding(ws.path("runs"), ana.own[0]), ana.own[0] in kept) == (3, [], False)

@@ -77,19 +77,6 @@ def test_events_of_an_old_run_lack_what_was_not_written_then(ws: Workspace) -> N
     assert (heard.notes, heard.recipe, heard.losses) == (["Computing in float32."], {}, [])
 
 
-def test_a_long_file_is_quick_to_ask_again(ws: Workspace) -> None:
-    snapshot = freeze_forty(ws)
-    child = begun(ws, train_spec(snapshot, "run1"), snapshot, "One")
-    row = {"event": "loss", "at": 0.0, "attempt": 1, "epoch": 0.1, "loss": 1.5, "lr": 2e-4, "grad_norm": 1.0}
-    (child.folder / "events.jsonl").write_text("".join(json.dumps(row | {"step": n}) + "\n" for n in range(100_000)))
-    run = runs.get(ws, "run1")
-    runs.events(ws, run)
-    began = time.perf_counter()
-    for _ in range(20):
-        runs.events(ws, run)
-    assert (time.perf_counter() - began) / 20 < 0.02
-
-
 def test_sample_answers_stand_by_their_question_newest_first(ws: Workspace) -> None:
     snapshot = freeze_forty(ws)
     child = begun(ws, train_spec(snapshot, "run1"), snapshot, "One")

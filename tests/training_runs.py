@@ -28,6 +28,7 @@ PART = {
     "too_long": [],
     "no_target": [],
     "template_failures": [],
+    "template_said": "",
 }
 PARTS = {"weights": 0.25, "adapter": 0.02, "optimizer": 0.04, "activations": 0.9, "logits": 0.3, "other": 0.2}
 FOUND: dict[str, Any] = {
@@ -156,9 +157,9 @@ def learned(child: Child, steps: int = 60, losses: Sequence[float] = (2.4, 1.6, 
                 sample(child, number, step, said[min(at, 2)])
 
 
-def sample(child: Child, number: int, step: int, answer: str) -> None:
+def sample(child: Child, number: int, step: int, answer: str, record_id: str = "") -> None:
     row = {
-        "id": f"r{number}",
+        "id": record_id or f"r{number}",
         "step": step,
         "number": number,
         "question": f"My {('jacket', 'boots', 'lamp')[number]} is torn.",

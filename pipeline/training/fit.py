@@ -151,6 +151,12 @@ def fitting(shape: Shape, rank: int, longest: int, step_tokens: int, free_bytes:
                  if plan.memory.total <= USABLE * free_bytes), None)
 
 
+def smallest(shape: Shape, rank: int, longest: int, step_tokens: int, device: Device, method: str,
+             compute_bytes: int = 2) -> Plan:
+    """The plan that needs least."""
+    return min(_plans(shape, rank, longest, step_tokens, device, method, compute_bytes), key=lambda plan: plan.memory.total)
+
+
 def _plans(shape: Shape, rank: int, longest: int, step_tokens: int, device: Device, method: str,
            compute_bytes: int) -> Iterator[Plan]:
     """Every plan, quickest first: without checkpointing on long rows, then on shorter ones, then with it.
@@ -192,7 +198,7 @@ _LADDER = (
 
 def _too_large(shape: Shape, rank: int, longest: int, step_tokens: int, free_bytes: int, device: Device, method: str,
                compute_bytes: int) -> PipelineError:
-    least = min(plan.memory.total for plan in _plans(shape, rank, longest, step_tokens, device, method, compute_bytes))
+    least = smallest(shape, rank, longest, step_tokens, device, method, compute_bytes).memory.total
     where = "graphics card" if device == "cuda" else "machine"
     smaller = [words for words, size in _LADDER if size.parameters < shape.parameters
                and fitting(size, rank, longest, step_tokens, free_bytes, device, method, compute_bytes)]

@@ -60,15 +60,17 @@ def _draw(ws: Workspace, group: Group, members: list[Member]) -> None:
             st.toast(f"Asked {count(asked, 'run')} to stop; each saves what it has first.")
     run_charts.group(members)
     waiting = [run.run_id for run in runs.queue(ws)]
-    st.dataframe([_row(member, place, waiting) for place, member in enumerate(members, start=1)], hide_index=True,
-                 column_config={"open": st.column_config.LinkColumn("open", display_text="Open", help="Open this run")})
+    rows = [_row(member, place, waiting) for place, member in enumerate(members, start=1)]
+    st.dataframe(rows, hide_index=True, placeholder="–", column_config={
+        "best validation loss": st.column_config.NumberColumn(format="%.4f"),
+        "open": st.column_config.LinkColumn("open", display_text="Open", help="Open this run")})
 
 
 def _row(member: Member, place: int, waiting: list[str]) -> dict[str, object]:
     measured = math.isfinite(member.best)
     said = member.dials
     return {"place": place if measured else None, "learning rate": scientific(said.learning_rate), "rank": said.rank,
-            "epochs": said.epochs, "best validation loss": round(member.best, 4) if measured else None,
+            "epochs": said.epochs, "best validation loss": member.best if measured else None,
             "at step": member.best_step if measured else None,
             "took": duration(member.seconds) if member.seconds else "", "state": state(member.run, waiting),
             "open": f"/runs?run={member.run.run_id}"}
@@ -76,11 +78,15 @@ def _row(member: Member, place: int, waiting: list[str]) -> dict[str, object]:
 
 def state(run: Run, waiting: list[str]) -> str:
     """Its state in a word; a run that waits has its place in the queue."""
-    return f"waiting, {_ordinal(waiting.index(run.run_id) + 1)} in the queue" if run.run_id in waiting else run.state
+    return f"waiting, {_ordinal(waiting.index(run.run_id) + 1)}" if run.run_id in waiting else run.state
 
 
-def queue(ws: Workspace) -> None:
-    """Runs that wait for their turn, in the order they will have it; nothing where none waits."""
+def queue(ws: Workspace, moving: bool) -> None:
+    """Runs that wait for their turn, in the order they will have it, looked up again while any run moves."""
+    layout.refresh_while(moving, lambda: _queue(ws))
+
+
+def _queue(ws: Workspace) -> None:
     waiting = runs.queue(ws)
     if waiting:
         with st.expander(f"{count(len(waiting), 'run')} waiting, in this order", icon=":material/hourglass_top:"):

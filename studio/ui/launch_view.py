@@ -55,11 +55,11 @@ def choose_preset(ws: Workspace) -> Preset | None:
     place = layout.place([preset.name for preset in found], st.query_params.get("preset"))
     chosen = st.selectbox("Preset", found, index=place, format_func=lambda preset: preset.name, width=320,
                           placeholder="Standard dials", key=f"preset-{len(found)}-{place}")
+    st.caption(layout.plain(chosen.hint) if chosen else "Right for most; choose a preset to begin from other ones.")
     if chosen is None:
         st.query_params.pop("preset", None)
-        return None
-    st.query_params["preset"] = chosen.name
-    st.caption(layout.plain(chosen.hint))
+    else:
+        st.query_params["preset"] = chosen.name
     return chosen
 
 
@@ -85,17 +85,17 @@ def dials(preset: Preset | None) -> Dials:
 def _advised(name: str) -> st.delta_generator.DeltaGenerator:
     """A place for a field, with the advice beside it (under it where the screen is narrow)."""
     left, right = st.columns([1, 2.6], vertical_alignment="bottom")
-    right.caption(ADVICE[name])
+    right.container(key=f"advice-{name}").caption(ADVICE[name])
     return left
 
 
 def _advanced(begin: Dials, key: str, said: Dials) -> Dials:
     """The panel for people who know; empty fields are derived."""
     with st.container(horizontal=True):
-        step = st.number_input("Tokens a step", 16, None, begin.step_tokens, width=170, placeholder="from the data",
+        step = st.number_input("Tokens a step", 16, None, begin.step_tokens, width=170, placeholder="derived",
                                key=f"step-{key}",
                                help="Tokens an optimizer step learns from. Empty: about fifty steps an epoch.")
-        row = st.number_input("Tokens at once", 16, None, begin.row_tokens, width=170, placeholder="from the memory",
+        row = st.number_input("Tokens at once", 16, None, begin.row_tokens, width=170, placeholder="derived",
                               help="Computed at once; fewer need less memory. It changes the speed, not the result.",
                               key=f"row-{key}")
         checkpointing = st.selectbox("Checkpointing", list(CHECKPOINTING), list(CHECKPOINTING).index(begin.checkpointing),
@@ -125,7 +125,8 @@ def follows(said: Dials, snapshot: Snapshot) -> None:
     each = starts.examples_a_step(snapshot.train)
     facts("What follows from these dials", nouns.follows(said, each))
     if not said.step_tokens and each:
-        st.caption(f"About {count(-(-snapshot.train // each) * said.epochs, 'optimizer step')}: "
+        steps = -(-snapshot.train // each) * said.epochs
+        st.caption(f"About {count(steps, 'optimizer step')} or some more (a look counts them): "
                    f"{count(snapshot.train, 'example')} × {count(said.epochs, 'epoch')}, about {each} a step.")
     if snapshot.train < FEW_EXAMPLES:
         st.warning(f"{snapshot.train} training examples are few: a style shows from about {FEW_EXAMPLES}, simple tasks want "

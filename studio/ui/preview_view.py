@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Callable
 
 import streamlit as st
 
@@ -13,7 +14,7 @@ from studio.previews import Part, Plan, Preview, Rendered
 from studio.runs import Run
 from studio.snapshots import Snapshot
 from studio.ui import layout, run_charts, session
-from studio.ui.formats import count, duration, share
+from studio.ui.formats import ago, count, duration, share
 from studio.workspace import Workspace
 
 EXAMPLES = 2
@@ -27,7 +28,7 @@ def before_start(ws: Workspace, snapshot: Snapshot, base: Model, said: Dials) ->
         layout.live_run(ws, run.run_id, layout.progress)
         return
     if run is not None and run.state == "done":
-        _show(ws, run, said)
+        _show(ws, run, said, (snapshot, base, said))
         return
     if run is not None:
         layout.run_end(ws, run)
@@ -38,7 +39,7 @@ def before_start(ws: Workspace, snapshot: Snapshot, base: Model, said: Dials) ->
         st.rerun()
 
 
-def _show(ws: Workspace, run: Run, said: Dials) -> None:
+def _show(ws: Workspace, run: Run, said: Dials, again: tuple[Snapshot, Model, Dials]) -> None:
     found = previews.read(run)
     if refused := previews.refused_by(found, said.too_long):
         layout.error(refused)
@@ -54,31 +55,56 @@ def _show(ws: Workspace, run: Run, said: Dials) -> None:
             st.metric(label, value, width=200)
     st.caption(layout.plain(f"{found.plan.basis} {found.why}"))
     run_charts.memory(found)
-    st.dataframe([_row(plan, found, price) for plan in found.plans], hide_index=True)
-    _ask_price(ws, price)
+    _table(found, price)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        _ask_price(ws, price)
+        if st.button("Look again", icon=":material/refresh:", help="The machine's free memory and speed as they are now."):
+            starts.preview(ws, *again)
+            st.rerun()
+        st.caption(f"Looked {ago(run.started_at, ws.now())}.", width="content")
     _learned(ws, run, found, said)
 
 
 def _verdict(found: Preview) -> None:
     """Does it fit, in one sentence with both numbers."""
     machine = layout.plain(str(found.machine["name"]))
-    there = f"{found.machine['memory_gib']:.1f} GiB of {machine}"
+    there = f"{found.machine['free_gib']:.1f} GiB that are free ({found.machine['memory_gib']:.1f} in all, {machine})"
     plan = found.plan
     if plan.fits:
         st.success(f"**It fits.** {_name(plan)} needs {plan.peak_gib:.1f} GiB at its highest, of {there}.",
                    icon=":material/check_circle:")
     else:
-        st.error(f"**It does not fit.** Even {_name(plan)} needs {plan.peak_gib:.1f} GiB, and there are {there}.\n\n"
+        st.error(f"**It does not fit.** Even {_name(plan)} needs {plan.peak_gib:.1f} GiB, of {there}.\n\n"
                  "Choose a smaller base model, a lower rank or a shorter longest example.", icon=":material/error:")
 
 
-def _row(plan: Plan, found: Preview, price: prices.Price) -> dict[str, str]:
-    row = {"method": ("→ " if plan is found.plan else "") + _name(plan), "fits": "yes" if plan.fits else "no",
-           "highest, GiB": f"{plan.peak_gib:.1f}"} | {f"{part}, GiB": f"{gib:.2f}" for part, gib in plan.parts.items()}
-    row |= {"tokens at once": f"{plan.row_tokens:,}", "checkpointing": "on" if plan.checkpointing else "off",
-            "tokens/s": f"{plan.tokens_s:,.0f}" if plan.tokens_s else "not known",
-            "takes": duration(plan.seconds) if plan.seconds else "not known"}
-    return row | ({"costs": price.words(plan.seconds)} if price.per_hour and plan.seconds else {})
+def _table(found: Preview, price: prices.Price) -> None:
+    """The ways beside each other, a column each; the one that is taken has an arrow."""
+    rows: list[dict[str, str]] = []
+    for name, value in _ROWS:
+        rows.append({"": name} | {_column(plan, found): value(plan) for plan in found.plans})
+    if price.per_hour:
+        rows.append({"": "costs"} | {_column(plan, found): price.words(plan.seconds) if plan.seconds else "not known"
+                                     for plan in found.plans})
+    with st.expander("The numbers, by method", icon=":material/table_rows:"):
+        st.table(rows)
+
+
+def _column(plan: Plan, found: Preview) -> str:
+    return ("→ " if plan is found.plan else "") + _name(plan)
+
+
+def _gib(part: str) -> Callable[[Plan], str]:
+    return lambda plan: f"{plan.parts.get(part, 0.0):.2f} GiB"
+
+
+_ROWS: tuple[tuple[str, Callable[[Plan], str]], ...] = (
+    ("fits", lambda plan: "yes" if plan.fits else "no"), ("highest", lambda plan: f"{plan.peak_gib:.2f} GiB"),
+    *((part, _gib(part)) for part in run_charts.PARTS),
+    ("tokens at once", lambda plan: f"{plan.row_tokens:,}"),
+    ("checkpointing", lambda plan: "on" if plan.checkpointing else "off"),
+    ("tokens a second", lambda plan: f"{plan.tokens_s:,.0f}" if plan.tokens_s else "not known"),
+    ("takes", lambda plan: duration(plan.seconds) if plan.seconds else "not known"))
 
 
 def _name(plan: Plan) -> str:

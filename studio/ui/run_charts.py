@@ -8,11 +8,11 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from studio import curves
+from studio import curves, groups
 from studio.dials import METHODS
 from studio.groups import Member
 from studio.previews import Preview
-from studio.ui.charts import BASE, HEIGHT, TUNED, WARNING
+from studio.ui.charts import BASE, TUNED, WARNING
 from studio.workspace import Row
 
 # Twelve hues far apart in CIELAB, each 3:1 against both backgrounds; a run keeps its own, whatever its place becomes.
@@ -21,7 +21,7 @@ RUNS = ("#2a93a6", "#de20f3", "#919108", "#2075f3", "#e90c0c", "#08914d", "#9b43
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 PARTS = {"weights": BASE, "adapter": TUNED, "optimizer": "#6c6ca7", "activations": WARNING, "logits": "#be557f",
          "other": "#736e45"}
-SMALL = 170
+TALL, SMALL = 330, 220
 
 
 def losses(train: Sequence[Row], validation: Sequence[Row]) -> None:
@@ -36,7 +36,7 @@ def losses(train: Sequence[Row], validation: Sequence[Row]) -> None:
         tooltip=["of:N", "step:Q", alt.Tooltip("loss:Q", format=".4f")])
     thin = base.transform_filter("datum.of == 'training'").mark_line(strokeWidth=1.4)
     thick = base.transform_filter("datum.of == 'validation'").mark_line(strokeWidth=2.4, point=alt.OverlayMarkDef(size=55))
-    st.altair_chart((thin + thick).properties(title="Is the loss still falling?"), width="stretch", height=HEIGHT,
+    st.altair_chart((thin + thick).properties(title="Is the loss still falling?"), width="stretch", height=TALL,
                     alt="Training and validation loss by optimizer step")
 
 
@@ -55,23 +55,26 @@ def course(rows: Sequence[Row], key: str, title: str, unit: str, form: str) -> b
 
 
 def memory(found: Preview) -> None:
-    """Does it fit? One bar a method, its parts one after the other, against the line of what the machine has."""
+    """Does it fit? One bar a method, its parts one after the other, against the line of what the machine has free."""
     rows = [{"method": METHODS[plan.method].split(",")[0], "part": part, "gib": gib, "order": place}  # type: ignore[index]
             for plan in found.plans for place, part in enumerate(PARTS) if (gib := plan.parts.get(part, 0.0))]
-    there = float(found.machine["memory_gib"])
-    bars = alt.Chart(pd.DataFrame(rows)).mark_bar(size=22, stroke="white", strokeWidth=0.6).encode(
-        y=alt.Y("method:N", title=None), x=alt.X("sum(gib):Q", title=f"GiB; the line is what there is ({there:.1f})"),
+    there = float(found.machine["free_gib"])
+    most = max(there, *(sum(plan.parts.values()) for plan in found.plans))
+    bars = alt.Chart(pd.DataFrame(rows)).mark_bar(size=22).encode(
+        y=alt.Y("method:N", title=None), x=alt.X("sum(gib):Q", title=f"GiB; the line is what is free ({there:.1f})",
+                                             scale=alt.Scale(domain=[0, 1.05 * most], nice=False)),
         color=alt.Color("part:N", title=None, legend=alt.Legend(orient="top", columns=3), scale=alt.Scale(
             domain=list(PARTS), range=list(PARTS.values()))),
         order="order:Q", tooltip=["method:N", "part:N", alt.Tooltip("gib:Q", format=".2f", title="GiB")])
     line = alt.Chart(pd.DataFrame([{"x": there}])).mark_rule(strokeWidth=2, strokeDash=[6, 3], color=WARNING).encode(x="x:Q")
     st.altair_chart((bars + line).properties(title="Will it fit into memory?"), width="stretch",
-                    height=130 + 34 * len(found.plans), alt="Memory by part for each method, against what the machine has")
+                    height=190 + 40 * len(found.plans), alt="Memory by part for each method, against what the machine has")
 
 
 def group(members: Sequence[Member]) -> None:
     """Which dials learn best? Validation loss of every run by the share of its own training, its place in the legend."""
-    named = [(member, f"{place}. {member.dials.words}") for place, member in enumerate(members, start=1)]
+    columns = 1 if len(groups.varied(members)) > 2 else 2
+    named = [(member, f"{place}. {groups.words(member, members)}") for place, member in enumerate(members, start=1)]
     rows = [{"run": name, "epoch": row.get("epoch", 0.0), "step": row["step"], "loss": row["loss"],
              "best": member is members[0]} for member, name in named for row in member.validation]
     if not rows:
@@ -83,10 +86,10 @@ def group(members: Sequence[Member]) -> None:
         x=alt.X("epoch:Q", title="epoch"),
         y=alt.Y("loss:Q", title="validation loss (nats a token)", scale=alt.Scale(zero=False)),
         color=alt.Color("run:N", scale=colours, sort=names, title=None,
-                        legend=alt.Legend(orient="bottom", columns=2, labelLimit=300)),
+                        legend=alt.Legend(orient="bottom", columns=columns, labelLimit=300)),
         tooltip=["run:N", "step:Q", alt.Tooltip("epoch:Q", format=".2f"), alt.Tooltip("loss:Q", format=".4f")])
     lines = base.mark_line().encode(strokeWidth=alt.condition("datum.best", alt.value(3.2), alt.value(1.3)))
     shape = alt.Shape("run:N", scale=shapes, sort=names, title=None)
     dots = base.mark_point(filled=True, size=60, opacity=1).encode(shape=shape)
     st.altair_chart((lines + dots).properties(title="Which dials learn best? (best first, thick)"), width="stretch",
-                    height=HEIGHT + 24 * -(-len(members) // 2), alt="Validation loss of every run of the group by epoch")
+                    height=TALL + 28 * -(-len(members) // columns), alt="Validation loss of every run of the group by epoch")

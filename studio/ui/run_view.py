@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from studio import curves, runs, samples
+from studio.dials import METHODS, scientific
 from studio.runs import Events, Run
 from studio.samples import Prompt
 from studio.ui import launch_view, layout, run_charts, twin_search
@@ -22,7 +23,7 @@ FACTS = {"device": "Device", "method": "Method", "compute": "Computed in", "atte
 COURSES = (("lr", "Does the learning rate follow its plan?", "learning rate", ".1e"),
            ("grad_norm", "Are the gradients calm? (cut off above 1)", "gradient norm", ".2f"),
            ("tokens_s", "How fast does it go?", "tokens a second", ",.0f"),
-           ("memory_gib", "Is there memory to spare?", "GiB at its highest", ".2f"))
+           ("memory_gib", "How much memory does it take?", "GiB at its highest", ".2f"))
 
 
 def draw(ws: Workspace, run: Run) -> None:
@@ -64,7 +65,7 @@ def training(ws: Workspace, run: Run, heard: Events) -> None:
     if prompts:
         learning(prompts)
     if heard.recipe:
-        found = [(name, _fact(heard.recipe[key])) for key, name in FACTS.items() if heard.recipe.get(key) is not None]
+        found = [(name, _fact(key, heard.recipe[key])) for key, name in FACTS.items() if heard.recipe.get(key) is not None]
         launch_view.facts("What follows from the dials", found)
 
 
@@ -76,8 +77,9 @@ def _numbers(heard: Events) -> list[tuple[str, str]]:
     if heard.losses:
         last = heard.losses[-1]
         found += [("Training loss now", f"{last['loss']:.3f}")]
+        found += [("Learning rate now", scientific(last["lr"]))] if last.get("lr") is not None else []
         found += [(name, f"{last[key]:{form}}") for key, name, form in (
-            ("lr", "Learning rate", ".1e"), ("grad_norm", "Gradient norm", ".2f"), ("tokens_s", "Tokens a second", ",.0f"),
+            ("grad_norm", "Gradient norm", ".2f"), ("tokens_s", "Tokens a second", ",.0f"),
             ("memory_gib", "Memory, GiB", ".1f")) if last.get(key) is not None and math.isfinite(last[key])]
     return found
 
@@ -107,9 +109,11 @@ def _card(who: str, text: str, kind: str) -> str:
             f'<div class="tw-said">{said}</div></div>')
 
 
-def _fact(value: object) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
+def _fact(key: str, value: object) -> str:
+    if key == "method" and value in METHODS:
+        return METHODS[value]  # type: ignore[index]
+    if key == "checkpointing" and isinstance(value, int):
+        return f"{count(int(value), 'layer')} computed twice" if value else "off"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
