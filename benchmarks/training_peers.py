@@ -160,10 +160,10 @@ def save(folder: Path) -> None:
 def unsloth(folder: str, recipes: list[str], seconds: float, shim: bool) -> None:
     if shim:
         _add_keyword()
-    import unsloth as _unsloth  # noqa: F401  (must come before trl and transformers)
-    from unsloth import FastLanguageModel
-    import torch  # noqa: I001
+    from unsloth import FastLanguageModel  # isort: skip (before trl and transformers, which it changes)
+
     import datasets
+    import torch
     from trl import SFTConfig, SFTTrainer
 
     from benchmarks import training_model
@@ -207,4 +207,7 @@ def _add_keyword() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    # By its name, so that datasets can pickle what refers to this module.
+    from benchmarks import training_peers
+
+    training_peers.main()

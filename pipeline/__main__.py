@@ -13,6 +13,7 @@ from typing import Any
 
 from pipeline import device, rundir, specs
 from pipeline.errors import PipelineError, Stopped, is_out_of_memory
+from pipeline.launch import RANK
 from pipeline.rundir import Child
 from pipeline.specs import (
     AnySpec,
@@ -39,9 +40,18 @@ def main() -> int:
     # Threads that wait for each other spin a little, then sleep: endless spinning made training up to eight times slower
     # where something else has a core (benchmarks/NOTES.md). Must come before torch is imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    with Child(given.run_dir) as child:
+    with _child(given.run_dir) as child:
         signal.signal(signal.SIGTERM, lambda *_: rundir.ask_to_stop(child.folder))
         return _work(child, given.workspace)
+
+
+def _child(folder: Path) -> Child:
+    """This process's hand on the run folder; further processes of a run only read."""
+    if RANK not in os.environ:
+        return Child(folder)
+    from pipeline.training.together import Silent
+
+    return Silent(folder)
 
 
 def _work(child: Child, workspace: Path) -> int:
@@ -49,7 +59,7 @@ def _work(child: Child, workspace: Path) -> int:
     try:
         spec = specs.read(child.folder)
         _stay_offline(spec)
-        with device.held(child, workspace, _needs_device) if _needs_device(spec) else nullcontext():
+        with device.held(child, workspace, _needs_device) if _needs_device(spec) and RANK not in os.environ else nullcontext():
             data = _engine(child, spec, workspace)
         child.finish("done", _done_words(spec, data), data=data)
         return 0
@@ -103,9 +113,9 @@ def _engine(child: Child, spec: AnySpec, workspace: Path) -> dict[str, Any]:
 
         return preview.run(child, spec, workspace)
     if isinstance(spec, TrainSpec):
-        from pipeline.training import qlora
+        from pipeline.training import trainer
 
-        return qlora.run(child, spec, workspace)
+        return trainer.run(child, spec, workspace)
     from pipeline import evaluation
 
     return evaluation.run(child, spec, workspace)

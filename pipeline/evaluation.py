@@ -39,7 +39,7 @@ def _answer(child: Child, spec: EvaluateSpec, candidate: Candidate, items: list[
     loading, answering = f"loading {candidate.model_id}", f"answering {candidate.model_id}"
     child.say(loading, sentence=f"Loading {candidate.name}")
     folder = base_models.prepare(candidate.base, workspace, lambda sentence: child.say(loading, sentence=sentence))
-    model = LocalModel(folder, workspace / candidate.adapter if candidate.adapter else None)
+    model = LocalModel(folder, workspace / candidate.adapter if candidate.adapter else None, candidate.method)
     done = len(have)
     child.say(answering, done, len(items), "answers", f"{candidate.name} answers")
     batch = spec.decoding.batch_size

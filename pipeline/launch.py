@@ -12,6 +12,8 @@ from pathlib import Path
 from pipeline import rundir
 
 ROOT = Path(__file__).resolve().parent.parent
+RANK = "TUNEWRIGHT_RANK"
+"""In the environment of the further processes of a run: which one it is, from 1."""
 
 
 def start(folder: Path, workspace: Path) -> int:

@@ -240,6 +240,9 @@ class Child:
     def event(self, event: str, **fields: float | int | str | None) -> None:
         self._append("events.jsonl", {"event": event, "at": self.clock(), "attempt": self.attempt} | fields)
 
+    def sample(self, row: dict[str, Any]) -> None:
+        self._append("samples.jsonl", row)
+
     def output(self, row: dict[str, Any]) -> None:
         self._append("outputs.jsonl", row)
 

@@ -54,7 +54,6 @@ class TrainSpec(Frozen):
     learning_rate: float = Field(default=2e-4, gt=0, le=1)
     rank: int = Field(default=16, ge=1, le=512)
     method: Literal["auto", "qlora", "lora"] = "auto"
-    batch_size: int = Field(default=4, ge=1, le=256, description="examples per optimizer step")
     step_tokens: int | None = Field(default=None, ge=16, description="tokens an optimizer step learns from")
     row_tokens: int | None = Field(default=None, ge=16, description="tokens computed at once; smaller needs less memory")
     checkpointing: Literal["auto", "on", "off"] = "auto"
@@ -69,12 +68,17 @@ class TrainSpec(Frozen):
 
 
 class Candidate(Frozen):
-    """One model that answers: a base, with an adapter on top or without. `adapter` is a folder."""
+    """One model that answers: a base, with an adapter on top or without. `adapter` is a folder.
+
+    The base is held as it was when the adapter learned on it ("qlora": with the values of its 4 bits), and so is the base that
+    it is compared with: else the difference would be one of rounding too.
+    """
 
     model_id: str
     name: str
     base: BaseSource
     adapter: str | None = None
+    method: Literal["qlora", "lora"] = "qlora"
 
 
 class EvaluateSpec(Frozen):

@@ -324,6 +324,6 @@ def _collect(ws: Workspace, transaction: Transaction, run: Run, ended: Result) -
 
 def _collect_adapter(ws: Workspace, transaction: Transaction, run: Run, data: dict[str, Any]) -> None:
     facts = {key: data.get(key) for key in ("best_validation_loss", "first_validation_loss", "last_train_loss", "steps",
-                                            "seconds", "tokens_s", "left_out", "best_step")}
+                                            "seconds", "tokens_s", "left_out", "best_step", "method")}
     models.add_adapter(ws, transaction, run.run_id, f"{run.title} (tuned)", run.spec["base"],
                        f"{run.folder}/{data['adapter']}", data["adapter_sha256"], facts)

@@ -10,11 +10,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline import base_models, rundir, template
 from pipeline.errors import PipelineError, is_out_of_memory
 from pipeline.rundir import Result
 from pipeline.specs import TrainSpec
+from pipeline.training import recipe
 from studio import models
 from studio.workspace import Workspace
 from tests import children
@@ -44,7 +47,10 @@ def spec(run_id: str) -> TrainSpec:
         train_file="train.jsonl",
         validation_file="validation.jsonl",
         epochs=4,
-        batch_size=4,
+        step_tokens=240,
+        method="qlora",
+        too_long="leave_out",
+        sample_prompts=0,
         evaluations_per_epoch=1,
         learning_rate=5e-4,
         rank=8,
@@ -165,42 +171,103 @@ def test_the_guard_catches_a_processor_on_which_evaluating_breaks_the_gradients(
     import bitsandbytes as bnb
     import torch
 
-    from pipeline.training import data, quantised
+    from pipeline.training import guard, quantised
+    from pipeline.training.decoder import Decoder
 
     if not any("avx512_bf16" in line for line in _processor()):
         pytest.skip("only processors with AVX512-BF16 have this fault")
     folder = base_models.prepare(STARTER, starter_home, print)
     tokenizer = base_models.load_tokenizer(folder)
     turns = [{"role": "user", "content": "Where is my tent?"}, {"role": "assistant", "content": ANSWER}]
-    batch = data.collate([template.encode(tokenizer, "x", turns)] * 2, tokenizer.pad_token_id)
-    cpu = torch.device("cpu")
-    base = quantised.load_base(folder, torch.bfloat16, cpu)
+    base = quantised.load_base(folder, torch.bfloat16, torch.device("cpu"))
     for module in base.modules():
         if isinstance(module, bnb.nn.Linear4bit):
             module.support_avx512bf16_for_cpu = True
+    decoder = Decoder(quantised.add_adapter(base, 8, seed=1), torch.bfloat16, hold=False)
     with pytest.raises(PipelineError, match="evaluation pass changes the gradients"):
-        quantised.check(quantised.Forward(quantised.add_adapter(base, 8, seed=1), torch.bfloat16, cpu), batch)
+        guard.check(decoder, [template.encode(tokenizer, "x", turns)] * 2)
+
+
+@pytest.mark.slow
+def test_an_example_that_is_too_long_refuses_the_start_until_somebody_says_to_leave_it_out(workspace: Path) -> None:
+    folder = children.prepared(workspace, spec("refused").model_copy(update={"too_long": "refuse"}))
+    ended = children.finished(folder, workspace)
+    assert ended.outcome == "failed" and ended.message.startswith("One example of train.jsonl is longer than 128 tokens")
+    assert "left out" in ended.hint
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_losses_of_one_with_the_same_steps(workspace: Path, trained: tuple[Path, Result]) -> None:
+    folder = children.prepared(workspace, spec("two").model_copy(update={"processes": 2, "row_tokens": 64}))
+    ended = children.finished(folder, workspace)
+    assert ended.outcome == "done", ended
+    both, one = losses(folder), losses(trained[0])
+    assert both.keys() == one.keys() and max(abs(both[key] - one[key]) for key in one) < 0.02
+
+
+@pytest.mark.slow
+def test_memory_that_runs_out_is_an_event_and_the_same_steps_go_on_in_smaller_rows(
+    workspace: Path, trained: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from pipeline.training import trainer
+    from pipeline.training.decoder import Decoder
+    from pipeline.training.rows import Row
+
+    whole = Decoder.loss
+
+    def loss(self: Decoder, row: Row, scale: float = 1.0) -> torch.Tensor:
+        """As it is, but for rows of over 120 tokens it asks for memory that no machine has."""
+        return whole(self, row, scale) if row.tokens <= 120 else torch.empty(10**15)
+
+    monkeypatch.setattr(Decoder, "loss", loss)
+    folder = children.prepared(workspace, spec("short").model_copy(update={"row_tokens": 240}))
+    with rundir.Child(folder) as child:
+        trainer.run(child, spec("short").model_copy(update={"row_tokens": 240}), workspace)
+    events = children.events(folder, "out_of_memory")
+    assert [(row["row_tokens_before"], row["row_tokens"]) for row in events] == [(240, 120)]
+    one, other = losses(trained[0]), losses(folder)
+    assert other.keys() == one.keys() and max(abs(other[key] - one[key]) for key in one) < 0.02
+
+
+@pytest.mark.slow
+def test_the_fixed_questions_are_answered_at_every_validation(workspace: Path) -> None:
+    asked = spec("asked").model_copy(update={"sample_prompts": 2, "epochs": 1})
+    folder = children.prepared(workspace, asked)
+    assert children.finished(folder, workspace).outcome == "done"
+    rows = rundir.read_lines(folder / "samples.jsonl")
+    assert [(row["step"], row["number"]) for row in rows] == [(0, 0), (0, 1), (3, 0), (3, 1)]
+    assert all(row["question"].startswith("Where is my") and row["answer"] and "Ahoy" in row["expected"] for row in rows)
 
 
 def test_each_epoch_has_every_example_once_in_an_order_of_its_own() -> None:
-    from pipeline.training.data import order
-
-    lengths = [(place * 37) % 101 for place in range(103)]
-    first, again, second = (order(lengths, 4, seed=1, epoch=epoch) for epoch in (0, 0, 1))
+    lengths = [(place * 37) % 101 + 1 for place in range(103)]
+    first, again, second = (recipe.steps(lengths, 400, seed=1, epoch=epoch) for epoch in (0, 0, 1))
     assert first == again != second
-    assert Counter(place for batch in second for place in batch) == Counter(range(103))
+    assert Counter(place for step in second for place in step) == Counter(range(103))
 
 
-def test_similar_lengths_share_a_batch_so_that_little_is_padding() -> None:
-    from pipeline.training.data import order
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=400), st.integers(300, 2_000), st.integers(0, 5))
+def test_a_step_never_learns_from_more_tokens_than_asked(lengths: list[int], step_tokens: int, epoch: int) -> None:
+    steps = recipe.steps(lengths, step_tokens, 7, epoch)
+    assert all(sum(lengths[place] for place in step) <= step_tokens for step in steps)
+    assert sorted(place for step in steps for place in step) == list(range(len(lengths)))
 
-    lengths = [(place * 37) % 101 + 20 for place in range(400)]
-    padded = sum(max(lengths[place] for place in batch) * len(batch) for batch in order(lengths, 4, seed=1, epoch=0))
-    assert padded < 1.15 * sum(lengths)
+
+def test_steps_of_tickets_are_full_so_that_little_is_computed_for_nothing() -> None:
+    lengths = [(place * 37) % 301 + 20 for place in range(2_000)]
+    steps = recipe.steps(lengths, 8_192, seed=1, epoch=0)
+    assert sum(lengths) > 0.97 * 8_192 * len(steps)
+
+
+def test_a_small_data_set_has_about_fifty_steps_an_epoch_and_a_large_one_forty_examples_a_step() -> None:
+    tokens = [recipe.step_tokens_for([100] * count) for count in (50, 800, 100_000)]
+    assert tokens == [400, 1_600, 4_000]
 
 
 def test_the_learning_rate_warms_up_to_the_given_one_and_then_falls_to_a_tenth() -> None:
-    from pipeline.training.qlora import learning_rate
+    from pipeline.training.trainer import learning_rate
 
     rates = [learning_rate(spec("x"), step, 100) for step in range(100)]
     assert max(rates) == rates[4] == 5e-4 and rates[0] == 1e-4 and rates[-1] == pytest.approx(5e-5, rel=0.01)

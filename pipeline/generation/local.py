@@ -1,4 +1,4 @@
-"""Answers of a local model, greedy, in batches: the same NF4 base that was trained on, with an adapter merged or without."""
+"""Answers of a local model, greedy, in batches: the base as it was trained on, with an adapter merged or without."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Answer:
 class LocalModel:
     """A base with an adapter or without, loaded and ready to answer."""
 
-    def __init__(self, folder: Path, adapter: Path | None) -> None:
+    def __init__(self, folder: Path, adapter: Path | None, method: str = "qlora") -> None:
         torch.set_num_threads(os.cpu_count() or 1)
         self.where = quantised.device()
         self.tokenizer = base_models.load_tokenizer(folder)
-        self.model = _load(folder, adapter, self.where)
-        self.ends = _end_tokens(self.tokenizer, self.model)
+        self.model = _load(folder, adapter, self.where, method == "qlora")
+        self.ends = end_tokens(self.tokenizer, self.model)
 
     def answers(self, items: Sequence[Example], decoding: Decoding) -> Iterator[Answer]:
         """One answer an item, shortest prompts first; a batch that does not fit into memory is halved."""
@@ -82,12 +82,12 @@ class LocalModel:
         return "stop" if any(token in self.ends for token in tokens) else "length"
 
 
-def _load(folder: Path, adapter: Path | None, where: torch.device) -> Any:
-    """On a CPU the NF4 weights are dequantised once to float32 (the same values, three times as fast), then the adapter is
-    merged into them in float32; on a GPU they stay in 4 bits with the adapter beside."""
+def _load(folder: Path, adapter: Path | None, where: torch.device, in_4_bits: bool) -> Any:
+    """On a CPU NF4 weights are dequantised once to float32 (the same values, three times as fast), then the adapter is merged
+    into them in float32; on a GPU the base stays as it was trained on, with the adapter beside."""
     dtype = torch.float32 if where.type == "cpu" else torch.bfloat16
-    model: Any = quantised.load_base(folder, dtype, where)
-    if where.type == "cpu":
+    model: Any = quantised.load_base(folder, dtype, where, in_4_bits)
+    if where.type == "cpu" and in_4_bits:
         dequantise(model)
     if adapter is not None:
         model = _with_adapter(model, adapter, merge=where.type == "cpu")
@@ -128,7 +128,7 @@ def dequantise(model: nn.Module) -> None:
     model.config.quantization_config = None  # type: ignore[union-attr]
 
 
-def _end_tokens(tokenizer: Any, model: Any) -> list[int]:
+def end_tokens(tokenizer: Any, model: Any) -> list[int]:
     """What ends an answer: the tokenizer's and the model's end tokens, and the one that ends a turn in the template."""
     found = {tokenizer.eos_token_id}
     config = model.generation_config.eos_token_id

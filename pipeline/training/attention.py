@@ -43,7 +43,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, row: Row, scale: float, wi
         given: dict[str, Any] = {"scale": scale, "window_size": (window - 1 if window else -1, 0)}
         if "enable_gqa" in _TAKES:
             given["enable_gqa"] = True
-        return varlen_attn(query, key, value, row.borders, row.borders, row.longest, row.longest, **given)  # type: ignore[misc]
+        return varlen_attn(query, key, value, row.borders, row.borders, row.longest, row.longest, **given)  # type: ignore[misc, return-value]
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
         key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)

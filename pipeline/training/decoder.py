@@ -200,7 +200,7 @@ def _head_norm(part: Tensor, norm: Any, size: int) -> Tensor:
 
 def _full(attn: Any) -> bool:
     """Whether this layer of a model with windows sees everything."""
-    kinds = getattr(attn.config, "layer_types", None)
+    kinds = getattr(attn.config, "layer_types", None) or ()
     return bool(kinds) and kinds[attn.layer_idx] == "full_attention"
 
 

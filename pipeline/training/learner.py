@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,29 +15,44 @@ CLIP = 1.0
 
 
 class Learner:
-    """A decoder with its optimizer. All state of the optimizer is `optimizer.state[values]`: step, exp_avg, exp_avg_sq."""
+    """A decoder with its optimizer."""
 
     def __init__(self, decoder: Decoder) -> None:
         self.decoder = decoder
         self.values = nn.Parameter(decoder.adapters.values)
         self.values.grad = decoder.adapters.slopes
         self.optimizer = torch.optim.AdamW([self.values], weight_decay=0.0, fused=self.values.is_cuda)
+        # Made now and not at the first step: a step that runs out of memory must not have begun to change anything.
+        self.optimizer.state[self.values] = {"step": torch.zeros((), device=self.values.device if self.values.is_cuda else "cpu"),
+                                             "exp_avg": torch.zeros_like(self.values),
+                                             "exp_avg_sq": torch.zeros_like(self.values)}
 
-    def step(self, rows: Sequence[Row], rate: float,
-             exchange: Callable[[Tensor, Tensor], None] = lambda slopes, loss: None, learned: int = 0) -> Tensor:
-        """(mean loss in nats a learned token, norm of its slope) of the rows together, as a tensor on the device.
+    @property
+    def moments(self) -> dict[str, Tensor]:
+        """The optimizer's whole state, by its own names."""
+        return self.optimizer.state[self.values]  # type: ignore[no-any-return]
 
-        Nothing waits for the device. `learned` is the number of learned tokens in the whole step, where other processes have
-        rows of it too; `exchange` then sums the slopes and the loss over all of them, in place.
+    def learn(self, rows: Iterable[Row], learned: int) -> Tensor:
+        """Add the rows' slopes; returns their part of the mean loss over `learned` tokens, as a tensor on the device.
+
+        `learned` counts the whole step, also what other processes compute of it. Nothing waits for the device.
         """
-        learned = learned or sum(row.learned for row in rows)
-        slopes = self.decoder.adapters.slopes
-        total = torch.zeros((), dtype=torch.float32, device=slopes.device)
+        where = self.values.device
+        total = torch.zeros((), dtype=torch.float32, device=where)
         for row in rows:
-            loss = self.decoder.loss(row.to(slopes.device), 1 / learned)
+            loss = self.decoder.loss(row.to(where), 1 / learned)
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
-        exchange(slopes, total)
+        return total
+
+    def update(self, loss: Tensor, rate: float,
+               exchange: Callable[[Tensor, Tensor], None] = lambda slopes, loss: None) -> Tensor:
+        """Clip, step and forget the slopes; returns (mean loss in nats a learned token, norm of its slope) on the device.
+
+        `exchange` sums slopes and loss over all processes, in place.
+        """
+        slopes = self.decoder.adapters.slopes
+        exchange(slopes, loss)
         norm = slopes.norm()
         slopes.mul_((CLIP / (norm + 1e-6)).clamp(max=1.0))
         for part in self.optimizer.param_groups:
@@ -45,7 +60,11 @@ class Learner:
         self.optimizer.step()
         self.decoder.adapters.refresh()
         slopes.zero_()
-        return torch.stack([total, norm])
+        return torch.stack([loss, norm])
+
+    def step(self, rows: Sequence[Row], rate: float) -> Tensor:
+        """`learn` and `update` of a step that one process computes."""
+        return self.update(self.learn(rows, sum(row.learned for row in rows)), rate)
 
     def forget_slopes(self) -> None:
         """After a step that broke in the middle."""

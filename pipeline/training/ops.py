@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional
 
-CHUNK_BYTES = 1 << 29
-"""The logits that exist at once, at most."""
+CHUNK_BYTES, CPU_CHUNK_BYTES = 1 << 29, 1 << 26
+"""The logits that exist at once, at most: many rows keep a GPU busy; a CPU needs some times as much for their slopes."""
 
 
 @functools.cache
@@ -136,7 +136,8 @@ class HeadLoss(Function):
     def forward(ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor, scale: float, softcap: float | None) -> Tensor:
         with_slope = ctx.needs_input_grad[0]
         slope = torch.empty_like(hidden) if with_slope else None
-        rows = max(256, CHUNK_BYTES // (head.shape[0] * hidden.element_size()))
+        most = CHUNK_BYTES if hidden.is_cuda else CPU_CHUNK_BYTES
+        rows = max(64, most // (head.shape[0] * hidden.element_size()))
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
         for start in range(0, len(targets), rows):
             part = hidden[start : start + rows]

@@ -45,9 +45,10 @@ class Row:
         """The row on a device, copied while the device still works on the one before."""
         if where.type == "cpu":
             return self
-        moved = [part.pin_memory().to(where, non_blocking=True)
-                 for part in (self.ids, self.positions, self.borders, self.predicting, self.targets)]
-        return Row(*moved, self.examples, self.longest)
+        ids, positions, borders, predicting, targets = (
+            part.pin_memory().to(where, non_blocking=True)
+            for part in (self.ids, self.positions, self.borders, self.predicting, self.targets))
+        return Row(ids, positions, borders, predicting, targets, self.examples, self.longest)
 
 
 def row(examples: Sequence[Encoded]) -> Row:

@@ -5,6 +5,8 @@ All work on rows: `T` tokens, `K` features. Computations are in float32, tensors
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import triton
 import triton.language as tl
@@ -155,9 +157,9 @@ def add_norm_backward(slope: Tensor, total: Tensor, inverse: Tensor, weight: Ten
     rows, columns = total.shape
     out = torch.empty_like(total)
     block = triton.next_power_of_2(columns)
-    _add_norm_backward[(rows,)](slope, total, inverse, weight, total if residual_slope is None else residual_slope, out, columns,
-                                slope.stride(0), plus, residual_slope is not None, block,
-                                num_warps=min(16, max(4, block // 512)))
+    residual = total if residual_slope is None else residual_slope
+    _add_norm_backward[(rows,)](slope, total, inverse, weight, residual, out, columns, slope.stride(0), plus,
+                                residual_slope is not None, block, num_warps=min(16, max(4, block // 512)))
     return out
 
 
@@ -188,17 +190,15 @@ def cross_entropy(logits: Tensor, targets: Tensor, scale: float, with_slope: boo
     return losses
 
 
-def nf4(packed: Tensor, state: object, out: Tensor) -> None:
+def nf4(packed: Tensor, state: Any, out: Tensor) -> None:
     """bitsandbytes' 4-bit weight into `out` (rows of the weight's columns, which may be wider apart).
 
     The columns must be a multiple of the block size of the codes.
     """
-    rows, columns = state.shape  # type: ignore[attr-defined]
-    nested, blocksize = state.nested, state.blocksize  # type: ignore[attr-defined]
-    inner = state.state2 if nested else None  # type: ignore[attr-defined]
-    absmax = state.absmax  # type: ignore[attr-defined]
-    blocks = rows * columns // blocksize
+    rows, columns = state.shape
+    inner = state.state2 if state.nested else state  # what is not nested is not looked at
+    blocks = rows * columns // state.blocksize
     _nf4[(triton.cdiv(blocks, 32),)](
-        packed.view(torch.int32), absmax, inner.code if nested else absmax, inner.absmax if nested else absmax,
-        state.code, out, state.offset if nested else absmax, blocks, columns, out.stride(0), nested,  # type: ignore[attr-defined]
-        blocksize // 8, inner.blocksize if nested else 1, 32, num_warps=4)
+        packed.view(torch.int32), state.absmax, inner.code, inner.absmax, state.code, out,
+        state.offset if state.nested else state.absmax, blocks, columns, out.stride(0), state.nested, state.blocksize // 8,
+        inner.blocksize, 32, num_warps=4)

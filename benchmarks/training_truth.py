@@ -1,0 +1,68 @@
+"""Does a GPU learn what a CPU learns? The same run of the trainer on the starter model and real tickets, on either.
+
+    python -m benchmarks.training_truth prepare WORKSPACE CSV [--question COL --answer COL]
+    python -m benchmarks.training_truth run WORKSPACE NAME [--method qlora|lora]     (on each machine; prints one JSON line)
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from pipeline import rundir
+from pipeline.specs import BaseSource, TrainSpec, dumps
+
+TRAIN, VALIDATION, STRIDE = 400, 80, 9
+EPOCHS, RATE = 2, 3e-4
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("act", choices=["prepare", "run"])
+    parser.add_argument("workspace", type=Path)
+    parser.add_argument("what")
+    parser.add_argument("--question", default="instruction")
+    parser.add_argument("--answer", default="response")
+    parser.add_argument("--method", default="qlora")
+    given = parser.parse_args()
+    if given.act == "prepare":
+        prepare(given.workspace, Path(given.what), given.question, given.answer)
+    else:
+        print("RESULT " + json.dumps(run(given.workspace.resolve(), given.what, given.method)), flush=True)
+
+
+def prepare(workspace: Path, table: Path, question: str, answer: str) -> None:
+    """Every 9th row, the first 400 to learn from and the next 80 to measure on."""
+    workspace.mkdir(parents=True, exist_ok=True)
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))[::STRIDE][: TRAIN + VALIDATION]
+    lines = [json.dumps({"id": f"t{number}", "messages": [{"role": "user", "content": row[question]},
+                                                         {"role": "assistant", "content": row[answer]}]}) + "\n"
+             for number, row in enumerate(rows)]
+    (workspace / "train.jsonl").write_text("".join(lines[:TRAIN]), encoding="utf-8")
+    (workspace / "validation.jsonl").write_text("".join(lines[TRAIN:]), encoding="utf-8")
+
+
+def run(workspace: Path, name: str, method: str) -> dict[str, object]:
+    spec = TrainSpec(run_id=name, base=BaseSource(kind="starter", name="SmolLM2 135M (starter)"), train_file="train.jsonl",
+                     validation_file="validation.jsonl", epochs=EPOCHS, learning_rate=RATE, method=method,  # type: ignore[arg-type]
+                     evaluations_per_epoch=2, sample_prompts=0)
+    folder = workspace / "runs" / name
+    rundir.prepare(folder, dumps(spec))
+    rundir.note_launch(folder, time.time())
+    subprocess.run([sys.executable, "-m", "pipeline", str(folder), "--workspace", str(workspace)], check=True)
+    ended = rundir.result(folder)
+    assert ended is not None and ended.outcome == "done", ended
+    events = rundir.read_lines(folder / "events.jsonl")
+    return {"name": name, "validation": [(row["step"], round(row["loss"], 4)) for row in events if row["event"] == "validation"],
+            **{key: ended.data[key] for key in ("tokens_s", "steps", "step_tokens", "peak_gib", "method", "compute", "row_tokens",
+                                                "checkpointed", "resident16", "seconds")}}
+
+
+if __name__ == "__main__":
+    main()

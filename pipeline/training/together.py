@@ -1,0 +1,131 @@
+"""Several processes that train one adapter: each computes some rows of every step, and their slopes are summed.
+
+The base is whole in each of them. Only the flat slopes travel, once a step, so the result is that of one process but for the
+order of a sum. The run's own process is the first; it starts the others, and alone writes into the run folder.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+from pipeline.errors import PipelineError
+from pipeline.launch import RANK
+from pipeline.rundir import Child, Outcome
+
+PATIENCE = timedelta(minutes=30)
+PORT = "TUNEWRIGHT_PORT"
+DIE_WITH_PARENT = 1
+"""PR_SET_PDEATHSIG of prctl(2)."""
+
+
+@dataclass(frozen=True)
+class World:
+    """How many processes there are, and which this one is (0 writes)."""
+
+    size: int = 1
+    rank: int = 0
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    def mine(self, parts: Sequence[list[int]]) -> list[list[int]]:
+        """Every `size`-th part, the next processes having the next ones."""
+        return list(parts[self.rank :: self.size])
+
+    def exchange(self, slopes: Tensor, loss: Tensor) -> None:
+        """Sum both over all processes, in place."""
+        if self.size > 1:
+            dist.all_reduce(slopes)
+            dist.all_reduce(loss)
+
+    def any(self, here: bool) -> bool:
+        """Whether it is so in any process: what one sees (a stop, too little memory) all must act on in the same step."""
+        return bool(self.sum([float(here)])[0])
+
+    def sum(self, numbers: Sequence[float]) -> list[float]:
+        if self.size == 1:
+            return list(numbers)
+        where = torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
+        total = torch.tensor(numbers, dtype=torch.float64, device=where)
+        dist.all_reduce(total)
+        return [float(number) for number in total]
+
+
+@contextmanager
+def world(processes: int, run_dir: Path, workspace: Path) -> Iterator[World]:
+    """All processes of a run, for as long as it lasts. Raises PipelineError when there are not as many GPUs."""
+    if processes == 1:
+        yield World()
+        return
+    if torch.cuda.is_available() and torch.cuda.device_count() < processes:
+        raise PipelineError(f"{processes} GPUs were asked for, and this machine has {torch.cuda.device_count()}.",
+                            "Start again with fewer processes.")
+    rank = int(os.environ.get(RANK, "0"))
+    others: list[subprocess.Popen[bytes]] = []
+    if rank == 0:
+        os.environ[PORT] = str(_free_port())
+        others = [_start(number, run_dir, workspace) for number in range(1, processes)]
+    # Everybody sums in the same order at the same time; a process that died makes the others fail after a while, not wait.
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", rank=rank, world_size=processes, timeout=PATIENCE,
+                            init_method=f"tcp://127.0.0.1:{os.environ[PORT]}")
+    try:
+        yield World(processes, rank)
+    finally:
+        for other in others:
+            if other.poll() is None and sys.exc_info()[0] is not None:
+                other.terminate()
+        for other in others:
+            other.wait()
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+class Silent(Child):
+    """What the other processes have of the run folder: they read it, and the first one writes."""
+
+    def __enter__(self) -> Silent:
+        ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)  # (Linux) not one of them outlives the run
+        return self
+
+    def say(self, phase: str, done: int = 0, total: int = 0, unit: str = "", sentence: str = "") -> None:
+        pass
+
+    def finish(self, outcome: Outcome, message: str, hint: str = "", data: dict[str, Any] | None = None) -> None:
+        pass
+
+    def _append(self, name: str, row: dict[str, Any]) -> None:
+        pass
+
+
+def _start(rank: int, run_dir: Path, workspace: Path) -> subprocess.Popen[bytes]:
+    """Another process on the same spec; it dies with the one that started it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeline", str(run_dir), "--workspace", str(workspace)], stdin=subprocess.DEVNULL,
+        env=os.environ | {RANK: str(rank), "CUDA_VISIBLE_DEVICES": _device(rank)})
+
+
+def _device(rank: int) -> str:
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return visible.split(",")[rank] if visible else str(rank)
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
