@@ -34,12 +34,22 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         base = base_models.prepare(STARTER, Path(folder), print)
         found = {method: measure(base, method) for method in ("lora", "qlora")}
-    lines = ["The starter model, r = 16, batches of real lengths (40 to 330 tokens), both loops in turns in one process.", "",
-             "| base | bare loop, real tokens/s | ours | ratio |", "|---|---|---|---|"]
-    lines += [f"| {'16 bits or float32' if method == 'lora' else 'NF4'} | {bare:.0f} | {ours:.0f} | {ours / bare:.2f} |"
-              for method, (bare, ours) in found.items()]
-    record.keep({"training.cpu_share": round(found["lora"][1] / found["lora"][0], 3),
-                 "training.cpu_share_nf4": round(found["qlora"][1] / found["qlora"][0], 3)})
+    lines = [
+        "The starter model, r = 16, batches of real lengths (40 to 330 tokens), both loops in turns in one process.",
+        "",
+        "| base | bare loop, real tokens/s | ours | ratio |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {'16 bits or float32' if method == 'lora' else 'NF4'} | {bare:.0f} | {ours:.0f} | {ours / bare:.2f} |"
+        for method, (bare, ours) in found.items()
+    ]
+    record.keep(
+        {
+            "training.cpu_share": round(found["lora"][1] / found["lora"][0], 3),
+            "training.cpu_share_nf4": round(found["qlora"][1] / found["qlora"][0], 3),
+        }
+    )
     record.table("training-cpu", "Training on a processor", lines)
     print("\n".join(lines))
 
@@ -66,8 +76,14 @@ def measure(folder: Path, method: str) -> tuple[float, float]:
 def tickets() -> list[Encoded]:
     """Sixteen conversations of 40 to 330 tokens, the second half learned; ids that the starter knows."""
     lengths = [40 + 290 * place // (EXAMPLES - 1) for place in range(EXAMPLES)]
-    return [Encoded(str(number), tuple(100 + (number * 977 + place * 31) % 40_000 for place in range(length)),
-                    tuple(place >= length // 2 for place in range(length))) for number, length in enumerate(lengths)]
+    return [
+        Encoded(
+            str(number),
+            tuple(100 + (number * 977 + place * 31) % 40_000 for place in range(length)),
+            tuple(place >= length // 2 for place in range(length)),
+        )
+        for number, length in enumerate(lengths)
+    ]
 
 
 def _adapted(folder: Path, dtype: torch.dtype, method: str) -> Any:

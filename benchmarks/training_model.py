@@ -26,26 +26,56 @@ def tickets(vocabulary: int, count: int = TICKETS) -> list[Encoded]:
     dice = np.random.default_rng(SEED)
     sigma = math.log(P95 / MEDIAN) / 1.6449
     lengths = np.clip(np.round(np.exp(dice.normal(math.log(MEDIAN), sigma, count))), SHORTEST, LONGEST).astype(int)
-    return [Encoded(str(number), tuple(dice.integers(10, vocabulary - 1000, length).tolist()), (False,) + (True,) * (length - 1))
-            for number, length in enumerate(lengths)]
+    return [
+        Encoded(str(number), tuple(dice.integers(10, vocabulary - 1000, length).tolist()), (False,) + (True,) * (length - 1))
+        for number, length in enumerate(lengths)
+    ]
 
 
 def config(small: bool = False) -> Any:
     from transformers import LlamaConfig
 
     if small:
-        return LlamaConfig(vocab_size=3000, hidden_size=128, intermediate_size=256, num_hidden_layers=2, num_attention_heads=4,
-                           num_key_value_heads=2, max_position_embeddings=4096, tie_word_embeddings=False, bos_token_id=1,
-                           eos_token_id=2, pad_token_id=0)
-    rope = {"rope_type": "llama3", "rope_theta": 500000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-            "original_max_position_embeddings": 8192}
-    return LlamaConfig(vocab_size=128256, hidden_size=4096, intermediate_size=14336, num_hidden_layers=32,
-                       num_attention_heads=32, num_key_value_heads=8, max_position_embeddings=131072, rms_norm_eps=1e-5,
-                       tie_word_embeddings=False, rope_parameters=rope, bos_token_id=1, eos_token_id=2, pad_token_id=0)
+        return LlamaConfig(
+            vocab_size=3000,
+            hidden_size=128,
+            intermediate_size=256,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            max_position_embeddings=4096,
+            tie_word_embeddings=False,
+            bos_token_id=1,
+            eos_token_id=2,
+            pad_token_id=0,
+        )
+    rope = {
+        "rope_type": "llama3",
+        "rope_theta": 500000.0,
+        "factor": 8.0,
+        "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 8192,
+    }
+    return LlamaConfig(
+        vocab_size=128256,
+        hidden_size=4096,
+        intermediate_size=14336,
+        num_hidden_layers=32,
+        num_attention_heads=32,
+        num_key_value_heads=8,
+        max_position_embeddings=131072,
+        rms_norm_eps=1e-5,
+        tie_word_embeddings=False,
+        rope_parameters=rope,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=0,
+    )
 
 
 def build(small: bool = False, where: str = "cuda") -> Any:
-    """The model, made layer by layer on the device: linear layers of the blocks in NF4 with double quantisation, the rest bf16."""
+    """The model, made layer by layer on the device: linear layers of the blocks in NF4, doubly quantised, the rest bf16."""
     import bitsandbytes as bnb
     from transformers import BitsAndBytesConfig, LlamaForCausalLM
     from transformers.quantizers.auto import AutoHfQuantizer
@@ -62,11 +92,13 @@ def build(small: bool = False, where: str = "cuda") -> Any:
     for name, parameter in list(model.named_parameters()):
         if parameter.device.type == "meta":
             value = torch.empty(parameter.shape, dtype=torch.bfloat16, device=where)
-            _put(model, name, nn.Parameter(value.fill_(1.0) if "norm" in name else value.normal_(0, 0.02), requires_grad=False))
+            filled = value.fill_(1.0) if "norm" in name else value.normal_(0, 0.02)
+            _put(model, name, nn.Parameter(filled, requires_grad=False))
     inner = model.model
     inner.rotary_emb = type(inner.rotary_emb)(config=settings).to(where)
-    quantisation = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
-                                      bnb_4bit_compute_dtype=torch.bfloat16)
+    quantisation = BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=torch.bfloat16
+    )
     model.config.quantization_config = quantisation
     model.is_loaded_in_4bit = model.is_quantized = True
     model.quantization_method = "bitsandbytes"
@@ -82,10 +114,24 @@ def _nf4(layer: nn.Linear, where: str) -> Any:
     import bitsandbytes as bnb
 
     weight = torch.empty(layer.out_features, layer.in_features, dtype=torch.bfloat16, device=where).normal_(0, 0.02)
-    made = bnb.nn.Linear4bit(layer.in_features, layer.out_features, bias=False, compute_dtype=torch.bfloat16,
-                             compress_statistics=True, quant_type="nf4", device="meta")
-    made.weight = bnb.nn.Params4bit(weight, requires_grad=False, compress_statistics=True, quant_type="nf4", blocksize=64,
-                                    quant_storage=torch.uint8, module=made).to(where)
+    made = bnb.nn.Linear4bit(
+        layer.in_features,
+        layer.out_features,
+        bias=False,
+        compute_dtype=torch.bfloat16,
+        compress_statistics=True,
+        quant_type="nf4",
+        device="meta",
+    )
+    made.weight = bnb.nn.Params4bit(
+        weight,
+        requires_grad=False,
+        compress_statistics=True,
+        quant_type="nf4",
+        blocksize=64,
+        quant_storage=torch.uint8,
+        module=made,
+    ).to(where)
     return made
 
 
@@ -99,7 +145,15 @@ def flops(settings: Any, tokens: int, squares: int) -> float:
     causal attention, 6 L² x layers x heads x head size a conversation. Recomputation and padding do not count."""
     hidden, wide, layers = settings.hidden_size, settings.intermediate_size, settings.num_hidden_layers
     keys = settings.num_key_value_heads * hidden // settings.num_attention_heads
-    shapes = [(hidden, hidden), (hidden, keys), (hidden, keys), (hidden, hidden), (hidden, wide), (hidden, wide), (wide, hidden)]
+    shapes = [
+        (hidden, hidden),
+        (hidden, keys),
+        (hidden, keys),
+        (hidden, hidden),
+        (hidden, wide),
+        (hidden, wide),
+        (wide, hidden),
+    ]
     base = layers * sum(a * b for a, b in shapes) + hidden * settings.vocab_size
     adapter = layers * sum(RANK * (a + b) for a, b in shapes)
     return tokens * (4 * base + 6 * adapter) + 6 * squares * layers * hidden

@@ -1,6 +1,6 @@
 """One path of the trainer on the measured model, in a process of its own: prints one JSON line.
 
-    python -m benchmarks.training_ours default|best|small|check [--rows 8192] [--seconds 12] [--small]
+python -m benchmarks.training_ours default|best|small|check [--rows 8192] [--seconds 12] [--small]
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=12)
     parser.add_argument("--small", action="store_true", help="a tiny model, to try the script without a GPU")
     given = parser.parse_args()
-    found = check(given.rows, given.small) if given.path == "check" else speed(given.path, given.rows, given.seconds, given.small)
+    found = (
+        check(given.rows, given.small) if given.path == "check" else speed(given.path, given.rows, given.seconds, given.small)
+    )
     print("RESULT " + json.dumps({"path": given.path} | found), flush=True)
 
 
@@ -67,11 +69,15 @@ def speed(path: str, most: int, seconds: float, small: bool) -> dict[str, Any]:
             break
     sync()
     passed = time.perf_counter() - began
-    found = {"tokens_s": tokens / passed, "mfu": training_model.flops(settings, tokens, squares) / passed / training_model.PEAK_FLOPS,
-             "step_ms": 1e3 * passed / (done - WARM), "tickets_a_step": tickets / (done - WARM),
-             "loss": [round(float(losses[place][0]), 4) for place in (0, 1, 2, 9, -1)],
-             "peak_gib": torch.cuda.max_memory_allocated() / 2**30 if cuda else 0.0,
-             "reserved_gib": torch.cuda.max_memory_reserved() / 2**30 if cuda else 0.0}
+    found = {
+        "tokens_s": tokens / passed,
+        "mfu": training_model.flops(settings, tokens, squares) / passed / training_model.PEAK_FLOPS,
+        "step_ms": 1e3 * passed / (done - WARM),
+        "tickets_a_step": tickets / (done - WARM),
+        "loss": [round(float(losses[place][0]), 4) for place in (0, 1, 2, 9, -1)],
+        "peak_gib": torch.cuda.max_memory_allocated() / 2**30 if cuda else 0.0,
+        "reserved_gib": torch.cuda.max_memory_reserved() / 2**30 if cuda else 0.0,
+    }
     return found | (busy(learner, examples, steps, found["step_ms"]) if cuda else {})
 
 
@@ -115,12 +121,21 @@ def check(most: int, small: bool) -> dict[str, Any]:
     row = rows.row(chosen).to(decoder.where)
     alone, floor = theirs(model, chosen, 1), theirs(model, chosen, 6)
     ours = packed(decoder, row)
-    leaking = rows.Row(row.ids, torch.arange(row.tokens, device=row.ids.device), row.borders[[0, -1]], row.predicting,
-                       row.targets, 1, row.tokens)
+    leaking = rows.Row(
+        row.ids,
+        torch.arange(row.tokens, device=row.ids.device),
+        row.borders[[0, -1]],
+        row.predicting,
+        row.targets,
+        1,
+        row.tokens,
+    )
     leak = packed(decoder, leaking)
     held = Decoder(model, torch.bfloat16, hold=True)
-    found = {name: compare(alone, made) for name, made in
-             {"floor": floor, "ours": ours, "leak": leak, "held": packed(held, row)}.items()}
+    found = {
+        name: compare(alone, made)
+        for name, made in {"floor": floor, "ours": ours, "leak": leak, "held": packed(held, row)}.items()
+    }
     return {"reference": float(alone[0]), "targets": row.learned, **found}
 
 
@@ -143,7 +158,9 @@ def theirs(model: Any, examples: list[Any], together: int) -> tuple[torch.Tensor
         mask = torch.tensor([[1] * len(example.ids) + [0] * (longest - len(example.ids)) for example in part], device=where)
         with torch.autocast(where.type, torch.bfloat16):
             logits = model(input_ids=ids, attention_mask=mask if together > 1 else None, use_cache=False).logits.float()
-        loss = sum(cross_entropy(logits[n, : len(e.ids) - 1], ids[n, 1 : len(e.ids)], reduction="sum") for n, e in enumerate(part))
+        loss = sum(
+            cross_entropy(logits[n, : len(e.ids) - 1], ids[n, 1 : len(e.ids)], reduction="sum") for n, e in enumerate(part)
+        )
         (loss / targets).backward()  # type: ignore[union-attr]
         total += float(loss) / targets
         for n, e in enumerate(part):
@@ -161,8 +178,10 @@ def packed(decoder: Decoder, row: rows.Row) -> tuple[torch.Tensor, torch.Tensor,
     loss.backward()
     with torch.no_grad():
         hidden = decoder.body.hidden(row, decoder.adapters.scratch)[row.predicting]
-        logs = [torch.log_softmax((part @ decoder.head.t()).float(), -1).gather(1, aim[:, None]).squeeze(1)
-                for part, aim in zip(hidden.split(1024), row.targets.split(1024), strict=True)]
+        logs = [
+            torch.log_softmax((part @ decoder.head.t()).float(), -1).gather(1, aim[:, None]).squeeze(1)
+            for part, aim in zip(hidden.split(1024), row.targets.split(1024), strict=True)
+        ]
     parameters = [parameter for parameter in decoder.model.parameters() if parameter.requires_grad]
     slopes = torch.cat([parameter.grad.flatten().clone() for parameter in parameters])
     decoder.adapters.slopes.zero_()
@@ -171,10 +190,13 @@ def packed(decoder: Decoder, row: rows.Row) -> tuple[torch.Tensor, torch.Tensor,
 
 def compare(reference: tuple[torch.Tensor, ...], found: tuple[torch.Tensor, ...]) -> dict[str, float]:
     loss, chances, slopes = reference
-    return {"loss": float(found[0]), "loss_gap": float(abs(found[0] - loss) / loss),
-            "mean_abs_dlogp": float((found[1] - chances).abs().mean()),
-            "slope_gap": float((found[2] - slopes).norm() / slopes.norm()),
-            "slope_cosine": float(torch.nn.functional.cosine_similarity(found[2], slopes, dim=0))}
+    return {
+        "loss": float(found[0]),
+        "loss_gap": float(abs(found[0] - loss) / loss),
+        "mean_abs_dlogp": float((found[1] - chances).abs().mean()),
+        "slope_gap": float((found[2] - slopes).norm() / slopes.norm()),
+        "slope_cosine": float(torch.nn.functional.cosine_similarity(found[2], slopes, dim=0)),
+    }
 
 
 if __name__ == "__main__":

@@ -19,8 +19,10 @@ from typing import Any
 
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", UNSLOTH_DISABLE_STATISTICS="1", TOKENIZERS_PARALLELISM="false")
 
-UNSLOTH = {"checkpointed": ("unsloth", {"packing": True, "per_device_train_batch_size": 8}),
-           "plain": (False, {"packing": True, "per_device_train_batch_size": 8, "gradient_checkpointing": False})}
+UNSLOTH = {
+    "checkpointed": ("unsloth", {"packing": True, "per_device_train_batch_size": 8}),
+    "plain": (False, {"packing": True, "per_device_train_batch_size": 8, "gradient_checkpointing": False}),
+}
 LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
@@ -67,6 +69,7 @@ def clock(seconds: float, warm: int) -> Any:
 
 def counting(base: type) -> type:
     """A trainer that counts real tokens: those that are not padding (id 0)."""
+
     class Counting(base):  # type: ignore[misc]
         real: Any = 0
 
@@ -81,9 +84,19 @@ def report(name: str, trainer: Any, watch: Any, warm: int) -> None:
     import torch
 
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    print("RESULT " + json.dumps({"peer": name, "tokens_s": (watch.last - watch.first) / watch.passed,
-                                  "steps": watch.steps - warm, "peak_gib": torch.cuda.max_memory_allocated() / 2**30,
-                                  "loss": losses[-1:]}), flush=True)
+    print(
+        "RESULT "
+        + json.dumps(
+            {
+                "peer": name,
+                "tokens_s": (watch.last - watch.first) / watch.passed,
+                "steps": watch.steps - warm,
+                "peak_gib": torch.cuda.max_memory_allocated() / 2**30,
+                "loss": losses[-1:],
+            }
+        ),
+        flush=True,
+    )
 
 
 def tutorial(seconds: float) -> None:
@@ -95,8 +108,9 @@ def tutorial(seconds: float) -> None:
     from benchmarks import training_model
 
     model = prepare_model_for_kbit_training(training_model.build(), use_gradient_checkpointing=True)
-    model = get_peft_model(model, LoraConfig(r=16, lora_alpha=32, lora_dropout=0.05, bias="none", task_type="CAUSAL_LM",
-                                             target_modules=LINEAR))
+    model = get_peft_model(
+        model, LoraConfig(r=16, lora_alpha=32, lora_dropout=0.05, bias="none", task_type="CAUSAL_LM", target_modules=LINEAR)
+    )
     data = [{"input_ids": list(example.ids)} for example in training_model.tickets(128256)]
 
     def collate(batch: list[dict[str, list[int]]]) -> dict[str, Any]:
@@ -104,13 +118,26 @@ def tutorial(seconds: float) -> None:
         ids = torch.tensor([item["input_ids"] + [0] * (longest - len(item["input_ids"])) for item in batch])
         return {"input_ids": ids, "attention_mask": (ids != 0).long(), "labels": ids.masked_fill(ids == 0, -100)}
 
-    settings = TrainingArguments("peer_out", per_device_train_batch_size=4, gradient_accumulation_steps=4, max_steps=400,
-                                 learning_rate=2e-4, bf16=True, optim="paged_adamw_8bit", gradient_checkpointing=True,
-                                 logging_steps=2, save_strategy="no", report_to="none", remove_unused_columns=False,
-                                 disable_tqdm=True, seed=0)
+    settings = TrainingArguments(
+        "peer_out",
+        per_device_train_batch_size=4,
+        gradient_accumulation_steps=4,
+        max_steps=400,
+        learning_rate=2e-4,
+        bf16=True,
+        optim="paged_adamw_8bit",
+        gradient_checkpointing=True,
+        logging_steps=2,
+        save_strategy="no",
+        report_to="none",
+        remove_unused_columns=False,
+        disable_tqdm=True,
+        seed=0,
+    )
     watch = clock(seconds, 2)
-    watch.trainer = trainer = counting(Trainer)(model=model, args=settings, train_dataset=data, data_collator=collate,
-                                                callbacks=[watch])
+    watch.trainer = trainer = counting(Trainer)(
+        model=model, args=settings, train_dataset=data, data_collator=collate, callbacks=[watch]
+    )
     trainer.train()
     report("tutorial", trainer, watch, 2)
 
@@ -124,12 +151,19 @@ def trl(seconds: float) -> None:
     from benchmarks import training_model
 
     data = datasets.Dataset.from_dict({"input_ids": [list(example.ids) for example in training_model.tickets(128256)]})
-    settings = SFTConfig("peer_out", max_steps=400, save_strategy="no", report_to="none", disable_tqdm=True, seed=0,
-                         logging_steps=2)
+    settings = SFTConfig(
+        "peer_out", max_steps=400, save_strategy="no", report_to="none", disable_tqdm=True, seed=0, logging_steps=2
+    )
     watch = clock(seconds, 4)
     adapter = LoraConfig(r=16, lora_alpha=32, lora_dropout=0.0, bias="none", task_type="CAUSAL_LM", target_modules=LINEAR)
-    watch.trainer = trainer = counting(SFTTrainer)(model=training_model.build(), args=settings, train_dataset=data,
-                                                   processing_class=tokenizer(128256), peft_config=adapter, callbacks=[watch])
+    watch.trainer = trainer = counting(SFTTrainer)(
+        model=training_model.build(),
+        args=settings,
+        train_dataset=data,
+        processing_class=tokenizer(128256),
+        peft_config=adapter,
+        callbacks=[watch],
+    )
     trainer.train()
     report("trl", trainer, watch, 4)
 
@@ -142,7 +176,9 @@ def tokenizer(vocabulary: int) -> Any:
     words = {f"w{number}": number for number in range(4, vocabulary)} | {"<pad>": 0, "<s>": 1, "</s>": 2, "<unk>": 3}
     made = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
     made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    found = PreTrainedTokenizerFast(tokenizer_object=made, pad_token="<pad>", bos_token="<s>", eos_token="</s>", unk_token="<unk>")
+    found = PreTrainedTokenizerFast(
+        tokenizer_object=made, pad_token="<pad>", bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+    )
     found.chat_template = "{% for m in messages %}{{ m['role'] + ' ' + m['content'] + ' </s> ' }}{% endfor %}"
     found.padding_side = "right"
     return found
@@ -172,16 +208,44 @@ def unsloth(folder: str, recipes: list[str], seconds: float, shim: bool) -> None
     for name in recipes:
         checkpointing, settings = UNSLOTH[name]
         torch.cuda.reset_peak_memory_stats()
-        model, words = FastLanguageModel.from_pretrained(folder, max_seq_length=1024, load_in_4bit=True, dtype=torch.bfloat16,
-                                                         local_files_only=True, fix_tokenizer=False)
-        model = FastLanguageModel.get_peft_model(model, r=16, target_modules=LINEAR, lora_alpha=32, lora_dropout=0, bias="none",
-                                                 use_gradient_checkpointing=checkpointing, random_state=0)
-        given = SFTConfig(output_dir="peer_out", max_steps=400, save_strategy="no", report_to="none", disable_tqdm=True, seed=0,
-                          learning_rate=2e-4, logging_steps=4, bf16=True, dataset_num_proc=1, dataset_text_field="text",
-                          gradient_accumulation_steps=1, optim="adamw_8bit", max_length=1024, **settings)
+        model, words = FastLanguageModel.from_pretrained(
+            folder, max_seq_length=1024, load_in_4bit=True, dtype=torch.bfloat16, local_files_only=True, fix_tokenizer=False
+        )
+        model = FastLanguageModel.get_peft_model(
+            model,
+            r=16,
+            target_modules=LINEAR,
+            lora_alpha=32,
+            lora_dropout=0,
+            bias="none",
+            use_gradient_checkpointing=checkpointing,
+            random_state=0,
+        )
+        given = SFTConfig(
+            output_dir="peer_out",
+            max_steps=400,
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            seed=0,
+            learning_rate=2e-4,
+            logging_steps=4,
+            bf16=True,
+            dataset_num_proc=1,
+            dataset_text_field="text",
+            gradient_accumulation_steps=1,
+            optim="adamw_8bit",
+            max_length=1024,
+            **settings,
+        )
         watch = clock(seconds, 5)
-        watch.trainer = trainer = counting(SFTTrainer)(model=model, processing_class=words, args=given, callbacks=[watch],
-                                                       train_dataset=datasets.Dataset.from_dict({"text": texts}))
+        watch.trainer = trainer = counting(SFTTrainer)(
+            model=model,
+            processing_class=words,
+            args=given,
+            callbacks=[watch],
+            train_dataset=datasets.Dataset.from_dict({"text": texts}),
+        )
         trainer.train()
         report(f"unsloth {name}{' (shim)' if shim else ''}", trainer, watch, 5)
         del model, trainer, watch.trainer, watch
@@ -196,11 +260,32 @@ def _add_keyword() -> None:
 
     kernel = module.varlen_attn
 
-    def varlen_attn(query: Any, key: Any, value: Any, cu_seq_q: Any, cu_seq_k: Any, max_q: int, max_k: int, *,
-                    return_aux: Any = None, scale: float | None = None, window_size: tuple[int, int] = (-1, -1),
-                    enable_gqa: bool = False) -> Any:
-        return kernel(query, key, value, cu_seq_q, cu_seq_k, max_q, max_k, return_aux=return_aux, scale=scale,
-                      window_size=tuple(window_size))
+    def varlen_attn(
+        query: Any,
+        key: Any,
+        value: Any,
+        cu_seq_q: Any,
+        cu_seq_k: Any,
+        max_q: int,
+        max_k: int,
+        *,
+        return_aux: Any = None,
+        scale: float | None = None,
+        window_size: tuple[int, int] = (-1, -1),
+        enable_gqa: bool = False,
+    ) -> Any:
+        return kernel(
+            query,
+            key,
+            value,
+            cu_seq_q,
+            cu_seq_k,
+            max_q,
+            max_k,
+            return_aux=return_aux,
+            scale=scale,
+            window_size=tuple(window_size),
+        )
 
     module.varlen_attn = varlen_attn
     os.environ["UNSLOTH_LEAN_VARLEN"] = "0"

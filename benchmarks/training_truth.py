@@ -45,9 +45,16 @@ def prepare(workspace: Path, table: Path, question: str, answer: str) -> None:
     workspace.mkdir(parents=True, exist_ok=True)
     with table.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))[::STRIDE][: TRAIN + VALIDATION]
-    lines = [json.dumps({"id": f"t{number}", "messages": [{"role": "user", "content": row[question]},
-                                                         {"role": "assistant", "content": row[answer]}]}) + "\n"
-             for number, row in enumerate(rows)]
+    lines = [
+        json.dumps(
+            {
+                "id": f"t{number}",
+                "messages": [{"role": "user", "content": row[question]}, {"role": "assistant", "content": row[answer]}],
+            }
+        )
+        + "\n"
+        for number, row in enumerate(rows)
+    ]
     (workspace / "train.jsonl").write_text("".join(lines[:TRAIN]), encoding="utf-8")
     (workspace / "validation.jsonl").write_text("".join(lines[TRAIN:]), encoding="utf-8")
 
@@ -56,9 +63,18 @@ def run(given: argparse.Namespace) -> dict[str, object]:
     workspace, name = given.workspace.resolve(), given.what
     starter = BaseSource(kind="starter", name="SmolLM2-135M-Instruct (starter)")
     base = BaseSource(kind="folder", ref=given.base, name=given.base) if given.base else starter
-    spec = TrainSpec(run_id=name, base=base, train_file="train.jsonl", validation_file="validation.jsonl", epochs=EPOCHS,
-                     learning_rate=RATE, method=given.method, evaluations_per_epoch=2, sample_prompts=0,
-                     processes=given.processes)
+    spec = TrainSpec(
+        run_id=name,
+        base=base,
+        train_file="train.jsonl",
+        validation_file="validation.jsonl",
+        epochs=EPOCHS,
+        learning_rate=RATE,
+        method=given.method,
+        evaluations_per_epoch=2,
+        sample_prompts=0,
+        processes=given.processes,
+    )
     folder = workspace / "runs" / name
     rundir.prepare(folder, dumps(spec))
     rundir.note_launch(folder, time.time())
@@ -66,9 +82,25 @@ def run(given: argparse.Namespace) -> dict[str, object]:
     ended = rundir.result(folder)
     assert ended is not None and ended.outcome == "done", ended
     events = rundir.read_lines(folder / "events.jsonl")
-    return {"name": name, "validation": [(row["step"], round(row["loss"], 4)) for row in events if row["event"] == "validation"],
-            **{key: ended.data[key] for key in ("tokens_s", "steps", "step_tokens", "peak_gib", "method", "compute", "row_tokens",
-                                                "checkpointed", "resident16", "seconds")}}
+    return {
+        "name": name,
+        "validation": [(row["step"], round(row["loss"], 4)) for row in events if row["event"] == "validation"],
+        **{
+            key: ended.data[key]
+            for key in (
+                "tokens_s",
+                "steps",
+                "step_tokens",
+                "peak_gib",
+                "method",
+                "compute",
+                "row_tokens",
+                "checkpointed",
+                "resident16",
+                "seconds",
+            )
+        },
+    }
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 from pipeline import launch, rundir
 from pipeline.specs import (
@@ -114,11 +115,11 @@ def evaluation(ws: Workspace, snapshot: Snapshot, candidates: list[Model], max_n
     if len(candidates) < 2:
         raise StudioError("An evaluation compares a base model with a tuned one.", "Choose a tuned model.")
     snapshots.verify(ws, snapshot)
-    method = next((model.facts["method"] for model in reversed(candidates) if model.facts.get("method")), "qlora")
+    held: Any = next((model.facts["method"] for model in reversed(candidates) if model.facts.get("method")), "qlora")
     spec = EvaluateSpec(
         run_id=ws.new_id(), items_file=snapshot.file("test"), decoding=Decoding(max_new_tokens=max_new_tokens),
         candidates=tuple(Candidate(model_id=model.model_id, name=model.name, base=BaseSource(**model.base),  # type: ignore[arg-type]
-                                   adapter=model.adapter, method=model.facts.get("method") or method)
+                                   adapter=model.adapter, method=model.facts.get("method") or held)
                          for model in candidates))
     return runs.begin(ws, spec, f"{candidates[-1].name} against its base", snapshot.snapshot_id)
 

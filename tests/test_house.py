@@ -33,9 +33,13 @@ LIGHT_PIPELINE = (
     "checking/cleaning",
     "checking/engine",
     "dedupe/words",
+    "machine",
+    "preview",
     "training/fit",
+    "training/plans",
     "training/recipe",
     "training/shape",
+    "training/speed",
     "workers",
 )
 ENGINES = {"presidio_analyzer", "spacy", "ftfy", "py3langid", "phonenumbers"}

@@ -14,8 +14,18 @@ from pipeline.template import Encoded
 from pipeline.training import adapted, attention, decoder, ops, quantised, rows
 from pipeline.training.decoder import Decoder
 
-SHAPE = {"vocab_size": 300, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
-         "num_key_value_heads": 2, "max_position_embeddings": 512, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+SHAPE = {
+    "vocab_size": 300,
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 512,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
 FAMILIES: dict[str, dict[str, Any]] = {
     "llama": {},
     "mistral": {"sliding_window": 16},
@@ -45,8 +55,10 @@ def model(family: str) -> Any:
 
     torch.manual_seed(0)
     settings = {key: value for key, value in FAMILIES[family].items() if key != "attn_implementation"}
-    base = AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **SHAPE, **settings),
-                                            attn_implementation=FAMILIES[family].get("attn_implementation", "sdpa"))
+    base = AutoModelForCausalLM.from_config(
+        AutoConfig.for_model(family, **SHAPE, **settings),
+        attn_implementation=FAMILIES[family].get("attn_implementation", "sdpa"),
+    )
     base.requires_grad_(False)
     made = quantised.add_adapter(base, 8, seed=1)
     for name, parameter in made.named_parameters():
@@ -132,8 +144,9 @@ def test_four_bit_slopes_are_those_of_the_dequantised_model() -> None:
         for parent in list(found.get_base_model().model.modules()):
             for name, layer in list(parent.named_children()):
                 if name == "base_layer":
-                    made = bnb.nn.Linear4bit(layer.in_features, layer.out_features, bias=False, quant_type="nf4",
-                                             compute_dtype=torch.float32)
+                    made = bnb.nn.Linear4bit(
+                        layer.in_features, layer.out_features, bias=False, quant_type="nf4", compute_dtype=torch.float32
+                    )
                     made.weight = bnb.nn.Params4bit(layer.weight.data, requires_grad=False, quant_type="nf4").to("cpu")
                     parent.base_layer = made
     quantised.keep_codes(packed)
@@ -184,9 +197,17 @@ def test_rows_restart_positions_and_say_where_each_conversation_begins() -> None
     assert row.positions.tolist() == [*range(7), *range(3)] and row.borders.tolist() == [0, 7, 10] and row.longest == 7
 
 
-def test_no_row_is_longer_than_asked_unless_one_conversation_is() -> None:
+def test_a_row_that_is_filled_up_to_a_round_length_has_the_same_loss() -> None:
+    decoded = Decoder(model("llama"), torch.float32, hold=False)
+    filled = rows.row(TICKETS, multiple=64)
+    with torch.no_grad():
+        found = float(decoded.loss(filled))
+    assert filled.tokens == 128 and found == pytest.approx(alone("llama")[0], rel=ROUNDING)
+
+
+def test_rows_may_be_as_long_as_the_longest_conversation() -> None:
     found = rows.rows([*TICKETS, conversation("e", 90, 5)], 45)
-    assert sorted(row.tokens for row in found) == [40, 45, 90]
+    assert sorted(row.tokens for row in found) == [85, 90]
 
 
 def test_the_adapters_parameters_and_slopes_are_views_of_the_flat_ones() -> None:

@@ -68,9 +68,7 @@ def trained(workspace: Path) -> tuple[Path, Result]:
 
 def losses(folder: Path) -> dict[tuple[str, float], float]:
     """Every loss by kind and step, as a chart shows them: the newest where a resumed run took a step again."""
-    return {
-        (kind, row["step"]): row["loss"] for kind in ("loss", "validation") for row in children.events(folder, kind)
-    }
+    return {(kind, row["step"]): row["loss"] for kind in ("loss", "validation") for row in children.events(folder, kind)}
 
 
 @pytest.mark.slow

@@ -59,7 +59,7 @@ class Group:
             row += size
 
     def hold(self) -> None:
-        """Keep the base weight in 16 or 32 bits, with its adapter beside, for good; the layers' own weights become views of it."""
+        """Keep the base weight in the products' type, its adapter beside; the layers' own weights become views of it."""
         wide = torch.empty(sum(self.sizes), self.features + self.spare, dtype=self.dtype, device=self.tail.device)
         self._fill(wide)
         row = 0
@@ -112,8 +112,8 @@ class Adapters:
         if hold:
             for group in self.groups:
                 group.hold()
-        most = max((sum(group.sizes) * (group.features + group.spare) for group in self.groups if group.wide is None), default=0)
-        self.scratch = Scratch(most, self.groups[0].dtype, where)
+        sizes = [sum(group.sizes) * (group.features + group.spare) for group in self.groups if group.wide is None]
+        self.scratch = Scratch(max(sizes, default=0), self.groups[0].dtype, where)
         self.refresh()
 
     def refresh(self) -> None:

@@ -7,7 +7,7 @@ held against are in `tests/test_fit.py`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from pipeline.errors import PipelineError
@@ -26,8 +26,11 @@ NF4_BYTES = (4 + 8 / 64 + 32 / (64 * 256)) / 8
 MASTER_BYTES, GRADIENT_BYTES, MOMENT_BYTES = 4, 4, 8
 """A trained parameter's float32 weight, float32 gradient and AdamW's two float32 moments."""
 
-HEAD_ROWS = 1_024
-"""Positions whose logits are in memory at once."""
+HEAD_BYTES, HEAD_ROWS = 1 << 29, 256
+"""Logits that are in memory at once, at most, unless that were fewer rows than these (`ops.HeadLoss`)."""
+
+LOGIT_EXTRA = {"cuda": 0, "cpu": 14}
+"""Bytes a logit takes beside its own value: kernels work in place; plain torch makes float32 copies (measured)."""
 
 KEEPS_MLP_PRODUCT = False
 """Whether act(gate) × up is kept for the backward pass; the fused layers compute it again (the measured peaks kept it)."""
@@ -36,16 +39,14 @@ WORKING_MLP, WORKING_HIDDEN = 2 - KEEPS_MLP_PRODUCT, 3
 """Values a token that the backward pass of one layer needs beside what was kept, in widths of the MLP and of the model: the
 product, where it is computed again, and its gradient; the gradients of the layer's output, of a norm and of the residual."""
 
-KEPT_ON_CPU = 1.0
-"""What a CPU keeps for the backward pass, against what the fused layers keep."""
-
 CUDA_BYTES = round(0.8 * GIB)
 """The CUDA context with the kernels of torch, cuBLAS and triton."""
 
-CPU_BYTES = round(0.6 * GIB)
-"""The process itself: Python, torch, transformers and peft loaded, before any weight."""
+CPU_BYTES = round(0.95 * GIB)
+"""The process itself (0.6 GiB with torch, transformers and peft loaded, before any weight), and what the C library's allocator
+and oneDNN hold on to once training has begun (measured)."""
 
-FRAGMENTED = 0.03
+FRAGMENTED = {"cuda": 0.03, "cpu": 0.0}
 """What the allocator holds and cannot use, of everything else."""
 
 USABLE = 0.92
@@ -95,82 +96,101 @@ class Plan:
     recompute: float
 
 
-def kept_per_token(shape: Shape, rank: int) -> int:
+@dataclass(frozen=True)
+class Task:
+    """What has to fit. `longest` example and `step_tokens` (of one process) in tokens; `learned` is the share of tokens that
+    are learned (1: to be safe); `compute_bytes` 2 where it computes in bfloat16, 4 in float32 (some CPUs)."""
+
+    shape: Shape
+    rank: int
+    longest: int
+    step_tokens: int
+    device: Device
+    method: str = "auto"
+    compute_bytes: int = 2
+    learned: float = 1.0
+
+
+def kept_per_token(shape: Shape, rank: int, device: Device) -> int:
     """Values one layer keeps of one token for the backward pass.
 
     Each norm's input, and its output where a linear layer reads it; q, k and v, before their norms too where they have some;
-    attention's output; gate and up; LoRA's products of rank values.
+    attention's output twice (its own, and the wide one that the next layer reads); gate and up; LoRA's products of rank values.
+    On a CPU k and v are kept once more, repeated for every head.
     """
     normed = 2 * shape.hidden + shape.norms * shape.hidden
-    attention = 2 * shape.queries + 2 * shape.keys + (shape.queries + shape.keys if shape.qk_norm else 0)
+    attention = 3 * shape.queries + 2 * shape.keys + (shape.queries + shape.keys if shape.qk_norm else 0)
+    repeated = 2 * shape.queries if device == "cpu" and shape.kv_heads < shape.heads else 0
     mlp = (2 + KEEPS_MLP_PRODUCT) * shape.intermediate
-    return normed + attention + mlp + rank * len(shape.linears)
+    return normed + attention + repeated + mlp + rank * len(shape.linears)
 
 
 def memory(shape: Shape, method: Method, rank: int, row_tokens: int, checkpointing: bool, device: Device,
-           resident16: bool = False, compute_bytes: int = 2) -> Memory:
+           resident16: bool = False, compute_bytes: int = 2, learned: float = 1.0) -> Memory:
     """The peak of a training step on rows of `row_tokens` tokens, in bytes by part.
 
-    `compute_bytes`: 2 where it computes in bfloat16, 4 in float32 (some CPUs). With checkpointing every layer keeps its input
-    only, and one layer at a time everything.
+    With checkpointing every layer keeps its input only, and one layer at a time everything. The head's logits are gone before
+    a layer's slopes are made, so only the larger of the two counts.
     """
     packed = method == "qlora" and not resident16
     trained = shape.lora_parameters(rank)
     weights = (shape.block_parameters * (NF4_BYTES if packed else compute_bytes)
                + (shape.parameters - shape.block_parameters) * compute_bytes)
-    copies = compute_bytes if compute_bytes < MASTER_BYTES else 0
-    layer = kept_per_token(shape, rank) * (KEPT_ON_CPU if device == "cpu" else 1.0)
+    layer = kept_per_token(shape, rank, device)
     kept = shape.hidden * shape.layers + layer if checkpointing else layer * shape.layers
-    working = WORKING_MLP * shape.intermediate + WORKING_HIDDEN * shape.hidden
-    logits = HEAD_ROWS * shape.vocabulary + row_tokens * shape.hidden
+    targets = row_tokens * learned
+    rows = min(targets, max(HEAD_ROWS, HEAD_BYTES // (shape.vocabulary * compute_bytes)))
+    logits = rows * shape.vocabulary * (compute_bytes + LOGIT_EXTRA[device]) + 2 * targets * shape.hidden * compute_bytes
+    working = row_tokens * (WORKING_MLP * shape.intermediate + WORKING_HIDDEN * shape.hidden) * compute_bytes
     parts = {
-        "weights": weights, "adapter": trained * (MASTER_BYTES + GRADIENT_BYTES + copies), "optimizer": trained * MOMENT_BYTES,
-        "activations": row_tokens * (kept + working) * compute_bytes, "logits": logits * compute_bytes,
-        "dequantised": max(inputs * outputs for inputs, outputs in shape.linears) * compute_bytes if packed else 0}
-    overhead = (CUDA_BYTES if device == "cuda" else CPU_BYTES) + FRAGMENTED * sum(parts.values())
+        "weights": weights,
+        "adapter": trained * (MASTER_BYTES + GRADIENT_BYTES) + (trained + shape.spread_parameters(rank)) * compute_bytes,
+        "optimizer": trained * MOMENT_BYTES, "activations": row_tokens * kept * compute_bytes + max(0, working - logits),
+        "logits": logits, "dequantised": shape.largest_group * compute_bytes if packed else 0}
+    overhead = (CUDA_BYTES if device == "cuda" else CPU_BYTES) + FRAGMENTED[device] * sum(parts.values())
     return Memory(**{name: round(size) for name, size in parts.items()}, overhead=round(overhead))
 
 
 def choose(shape: Shape, rank: int, longest: int, step_tokens: int, free_bytes: int, device: Device, method: str = "auto",
-           compute_bytes: int = 2) -> Plan:
+           compute_bytes: int = 2, learned: float = 1.0) -> Plan:
     """The quickest plan that fits into 92 % of the free memory.
 
     `longest` is the longest example in tokens: no row is shorter. `step_tokens` are the tokens of an optimizer step of one
     process: no row needs to be longer. Raises PipelineError, saying which size of model would fit, when nothing does.
     """
-    found = fitting(shape, rank, longest, step_tokens, free_bytes, device, method, compute_bytes)
+    task = Task(shape, rank, longest, step_tokens, device, method, compute_bytes, learned)
+    found = fitting(task, free_bytes)
     if found is None:
-        raise _too_large(shape, rank, longest, step_tokens, free_bytes, device, method, compute_bytes)
+        raise too_large(task, free_bytes)
     return found
 
 
-def fitting(shape: Shape, rank: int, longest: int, step_tokens: int, free_bytes: int, device: Device, method: str,
-            compute_bytes: int = 2) -> Plan | None:
+def fitting(task: Task, free_bytes: int) -> Plan | None:
     """The first of the plans, quickest first, that fits; None where none does."""
-    return next((plan for plan in _plans(shape, rank, longest, step_tokens, device, method, compute_bytes)
-                 if plan.memory.total <= USABLE * free_bytes), None)
+    return next((plan for plan in _plans(task) if plan.memory.total <= USABLE * free_bytes), None)
 
 
-def smallest(shape: Shape, rank: int, longest: int, step_tokens: int, device: Device, method: str,
-             compute_bytes: int = 2) -> Plan:
+def smallest(task: Task) -> Plan:
     """The plan that needs least."""
-    return min(_plans(shape, rank, longest, step_tokens, device, method, compute_bytes), key=lambda plan: plan.memory.total)
+    return min(_plans(task), key=lambda plan: plan.memory.total)
 
 
-def _plans(shape: Shape, rank: int, longest: int, step_tokens: int, device: Device, method: str,
-           compute_bytes: int) -> Iterator[Plan]:
+def _plans(task: Task) -> Iterator[Plan]:
     """Every plan, quickest first: without checkpointing on long rows, then on shorter ones, then with it.
 
     At each length 16 bits go first: no weight is dequantised. (Tokens/s on an H100: 8k rows 15,700 in 16 bits and 15,400
     in NF4, 4k rows 14,800 and 14,150; checkpointing 9,400.)
     """
-    most = max(longest, min(GPU_ROWS if device == "cuda" else CPU_ROWS, step_tokens))
-    least = min(most, max(longest, FEWEST_UNCHECKPOINTED if device == "cuda" else longest))
-    for checkpointing, shortest in ((False, least), (True, longest)):
+    on_gpu = task.device == "cuda"
+    most = max(task.longest, min(GPU_ROWS if on_gpu else CPU_ROWS, task.step_tokens))
+    least = min(most, max(task.longest, FEWEST_UNCHECKPOINTED if on_gpu else task.longest))
+    for checkpointing, shortest in ((False, least), (True, task.longest)):
+        again = recompute(task.shape, task.rank) if checkpointing else 0.0
         for rows in _rows(most, shortest):
-            for name, resident in _holdings(method):
-                size = memory(shape, name, rank, rows, checkpointing, device, resident, compute_bytes)
-                yield Plan(name, resident, rows, checkpointing, size, recompute(shape, rank) if checkpointing else 0.0)
+            for name, resident in _holdings(task.method):
+                size = memory(task.shape, name, task.rank, rows, checkpointing, task.device, resident, task.compute_bytes,
+                              task.learned)
+                yield Plan(name, resident, rows, checkpointing, size, again)
 
 
 def _rows(most: int, least: int) -> list[int]:
@@ -196,16 +216,14 @@ _LADDER = (
 """Usual sizes (the config.json files of Qwen2.5 and SmolLM2), for saying which would fit."""
 
 
-def _too_large(shape: Shape, rank: int, longest: int, step_tokens: int, free_bytes: int, device: Device, method: str,
-               compute_bytes: int) -> PipelineError:
-    least = smallest(shape, rank, longest, step_tokens, device, method, compute_bytes).memory.total
-    where = "graphics card" if device == "cuda" else "machine"
-    smaller = [words for words, size in _LADDER if size.parameters < shape.parameters
-               and fitting(size, rank, longest, step_tokens, free_bytes, device, method, compute_bytes)]
-    other = "" if method == "qlora" or not fitting(shape, rank, longest, step_tokens, free_bytes, device, "qlora",
-                                                   compute_bytes) else "The method QLoRA would fit. "
+def too_large(task: Task, free_bytes: int) -> PipelineError:
+    """Why nothing fits, and which size of model would."""
+    where = "graphics card" if task.device == "cuda" else "machine"
+    smaller = [words for words, size in _LADDER if size.parameters < task.shape.parameters
+               and fitting(replace(task, shape=size), free_bytes)]
+    other = "The method QLoRA would fit. " if fitting(replace(task, method="qlora"), free_bytes) else ""
     advice = (f"A model of about {smaller[0]} parameters would fit." if smaller
               else "Leave out the longest examples, free memory, or use a larger machine.")
     return PipelineError(
-        f"This model needs at least {least / USABLE / GIB:.1f} GiB of free memory for examples of up to {longest:,} tokens; "
-        f"this {where} has {free_bytes / GIB:.1f} GiB free.", other + advice)
+        f"This model needs at least {smallest(task).memory.total / USABLE / GIB:.1f} GiB of free memory for examples of up to "
+        f"{task.longest:,} tokens; this {where} has {free_bytes / GIB:.1f} GiB free.", other + advice)

@@ -23,8 +23,8 @@ class Learner:
         self.values.grad = decoder.adapters.slopes
         self.optimizer = torch.optim.AdamW([self.values], weight_decay=0.0, fused=self.values.is_cuda)
         # Made now and not at the first step: a step that runs out of memory must not have begun to change anything.
-        self.optimizer.state[self.values] = {"step": torch.zeros((), device=self.values.device if self.values.is_cuda else "cpu"),
-                                             "exp_avg": torch.zeros_like(self.values),
+        counter = torch.zeros((), device=self.values.device if self.values.is_cuda else "cpu")
+        self.optimizer.state[self.values] = {"step": counter, "exp_avg": torch.zeros_like(self.values),
                                              "exp_avg_sq": torch.zeros_like(self.values)}
 
     @property

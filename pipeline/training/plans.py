@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from pipeline.errors import PipelineError
 from pipeline.machine import Machine
 from pipeline.training import fit, speed
 from pipeline.training.fit import GIB, Plan, Shape
 
 METHODS: tuple[fit.Method, ...] = ("qlora", "lora")
+ROOM_IN_ROWS = 1.15
+"""A row may have so much more to learn than the mean of all."""
+
 NAMES = {"qlora": "QLoRA", "lora": "LoRA"}
 
 
@@ -48,16 +50,19 @@ def _free(asked: Asked, here: Machine) -> int:
     return here.free if here.device == "cuda" else here.free // asked.processes
 
 
+def _task(shape: Shape, asked: Asked, here: Machine, method: str) -> fit.Task:
+    return fit.Task(shape, asked.rank, asked.longest, asked.step_tokens, here.device, method, here.compute_bytes,
+                    min(1.0, ROOM_IN_ROWS * asked.learned))
+
+
 def _plan(shape: Shape, asked: Asked, here: Machine, method: fit.Method) -> Plan:
     """The quickest plan of a method that fits, else the one that needs least."""
-    step = (shape, asked.rank, asked.longest, asked.step_tokens)
-    return (fit.fitting(*step, _free(asked, here), here.device, method, here.compute_bytes)
-            or fit.smallest(*step, here.device, method, here.compute_bytes))
+    task = _task(shape, asked, here, method)
+    return fit.fitting(task, _free(asked, here)) or fit.smallest(task)
 
 
 def _best(shape: Shape, asked: Asked, here: Machine) -> Plan | None:
-    return fit.fitting(shape, asked.rank, asked.longest, asked.step_tokens, _free(asked, here), here.device, asked.method,
-                       here.compute_bytes)
+    return fit.fitting(_task(shape, asked, here, asked.method), _free(asked, here))
 
 
 def _speed(shape: Shape, asked: Asked, here: Machine, flops: float | None, plan: Plan) -> float | None:
@@ -89,12 +94,8 @@ def _basis(asked: Asked, here: Machine, flops: float | None, busy: bool) -> str:
 
 def _why(shape: Shape, asked: Asked, here: Machine, best: Plan | None) -> str:
     if best is None:
-        try:
-            fit.choose(shape, asked.rank, asked.longest, asked.step_tokens, _free(asked, here), here.device, asked.method,
-                       here.compute_bytes)
-        except PipelineError as error:
-            return f"{error.message} {error.hint}".strip()
-    assert best is not None
+        error = fit.too_large(_task(shape, asked, here, asked.method), _free(asked, here))
+        return f"{error.message} {error.hint}"
     room = f"{_free(asked, here) / GIB:.1f} GiB are free"
     how = f"rows of {best.row_tokens:,} tokens{' with checkpointing' if best.checkpointing else ''}"
     if asked.method != "auto":

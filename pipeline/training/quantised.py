@@ -34,7 +34,7 @@ def compute_dtype(where: torch.device) -> torch.dtype:
 
 
 def load_base(folder: Path, dtype: torch.dtype, where: torch.device, in_4_bits: bool = True) -> nn.Module:
-    """The frozen base in `dtype`; in 4 bits, every linear layer but the head is NF4 with double quantisation (arXiv:2305.14314)."""
+    """The frozen base in `dtype`; in 4 bits, all linear layers but the head are NF4, doubly quantised (arXiv:2305.14314)."""
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     settings = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,

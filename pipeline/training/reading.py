@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline import examples, template
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, Stopped
+from pipeline.examples import Example
+from pipeline.rundir import Child
+from pipeline.specs import TrainSpec
 from pipeline.template import Encoded
+from pipeline.training import samples
 
 CHUNK = 1_000
 NAMED = 3
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is learned and what is measured. `left_out` were too long; `asked` are answered at every validation."""
+
+    train: list[Encoded]
+    validation: list[Encoded]
+    left_out: int
+    asked: list[Example]
 
 
 def read(tokenizer: Any, path: Path, limit: int, leave_out: bool,
@@ -46,3 +61,30 @@ def read(tokenizer: Any, path: Path, limit: int, leave_out: bool,
 
 def _named(ids: list[str]) -> str:
     return ", ".join(ids[:NAMED]) + (f" and {len(ids) - NAMED:,} more" if len(ids) > NAMED else "")
+
+
+def of_run(child: Child, spec: TrainSpec, workspace: Path, folder: Path, tokenizer: Any) -> Data:
+    """The two parts of a training run's snapshot. Raises as `read` does, and Stopped."""
+    limit = min(spec.max_tokens or 10**9, _longest(folder))
+    leave_out = spec.too_long == "leave_out"
+
+    def look(done: int, total: int) -> None:
+        child.say("reading", done, total, "examples", "Reading the snapshot")
+        if child.stop_requested():
+            raise Stopped("Stopped while it read the snapshot; nothing was trained.")
+
+    train, left_out = read(tokenizer, workspace / spec.train_file, limit, leave_out, look)
+    validation, left_too = read(tokenizer, workspace / spec.validation_file, limit, leave_out, look)
+    if left_out + left_too:
+        child.event("note",
+                    sentence=f"Longer than {limit:,} tokens, so left out and not cut: {left_out + left_too:,} examples.")
+    asked = samples.choose(examples.read(workspace / spec.validation_file), spec.sample_prompts, spec.seed)
+    return Data(train, validation, left_out, asked)
+
+
+def _longest(folder: Path) -> int:
+    """How many tokens the model takes at once."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    return int(getattr(config, "max_position_embeddings", None) or 10**9)

@@ -51,8 +51,11 @@ class Row:
         return Row(ids, positions, borders, predicting, targets, self.examples, self.longest)
 
 
-def row(examples: Sequence[Encoded]) -> Row:
-    """One row of whole conversations. The first token of each is never learned: nothing comes before it."""
+def row(examples: Sequence[Encoded], multiple: int = 1) -> Row:
+    """One row of whole conversations. The first token of each is never learned: nothing comes before it.
+
+    Filled up to a multiple of so many tokens, with zeros that are a conversation of their own and not learned.
+    """
     ids: list[int] = []
     positions: list[int] = []
     borders = [0]
@@ -63,14 +66,20 @@ def row(examples: Sequence[Encoded]) -> Row:
         positions += range(len(example.ids))
         predicting += [start + place - 1 for place, learned in enumerate(example.learned) if learned and place]
         borders.append(len(ids))
+    if fill := -len(ids) % multiple:
+        ids += [0] * fill
+        positions += range(fill)
+        borders.append(len(ids))
     tokens = torch.tensor(ids, dtype=torch.long)
     wanted = torch.tensor(predicting, dtype=torch.long)
     return Row(tokens, torch.tensor(positions, dtype=torch.long), torch.tensor(borders, dtype=torch.int32), wanted,
-               tokens[wanted + 1], len(examples), max(len(example.ids) for example in examples))
+               tokens[wanted + 1], len(examples),
+               max(fill, *(len(example.ids) for example in examples)))
 
 
-def rows(examples: Sequence[Encoded], most_tokens: int) -> list[Row]:
-    """As few rows as pack well, of at most `most_tokens` tokens (or one example that is longer)."""
+def rows(examples: Sequence[Encoded], most_tokens: int, multiple: int = 1) -> list[Row]:
+    """As few rows as pack well, of at most `most_tokens` tokens, or as many as the longest example has,
+    before they are filled up."""
     lengths = [len(example.ids) for example in examples]
-    return [row([examples[place] for place in places])
+    return [row([examples[place] for place in places], multiple)
             for places in recipe.pack(range(len(examples)), lengths, max(most_tokens, *lengths))]

@@ -19,7 +19,8 @@ MOST_CHARACTERS = 2_000
 
 def choose(examples: Sequence[Example], count: int, seed: int) -> list[Example]:
     """`count` examples with short questions, by a hash of seed and id: the same ones at every validation and after a resume."""
-    short = [example for example in examples if sum(len(turn.get("content") or "") for turn in example.question) <= MOST_CHARACTERS]
+    short = [example for example in examples
+             if sum(len(turn.get("content") or "") for turn in example.question) <= MOST_CHARACTERS]
     return sorted(short, key=lambda example: hashlib.sha256(f"{seed}/{example.id}".encode()).digest())[:count]
 
 

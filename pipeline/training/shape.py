@@ -83,6 +83,22 @@ class Shape:
         return (*into, (self.queries, self.hidden), *up, (self.intermediate, self.hidden))
 
     @property
+    def groups(self) -> tuple[tuple[int, int, int], ...]:
+        """(inputs, outputs, layers) of what reads the same input in one block: q, k, v; attention's output; gate, up; down."""
+        into, up = (1, 1) if self.fused else (3, 1 + self.gated)
+        return ((self.hidden, self.queries + 2 * self.keys, into), (self.queries, self.hidden, 1),
+                (self.hidden, (1 + self.gated) * self.intermediate, up), (self.intermediate, self.hidden, 1))
+
+    @property
+    def largest_group(self) -> int:
+        """Parameters of the largest group of one block."""
+        return max(inputs * outputs for inputs, outputs, _ in self.groups)
+
+    def spread_parameters(self, rank: int) -> int:
+        """Of LoRA's B as the fused products see it: each group's outputs by the rank of all its layers."""
+        return self.layers * sum(outputs * rank * layers for _, outputs, layers in self.groups)
+
+    @property
     def block_parameters(self) -> int:
         """Of all blocks' linear layers: what NF4 holds and what LoRA stands beside."""
         return self.layers * sum(inputs * outputs for inputs, outputs in self.linears)

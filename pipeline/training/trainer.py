@@ -11,19 +11,17 @@ import resource
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from pipeline import base_models, examples, machine
+from pipeline import base_models, machine
 from pipeline.errors import PipelineError, Stopped, is_out_of_memory
-from pipeline.examples import Example
 from pipeline.rundir import Child
 from pipeline.specs import TrainSpec
-from pipeline.template import Encoded
 from pipeline.training import checkpoints, fit, guard, quantised, reading, recipe, rows, samples, together
 from pipeline.training.checkpoints import Place, Way
 from pipeline.training.decoder import Decoder
@@ -33,17 +31,9 @@ from pipeline.training.together import World
 WARM_UP = 0.05
 CHECKPOINT_SECONDS = 60.0
 GIB = 1 << 30
+CPU_MULTIPLE = 64
+"""On a CPU rows are filled up to a multiple of so many tokens: oneDNN keeps some 30 MiB for every length it meets."""
 RUN_AWAY = "Start again with a lower learning rate (a half, or a tenth)."
-
-
-@dataclass(frozen=True)
-class Data:
-    """What is learned and what is measured. `left_out` were too long; `asked` are answered at every validation."""
-
-    train: list[Encoded]
-    validation: list[Encoded]
-    left_out: int
-    asked: list[Example]
 
 
 def run(child: Child, spec: TrainSpec, workspace: Path) -> dict[str, Any]:
@@ -54,7 +44,7 @@ def run(child: Child, spec: TrainSpec, workspace: Path) -> dict[str, Any]:
     if spec.template_sha256 and spec.template_sha256 != base_models.template_sha256(tokenizer.chat_template):
         child.event("note", sentence="This base model has another chat template than the one the snapshot was frozen for; "
                     "the conversations are written in its own.")
-    data = _read(child, spec, workspace, folder, tokenizer)
+    data = reading.of_run(child, spec, workspace, folder, tokenizer)
     with together.world(spec.processes, child, workspace) as world:
         trainer = Trainer(child, spec, folder, tokenizer, data, world)
         trainer.train()
@@ -77,7 +67,7 @@ def warm_steps(steps: int) -> int:
 class Trainer:
     """One training run in memory: everything that follows from the spec, and the place it has come to."""
 
-    def __init__(self, child: Child, spec: TrainSpec, folder: Path, tokenizer: Any, data: Data, world: World) -> None:
+    def __init__(self, child: Child, spec: TrainSpec, folder: Path, tokenizer: Any, data: reading.Data, world: World) -> None:
         self.child, self.spec, self.tokenizer, self.data, self.world = child, spec, tokenizer, data, world
         self.lengths = [len(example.ids) for example in data.train]
         self.step_tokens = max(spec.step_tokens or recipe.step_tokens_for(self.lengths), *self.lengths)
@@ -225,7 +215,12 @@ class Trainer:
 
     def _slopes(self, places: Sequence[int], learned: int) -> Tensor:
         parts = self.world.mine(recipe.pack(places, self.lengths, self.place.way.row_tokens))
-        return self.learner.learn((rows.row([self.data.train[place] for place in part]) for part in parts), learned)
+        return self.learner.learn((rows.row([self.data.train[place] for place in part], self._multiple) for part in parts),
+                                  learned)
+
+    @property
+    def _multiple(self) -> int:
+        return CPU_MULTIPLE if self.decoder.where.type == "cpu" else 1
 
     def _need_less(self) -> None:
         """Half the tokens at once; where they were halved before, or cannot be, nothing kept that can be computed again."""
@@ -244,11 +239,12 @@ class Trainer:
                                 "Leave out the longest examples, use a smaller base model, or a machine with more memory.")
         self.decoder.checkpointed = checkpointed
         self.place = replace(self.place, way=replace(before, row_tokens=tokens, checkpointed=checkpointed))
-        extra = " and computes layers again instead of keeping them" if checkpointed > before.checkpointed else ""
-        self.child.event("out_of_memory", step=self.place.step, row_tokens_before=before.row_tokens, row_tokens=tokens,
-                         checkpointing=checkpointed, sentence=f"Memory ran out at step {self.place.step + 1}. It goes on from "
-                         f"there with {tokens:,} tokens at once instead of {before.row_tokens:,}{extra}; every step learns from "
-                         "the same examples as before.")
+        extra = ", and computes layers again instead of keeping them" if checkpointed > before.checkpointed else ""
+        self.child.event(
+            "out_of_memory", step=self.place.step, row_tokens_before=before.row_tokens, row_tokens=tokens,
+            checkpointing=checkpointed, sentence=f"Memory ran out at step {self.place.step + 1}. It goes on from there with "
+            f"{tokens:,} tokens at once instead of {before.row_tokens:,}{extra}. Every step learns from the same examples as "
+            "before.")
 
     _halved = False
 
@@ -316,7 +312,7 @@ class Trainer:
 
     def _measured_rows(self) -> list[rows.Row]:
         if self._rows is None:
-            self._rows = rows.rows(self.data.validation, self.measured_at_once)
+            self._rows = rows.rows(self.data.validation, self.measured_at_once, self._multiple)
         return self._rows
 
     def _longest_measured(self) -> int:
@@ -362,28 +358,3 @@ class Trainer:
         shutil.rmtree(target, ignore_errors=True)
         os.rename(beside, target)
         return hashlib.sha256((target / "adapter_model.safetensors").read_bytes()).hexdigest()
-
-
-def _read(child: Child, spec: TrainSpec, workspace: Path, folder: Path, tokenizer: Any) -> Data:
-    limit = min(spec.max_tokens or 10**9, _longest(folder))
-    leave_out = spec.too_long == "leave_out"
-
-    def look(done: int, total: int) -> None:
-        child.say("reading", done, total, "examples", "Reading the snapshot")
-        if child.stop_requested():
-            raise Stopped("Stopped while it read the snapshot; nothing was trained.")
-
-    train, left_out = reading.read(tokenizer, workspace / spec.train_file, limit, leave_out, look)
-    validation, left_too = reading.read(tokenizer, workspace / spec.validation_file, limit, leave_out, look)
-    if left_out + left_too:
-        child.event("note", sentence=f"Longer than {limit:,} tokens, so left out and not cut: {left_out + left_too:,} examples.")
-    asked = samples.choose(examples.read(workspace / spec.validation_file), spec.sample_prompts, spec.seed)
-    return Data(train, validation, left_out, asked)
-
-
-def _longest(folder: Path) -> int:
-    """How many tokens the model takes at once."""
-    from transformers import AutoConfig
-
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    return int(getattr(config, "max_position_embeddings", None) or 10**9)

@@ -12,6 +12,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+
 @triton.jit
 def _add_norm(x, other, weight, total, normed, inverse, columns, x_stride, normed_stride, eps, plus, has_other: tl.constexpr,
               block: tl.constexpr):
