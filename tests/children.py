@@ -49,8 +49,8 @@ def wait_until(true: Callable[[], bool], folder: Path) -> None:
     """Wait for something the child does; fails with the end of its log when it ends or takes too long."""
     deadline = time.time() + PATIENCE_SECONDS
     while not true():
-        ended = rundir.result(folder)
-        assert ended is None and time.time() < deadline, f"{ended}\n{rundir.log_tail(folder)}"
+        over = rundir.result(folder) is not None and not rundir.is_alive(folder)
+        assert (not over or true()) and time.time() < deadline, f"{rundir.result(folder)}\n{rundir.log_tail(folder)}"
         time.sleep(0.05)
 
 

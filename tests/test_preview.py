@@ -82,11 +82,13 @@ def rendered(folder: Path) -> dict[str, dict[str, Any]]:
     return {row["id"]: row for row in rundir.read_lines(folder / "preview.jsonl")}
 
 
+@pytest.mark.slow
 def test_examples_that_stand_in_the_way_are_named(looked: tuple[Path, Result]) -> None:
     train = looked[1].data["train"]
     assert (train["examples"], train["too_long"], train["no_target"]) == (33, ["long"], ["silent"]), looked[1]
 
 
+@pytest.mark.slow
 def test_tokens_and_learned_tokens_are_those_of_training(
     looked: tuple[Path, Result], encoded: list[template.Encoded]
 ) -> None:
@@ -98,35 +100,41 @@ def test_tokens_and_learned_tokens_are_those_of_training(
     )
 
 
+@pytest.mark.slow
 def test_steps_are_those_that_training_will_take(looked: tuple[Path, Result], encoded: list[template.Encoded]) -> None:
     data, lengths = looked[1].data, [len(one.ids) for one in encoded]
     made = [len(recipe.steps(lengths, recipe.step_tokens_for(lengths), 1234, epoch)) for epoch in (0, 1)]
     assert (data["steps"], data["steps_per_epoch"]) == (sum(made), made[0])
 
 
+@pytest.mark.slow
 def test_a_rendered_example_shows_what_is_learned_and_nothing_more(looked: tuple[Path, Result]) -> None:
     pieces = rendered(looked[0])["several"]["pieces"]
     assert [text for text, learned in pieces if learned] == ["On its way.<|im_end|>"]
     assert "Which one?" in "".join(text for text, learned in pieces if not learned)
 
 
+@pytest.mark.slow
 def test_odd_examples_are_rendered_and_no_more_than_twenty(looked: tuple[Path, Result]) -> None:
     found = rendered(looked[0])
     assert {"long", "several"} <= set(found) and len(found) == 20
 
 
+@pytest.mark.slow
 def test_both_methods_are_planned_and_the_parts_make_up_the_peak(looked: tuple[Path, Result]) -> None:
     rows = looked[1].data["plans"]
     assert [row["method"] for row in rows] == ["qlora", "lora"]
     assert all(sum(row["parts"].values()) == pytest.approx(row["peak_gib"]) for row in rows)
 
 
+@pytest.mark.slow
 def test_what_is_said_of_model_and_machine_is_there(looked: tuple[Path, Result]) -> None:
     model, here = looked[1].data["model"], looked[1].data["machine"]
     assert (model["layers"], model["hidden"], model["vocabulary"], model["context"]) == (30, 576, 49_152, 8_192)
     assert model["parameters"] == pytest.approx(134.5e6, rel=0.001) and 0 < here["free_gib"] <= here["memory_gib"]
 
 
+@pytest.mark.slow
 def test_no_example_that_can_be_used_ends_the_run_in_words(workspace: Path) -> None:
     (workspace / "all-long.jsonl").write_text(line("long", asked("Where is it? " * 60, "Here.")), encoding="utf-8")
     spec = PreviewSpec(

@@ -151,6 +151,7 @@ def test_a_run_says_when_its_phase_is_over(ws: Workspace) -> None:
     assert runs.get(ws, "run1").ends_at == datetime(1970, 1, 1, 0, 17, 30)  # 40 s after 1,010
 
 
+@pytest.mark.slow
 def test_a_run_whose_folder_was_never_made_can_be_resumed_into_one(ws: Workspace) -> None:
     snapshot = freeze_forty(ws)
     spec = train_spec(snapshot, "run1")

@@ -43,6 +43,7 @@ def test_the_same_seed_gives_the_same_interval() -> None:
     assert verdicts.compare_means("m", a, b, seed=3) == verdicts.compare_means("m", a, b, seed=3)
 
 
+@pytest.mark.slow
 def test_the_paired_interval_covers_the_true_difference_about_as_often_as_it_promises() -> None:
     dice, hits, rounds = np.random.default_rng(0), 0, 400
     for _ in range(rounds):
@@ -53,6 +54,7 @@ def test_the_paired_interval_covers_the_true_difference_about_as_often_as_it_pro
     assert 0.91 <= hits / rounds <= 0.98
 
 
+@pytest.mark.slow
 def test_two_equal_models_are_rarely_called_better_or_worse() -> None:
     dice, wrong, rounds = np.random.default_rng(1), 0, 400
     for _ in range(rounds):
