@@ -3,6 +3,8 @@
     python -m benchmarks.training_truth prepare WORKSPACE CSV [--question COL --answer COL]
     python -m benchmarks.training_truth run WORKSPACE NAME [--method qlora|lora] [--processes 2] [--base FOLDER]
 
+    python -m benchmarks.training_truth record WORKSPACE LINES       (a file of such lines, into RESULTS.md)
+
 The second on each machine; it prints one JSON line.
 """
 
@@ -16,6 +18,7 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks import record
 from pipeline import rundir
 from pipeline.specs import BaseSource, TrainSpec, dumps
 
@@ -25,7 +28,7 @@ EPOCHS, RATE = 2, 3e-4
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("act", choices=["prepare", "run"])
+    parser.add_argument("act", choices=["prepare", "run", "record"])
     parser.add_argument("workspace", type=Path)
     parser.add_argument("what")
     parser.add_argument("--question", default="instruction")
@@ -36,6 +39,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.act == "prepare":
         prepare(given.workspace, Path(given.what), given.question, given.answer)
+    elif given.act == "record":
+        keep([json.loads(line.removeprefix("RESULT ")) for line in Path(given.what).read_text().splitlines()])
     else:
         print("RESULT " + json.dumps(run(given)), flush=True)
 
@@ -101,6 +106,23 @@ def run(given: argparse.Namespace) -> dict[str, object]:
             )
         },
     }
+
+
+def keep(found: list[dict[str, object]]) -> None:
+    lines = [
+        f"The starter on {TRAIN} real support answers, {EPOCHS} epochs, rate {RATE:g}, r = 16; validation loss (nats a "
+        f"token) on {VALIDATION} others.",
+        "",
+        "| where | base | tokens at once | before | best | tokens/s |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['name']} | {row['method']} | {row['row_tokens']} | {row['validation'][0][1]} | "  # type: ignore[index]
+        f"{min(loss for _, loss in row['validation'])} | {row['tokens_s']:,.0f} |"
+        for row in found
+    ]  # type: ignore[attr-defined]
+    record.table("training-truth", "What a GPU learns, and what a CPU learns", lines)
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ another; products see them in the type of the base.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from typing import Any
 
@@ -112,6 +113,7 @@ class Adapters:
         if hold:
             for group in self.groups:
                 group.hold()
+            gc.collect()  # a 4-bit weight and its layer refer to each other, so they go no sooner
         sizes = [sum(group.sizes) * (group.features + group.spare) for group in self.groups if group.wide is None]
         self.scratch = Scratch(max(sizes, default=0), self.groups[0].dtype, where)
         self.refresh()
