@@ -271,9 +271,11 @@ class Trainer:
         """At the start, a few times an epoch, and at the end; not again where a resumed run has it already."""
         if self.place.validated_step == step:
             return False
+        if step == self.steps:
+            return True
         epoch, place = self._epoch_of(step)
-        every = max(1, self.per_epoch[min(epoch, len(self.per_epoch) - 1)] // self.spec.evaluations_per_epoch)
-        return step == self.steps or place % every == 0
+        times = self.spec.evaluations_per_epoch
+        return place in {self.per_epoch[epoch] * number // times for number in range(times)}
 
     def _validate(self, step: int) -> None:
         self._hear(0)
