@@ -87,6 +87,8 @@ class Trainer:
         self.place = Place(step=0, tokens=0, learned_tokens=0, seconds=0.0, first_validation_loss=math.nan,
                            best_validation_loss=math.inf, best_step=0, last_train_loss=math.nan, validated_step=-1, way=way)
         self.measured_at_once = way.row_tokens
+        self._halved = False
+        self._rows: list[rows.Row] | None = None
         self._waiting: list[tuple[dict[str, float], Tensor]] = []
         self._saved: Place | None = None
         self._saved_at = self._read_at = time.monotonic()
@@ -129,14 +131,17 @@ class Trainer:
                 **asdict(place.way)}
 
     def _way(self, folder: Path) -> Way:
-        """The quickest way that fits this machine, unless the spec says how."""
+        """The quickest way that fits this machine, unless the spec says how; the first process's, in all of them."""
         here, spec = machine.look(), self.spec
         shape = fit.Shape.from_config(json.loads((folder / "config.json").read_text(encoding="utf-8")))
         mine = -(-self.step_tokens // self.world.size)
         plan = fit.choose(shape, spec.rank, max(self.lengths), mine, here.free, here.device, spec.method, here.compute_bytes)
         checkpointing = plan.checkpointing if spec.checkpointing == "auto" else spec.checkpointing == "on"
         tokens = max(spec.row_tokens or plan.row_tokens, *self.lengths)
-        return Way(plan.method, here.compute, plan.resident16, tokens, shape.layers if checkpointing else 0)
+        found = [plan.method == "qlora", here.compute == "bfloat16", plan.resident16, tokens, checkpointing]
+        packed, low, resident, most, again = self.world.sum([float(part) * self.world.first for part in found])
+        return Way("qlora" if packed else "lora", "bfloat16" if low else "float32", bool(resident), int(most),
+                   shape.layers if again else 0)
 
     def _say_recipe(self) -> None:
         way = self.place.way
@@ -246,8 +251,6 @@ class Trainer:
             f"{tokens:,} tokens at once instead of {before.row_tokens:,}{extra}. Every step learns from the same examples as "
             "before.")
 
-    _halved = False
-
     def _hear(self, leave: int) -> None:
         """Read the numbers of finished steps, all but the newest `leave`, and write them down."""
         while len(self._waiting) > leave:
@@ -309,8 +312,6 @@ class Trainer:
                     raise
             self.measured_at_once //= 2
             self._rows = None
-
-    _rows: list[rows.Row] | None = None
 
     def _measured_rows(self) -> list[rows.Row]:
         if self._rows is None:
