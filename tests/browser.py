@@ -116,6 +116,14 @@ def settled(page: Page, seconds: float = 60) -> Page:
     return page
 
 
+def fill(page: Page, label: str, value: str) -> None:
+    """Type into a field and press Enter, as a person does."""
+    field = page.get_by_label(label, exact=True).first
+    field.fill(value)
+    field.press("Enter")
+    settled(page)
+
+
 def shoot(page: Page, name: str) -> None:
     """Keep a picture of the page as it stands, at both widths, in light and dark."""
     folder = ARTEFACTS / "pages"

@@ -27,11 +27,11 @@ def norms() -> dict[str, float]:
     x, other, weight = torch.randn(ROWS, WIDTH).to(LOW), torch.randn(ROWS, WIDTH).to(LOW), torch.rand(WIDTH).to(LOW)
     slope, beside = torch.randn(ROWS, WIDTH + SPARE).to(LOW), torch.randn(ROWS, WIDTH).to(LOW)
     out = torch.zeros(ROWS, WIDTH + SPARE, dtype=LOW)
-    total, inverse = kernels.add_norm(x, other, weight, 1e-5, 0.0, out)
+    total, inverse = kernels.add_norm(x, other, weight, 1e-5, out)
     given = total.float().requires_grad_()
     expected = given * torch.rsqrt(given.square().mean(-1, keepdim=True) + 1e-5) * weight.float()
     expected.backward(slope[:, :WIDTH].float())
-    made = kernels.add_norm_backward(slope[:, :WIDTH], total, inverse, weight, 0.0, beside)
+    made = kernels.add_norm_backward(slope[:, :WIDTH], total, inverse, weight, beside)
     assert given.grad is not None
     return {
         "sum": apart(total, x.float() + other.float()),

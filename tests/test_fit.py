@@ -44,12 +44,11 @@ methods = st.sampled_from(("qlora", "lora"))
 devices = st.sampled_from(("cuda", "cpu"))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_parameters_are_those_of_the_model_that_transformers_builds(family: str) -> None:
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+def small(family: str) -> Any:
+    """A config of the family with three narrow layers."""
+    from transformers import AutoConfig
 
-    config = AutoConfig.for_model(
+    return AutoConfig.for_model(
         family,
         hidden_size=256,
         intermediate_size=512,
@@ -58,6 +57,14 @@ def test_parameters_are_those_of_the_model_that_transformers_builds(family: str)
         vocab_size=50_000,
         **FAMILIES[family],
     )
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_parameters_are_those_of_the_model_that_transformers_builds(family: str) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    config = small(family)
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
     shape = Shape.from_config(config.to_dict())
@@ -69,17 +76,9 @@ def test_parameters_are_those_of_the_model_that_transformers_builds(family: str)
 def test_lora_parameters_are_those_that_peft_adds(family: str) -> None:
     import torch
     from peft import LoraConfig, get_peft_model
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
 
-    config = AutoConfig.for_model(
-        family,
-        hidden_size=256,
-        intermediate_size=512,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        vocab_size=50_000,
-        **FAMILIES[family],
-    )
+    config = small(family)
     with torch.device("meta"):
         adapted = get_peft_model(
             AutoModelForCausalLM.from_config(config),
@@ -140,9 +139,7 @@ def test_checkpointing_costs_what_was_measured() -> None:
     assert 1 + fit.recompute(LLAMA_8B, 16) == pytest.approx(13_700 / 9_406, rel=0.02)
 
 
-@pytest.mark.parametrize(
-    ("rows", "checkpointing", "measured"), [(8192, False, 36.66), (8192, True, 9.63), (4608, True, 8.64)]
-)
+@pytest.mark.parametrize(("rows", "checkpointing", "measured"), [(8192, False, 36.66), (8192, True, 9.63), (4608, True, 8.64)])
 def test_memory_is_within_a_tenth_of_the_peaks_of_one_h100(rows: int, checkpointing: bool, measured: float) -> None:
     """The peaks that torch counted with this engine (`benchmarks/RESULTS.md`)."""
     found = fit.memory(LLAMA_8B, "qlora", 16, rows, checkpointing, "cuda")
@@ -153,9 +150,7 @@ def test_memory_is_within_a_tenth_of_the_peaks_of_one_h100(rows: int, checkpoint
 def test_more_tokens_never_need_less_memory(
     shape: Shape, method: fit.Method, device: fit.Device, checkpointing: bool, resident: bool, rows: int, more: int
 ) -> None:
-    sizes = [
-        fit.memory(shape, method, 16, tokens, checkpointing, device, resident).total for tokens in (rows, rows + more)
-    ]
+    sizes = [fit.memory(shape, method, 16, tokens, checkpointing, device, resident).total for tokens in (rows, rows + more)]
     assert sizes[0] <= sizes[1]
 
 

@@ -13,7 +13,7 @@ from pipeline import rundir
 from studio import intake, record_table, reviews, runs
 from studio.records import Filter
 from studio.workspace import Workspace
-from tests.browser import Studio, chromium, settled, shoot, visiting
+from tests.browser import Studio, chromium, fill, settled, shoot, visiting
 from tests.tickets import forty
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -21,13 +21,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 def button(page: Page, name: str) -> None:
     page.get_by_role("button", name=name, exact=True).first.click()
-
-
-def fill(page: Page, label: str, value: str) -> None:
-    field = page.get_by_label(label, exact=True).first
-    field.fill(value)
-    field.press("Enter")
-    settled(page)
 
 
 def open_page(page: Page, name: str) -> None:

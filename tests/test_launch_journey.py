@@ -11,7 +11,7 @@ from pipeline import rundir
 from studio import groups, presets, runs
 from studio.dials import Dials
 from studio.workspace import Workspace
-from tests.browser import Studio, chromium, settled, shoot
+from tests.browser import Studio, chromium, fill, settled, shoot
 from tests.tickets import freeze_forty
 from tests.training_runs import FOUND, PART, looked, searched, trained
 
@@ -52,10 +52,7 @@ def launch(page: Page, studio: Studio) -> None:
 
 
 def refuse(page: Page) -> None:
-    field = page.get_by_label("Longest example, tokens", exact=True)
-    field.fill("64")
-    field.press("Enter")
-    settled(page)
+    fill(page, "Longest example, tokens", "64")
     expect(page.get_by_text("2 examples of train are longer than 64 tokens, so answers would be cut.").first).to_be_visible()
     page.get_by_role("button", name="Start training", exact=True).click()
     settled(page)
@@ -127,13 +124,6 @@ def start_a_group(page: Page) -> None:
     settled(page)
     page.get_by_role("button", name="Start 2 runs as a group", exact=True).click()
     expect(page.locator("h1")).to_have_text("Runs", timeout=30_000)
-
-
-def fill(page: Page, label: str, value: str) -> None:
-    field = page.get_by_label(label, exact=True).first
-    field.fill(value)
-    field.press("Enter")
-    settled(page)
 
 
 def test_a_real_look_and_a_group_of_two_real_runs(with_starter: Path, chromium_here: str) -> None:

@@ -190,7 +190,7 @@ class Decoder:
 
 
 def _norm(x: Tensor, other: Tensor | None, norm: Any, spare: int) -> tuple[Tensor, Tensor]:
-    return AddNorm.apply(x, other, norm.weight, float(norm.variance_epsilon), 0.0, spare)  # type: ignore[no-any-return]
+    return AddNorm.apply(x, other, norm.weight, float(norm.variance_epsilon), spare)  # type: ignore[no-any-return]
 
 
 def _head_norm(part: Tensor, norm: Any, size: int) -> Tensor:

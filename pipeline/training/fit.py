@@ -32,12 +32,9 @@ HEAD_BYTES, HEAD_ROWS = 1 << 29, 256
 LOGIT_EXTRA = {"cuda": 0, "cpu": 14}
 """Bytes a logit takes beside its own value: kernels work in place; plain torch makes float32 copies (measured)."""
 
-KEEPS_MLP_PRODUCT = False
-"""Whether act(gate) × up is kept for the backward pass; the fused layers compute it again (the measured peaks kept it)."""
-
-WORKING_MLP, WORKING_HIDDEN = 2 - KEEPS_MLP_PRODUCT, 3
-"""Values a token that the backward pass of one layer needs beside what was kept, in widths of the MLP and of the model: the
-product, where it is computed again, and its gradient; the gradients of the layer's output, of a norm and of the residual."""
+WORKING_MLP, WORKING_HIDDEN = 2, 3
+"""Values a token that the backward pass of one layer needs beside what was kept, in widths of the MLP and of the model:
+act(gate) × up, which is computed again, and its gradient; the gradients of the layer's output, a norm and the residual."""
 
 CUDA_BYTES = round(0.8 * GIB)
 """The CUDA context with the kernels of torch, cuBLAS and triton."""
@@ -121,8 +118,7 @@ def kept_per_token(shape: Shape, rank: int, device: Device) -> int:
     normed = 2 * shape.hidden + shape.norms * shape.hidden
     attention = 3 * shape.queries + 2 * shape.keys + (shape.queries + shape.keys if shape.qk_norm else 0)
     repeated = 2 * shape.queries if device == "cpu" and shape.kv_heads < shape.heads else 0
-    mlp = (2 + KEEPS_MLP_PRODUCT) * shape.intermediate
-    return normed + attention + repeated + mlp + rank * len(shape.linears)
+    return normed + attention + repeated + 2 * shape.intermediate + rank * len(shape.linears)
 
 
 def memory(shape: Shape, method: Method, rank: int, row_tokens: int, checkpointing: bool, device: Device,

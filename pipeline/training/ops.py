@@ -35,21 +35,21 @@ def kernels_for(tensor: Tensor) -> Any:
 
 
 class AddNorm(Function):
-    """x (+ other), and its RMSNorm (arXiv:1910.07467) times (weight + plus) in a wide tensor: (normed, sum)."""
+    """x (+ other), and its RMSNorm (arXiv:1910.07467) times the weight in a wide tensor: (normed, sum)."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, other: Tensor | None, weight: Tensor, eps: float, plus: float,
+    def forward(ctx: Any, x: Tensor, other: Tensor | None, weight: Tensor, eps: float,
                 spare: int) -> tuple[Tensor, Tensor]:
         out = torch.empty(x.shape[0], x.shape[1] + spare, dtype=x.dtype, device=x.device)
         kernels = kernels_for(x)
         if kernels:
-            total, inverse = kernels.add_norm(x, other, weight, eps, plus, out)
+            total, inverse = kernels.add_norm(x, other, weight, eps, out)
         else:
             total = x if other is None else x + other
             inverse = torch.rsqrt(total.float().square().mean(-1) + eps)
-            out[:, : x.shape[1]] = total.float() * inverse[:, None] * (weight.float() + plus)
+            out[:, : x.shape[1]] = total.float() * inverse[:, None] * weight.float()
         ctx.save_for_backward(total, inverse, weight)
-        ctx.plus, ctx.two = plus, other is not None
+        ctx.two = other is not None
         return out, total.view_as(total)
 
     @staticmethod
@@ -57,13 +57,13 @@ class AddNorm(Function):
         total, inverse, weight = ctx.saved_tensors
         kernels = kernels_for(total)
         if kernels:
-            made = kernels.add_norm_backward(slope, total, inverse, weight, ctx.plus, residual_slope)
+            made = kernels.add_norm_backward(slope, total, inverse, weight, residual_slope)
         else:
             unit = total.float() * inverse[:, None]
-            given = slope[:, : total.shape[1]].float() * (weight.float() + ctx.plus)
+            given = slope[:, : total.shape[1]].float() * weight.float()
             whole = inverse[:, None] * (given - unit * (given * unit).mean(-1, keepdim=True))
             made = (whole if residual_slope is None else whole + residual_slope.float()).to(total.dtype)
-        return made, made if ctx.two else None, None, None, None, None
+        return made, made if ctx.two else None, None, None, None
 
 
 class Rotate(Function):

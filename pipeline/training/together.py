@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -28,6 +28,7 @@ from pipeline.errors import PipelineError
 from pipeline.launch import RANK
 from pipeline.rundir import Child, Outcome
 
+Part = TypeVar("Part")
 PATIENCE = timedelta(minutes=30)
 PORT = "TUNEWRIGHT_PORT"
 DIE_WITH_PARENT = 1
@@ -45,7 +46,7 @@ class World:
     def first(self) -> bool:
         return self.rank == 0
 
-    def mine(self, parts: Sequence[list[int]]) -> list[list[int]]:
+    def mine(self, parts: Sequence[Part]) -> list[Part]:
         """Every `size`-th part, the next processes having the next ones."""
         return list(parts[self.rank :: self.size])
 

@@ -30,7 +30,6 @@ from pipeline.training.together import World
 
 WARM_UP = 0.05
 CHECKPOINT_SECONDS = 60.0
-GIB = 1 << 30
 CPU_MULTIPLE = 64
 """On a CPU rows are filled up to a multiple of so many tokens: oneDNN keeps some 30 MiB for every length it meets."""
 RUN_AWAY = "Start again with a lower learning rate (a half, or a tenth)."
@@ -267,8 +266,8 @@ class Trainer:
     def _peak_gib(self) -> float:
         """The most memory used so far: the graphics card's, else the process's own."""
         if self.decoder.where.type == "cuda":
-            return torch.cuda.max_memory_reserved() / GIB
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB
+            return torch.cuda.max_memory_reserved() / fit.GIB
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / fit.GIB
 
     def _validation_is_due(self, step: int) -> bool:
         """At the start, a few times an epoch, and at the end; not again where a resumed run has it already."""
@@ -300,9 +299,8 @@ class Trainer:
         while True:
             try:
                 total = tokens = 0.0
-                for part in self.world.mine([[n] for n in range(len(self._measured_rows()))]):
+                for row in self.world.mine(self._measured_rows()):
                     self._stop_if_asked(alone=True)
-                    row = self._measured_rows()[part[0]]
                     with torch.no_grad():
                         total, tokens = total + float(self.decoder.loss(row.to(self.decoder.where))), tokens + row.learned
                 total, tokens = self.world.sum([total, tokens])

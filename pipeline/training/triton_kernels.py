@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 @triton.jit
-def _add_norm(x, other, weight, total, normed, inverse, columns, x_stride, normed_stride, eps, plus, has_other: tl.constexpr,
+def _add_norm(x, other, weight, total, normed, inverse, columns, x_stride, normed_stride, eps, has_other: tl.constexpr,
               block: tl.constexpr):
     row = tl.program_id(0).to(tl.int64)
     at = tl.arange(0, block)
@@ -27,19 +27,19 @@ def _add_norm(x, other, weight, total, normed, inverse, columns, x_stride, norme
         value = rounded.to(tl.float32)
     scale = 1.0 / tl.sqrt(tl.sum(value * value, axis=0) / columns + eps)
     tl.store(inverse + row, scale)
-    factor = tl.load(weight + at, mask=here, other=0.0).to(tl.float32) + plus
+    factor = tl.load(weight + at, mask=here, other=0.0).to(tl.float32)
     tl.store(normed + row * normed_stride + at, (value * scale * factor).to(normed.dtype.element_ty), mask=here)
 
 
 @triton.jit
-def _add_norm_backward(slope, total, inverse, weight, residual_slope, out, columns, slope_stride, plus,
+def _add_norm_backward(slope, total, inverse, weight, residual_slope, out, columns, slope_stride,
                        has_residual: tl.constexpr, block: tl.constexpr):
     row = tl.program_id(0).to(tl.int64)
     at = tl.arange(0, block)
     here = at < columns
     value = tl.load(total + row * columns + at, mask=here, other=0.0).to(tl.float32)
     scale = tl.load(inverse + row)
-    factor = tl.load(weight + at, mask=here, other=0.0).to(tl.float32) + plus
+    factor = tl.load(weight + at, mask=here, other=0.0).to(tl.float32)
     given = tl.load(slope + row * slope_stride + at, mask=here, other=0.0).to(tl.float32) * factor
     unit = value * scale
     made = scale * (given - unit * (tl.sum(given * unit, axis=0) / columns))
@@ -142,24 +142,24 @@ def _nf4(words, absmax, absmax_code, absmax_scale, code, out, offset, blocks, co
     tl.store(out + place, value.to(out.dtype.element_ty), mask=here[:, None, None])
 
 
-def add_norm(x: Tensor, other: Tensor | None, weight: Tensor, eps: float, plus: float, out: Tensor) -> tuple[Tensor, Tensor]:
+def add_norm(x: Tensor, other: Tensor | None, weight: Tensor, eps: float, out: Tensor) -> tuple[Tensor, Tensor]:
     """RMSNorm of x (+ other) into `out` (its rows may be wider apart); returns (the sum, 1/rms of each row in float32)."""
     rows, columns = x.shape
     total = x if other is None else torch.empty_like(x)
     inverse = torch.empty(rows, dtype=torch.float32, device=x.device)
     block = triton.next_power_of_2(columns)
     _add_norm[(rows,)](x, x if other is None else other, weight, total, out, inverse, columns, x.stride(0), out.stride(0), eps,
-                       plus, other is not None, block, num_warps=min(16, max(4, block // 512)))
+                       other is not None, block, num_warps=min(16, max(4, block // 512)))
     return total, inverse
 
 
-def add_norm_backward(slope: Tensor, total: Tensor, inverse: Tensor, weight: Tensor, plus: float,
+def add_norm_backward(slope: Tensor, total: Tensor, inverse: Tensor, weight: Tensor,
                       residual_slope: Tensor | None) -> Tensor:
     rows, columns = total.shape
     out = torch.empty_like(total)
     block = triton.next_power_of_2(columns)
     residual = total if residual_slope is None else residual_slope
-    _add_norm_backward[(rows,)](slope, total, inverse, weight, residual, out, columns, slope.stride(0), plus,
+    _add_norm_backward[(rows,)](slope, total, inverse, weight, residual, out, columns, slope.stride(0),
                                 residual_slope is not None, block, num_warps=min(16, max(4, block // 512)))
     return out
 
