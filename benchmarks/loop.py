@@ -84,7 +84,7 @@ def demo(workspace: Path, csv: Path, message: str, answer: str) -> float:
 def report(workspace: Path, minutes: float, served: float, painted: float) -> None:
     ws = Workspace(workspace)
     run = runs.proven(ws)[0]
-    base, tuned = (candidate["model_id"] for candidate in run.spec["candidates"])
+    base, tuned = (candidate.candidate_id for candidate in runs.candidates(run))
     found = next(row for row in scores.compare(ws, run.run_id, base, tuned) if row.metric == "rougeL")
     train = runs.every(ws, "train")[0]
     seconds = train.result.data["seconds"] if train.result else float("nan")

@@ -49,7 +49,7 @@ def watch(run: Run) -> None:
 
 
 def verdict(run: Run) -> None:
-    (base, base_name), (best, best_name) = ((c["model_id"], c["name"]) for c in run.spec["candidates"][:2])
+    (base, base_name), (best, best_name) = ((c.candidate_id, c.name) for c in runs.candidates(run)[:2])
     compared = scores.compare(ws, run.run_id, base, best)
     first = compared[0]
     st.subheader(f"{scores.NAMES[first.metric]}: {first.word}", anchor=False)

@@ -31,7 +31,7 @@ def first_steps() -> None:
 
 def latest_verdict() -> None:
     run = proven[0]
-    base, tuned = (candidate["model_id"] for candidate in run.spec["candidates"][:2])
+    base, tuned = (candidate.candidate_id for candidate in runs.candidates(run)[:2])
     first = scores.compare(ws, run.run_id, base, tuned)[0]
     with st.container(border=True):
         st.subheader("Latest verdict", anchor=False)

@@ -27,7 +27,7 @@ def start_new() -> None:
     limit = st.number_input("Pairs to judge", 1, available, min(20, available), width=180,
                             help="Drawn at random from the test items.")
     if st.button("Start a blind session", type="primary"):
-        first, second = (candidate["model_id"] for candidate in run.spec["candidates"][:2])
+        first, second = (candidate.candidate_id for candidate in runs.candidates(run)[:2])
         st.query_params.from_dict({"session": reviews.start(ws, run.run_id, first, second, session.person(), int(limit))})
         st.rerun()
 

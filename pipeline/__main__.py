@@ -124,7 +124,7 @@ def _engine(child: Child, spec: AnySpec, workspace: Path) -> dict[str, Any]:
 def _stay_offline(spec: AnySpec) -> None:
     """Nothing goes to a hub unless a person named a hub id; must come before transformers is imported."""
     bases = ([spec.base] if isinstance(spec, TrainSpec | PreviewSpec)
-             else [candidate.base for candidate in spec.candidates] if isinstance(spec, EvaluateSpec) else [])
+             else [candidate.base for candidate in spec.candidates if candidate.base] if isinstance(spec, EvaluateSpec) else [])
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "1"
     os.environ["TQDM_DISABLE"] = "1"  # bars redrawn into a log file are noise
     if all(base.kind != "hub" for base in bases):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import base_models, examples, metrics
-from pipeline.errors import Stopped
+from pipeline.errors import PipelineError, Stopped
 from pipeline.examples import Example
 from pipeline.rundir import Child, read_lines, write_atomic
 from pipeline.specs import Candidate, EvaluateSpec
@@ -22,9 +22,9 @@ def run(child: Child, spec: EvaluateSpec, workspace: Path) -> dict[str, Any]:
     child.say("scoring", sentence="Scoring the answers")
     rows, labels = _score(items, read_lines(child.folder / "outputs.jsonl"))
     write_atomic(child.folder / "scores.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-    return {"candidates": [candidate.model_id for candidate in spec.candidates], "items": len(items),
+    return {"candidates": [candidate.candidate_id for candidate in spec.candidates], "items": len(items),
             "labels": list(labels) if labels else None,
-            "metrics": {candidate.model_id: _means([row for row in rows if row["model_id"] == candidate.model_id])
+            "metrics": {candidate.candidate_id: _means([row for row in rows if row["candidate_id"] == candidate.candidate_id])
                         for candidate in spec.candidates}}
 
 
@@ -32,23 +32,27 @@ def _answer(child: Child, spec: EvaluateSpec, candidate: Candidate, items: list[
     """Let one candidate answer what it has not answered yet."""
     from pipeline.generation.local import LocalModel
 
-    have = {row["item_id"] for row in read_lines(child.folder / "outputs.jsonl") if row["model_id"] == candidate.model_id}
+    mine = candidate.candidate_id
+    have = {row["item_id"] for row in read_lines(child.folder / "outputs.jsonl") if row["candidate_id"] == mine}
     todo = [item for item in items if item.id not in have]
     if not todo:
         return
-    loading, answering = f"loading {candidate.model_id}", f"answering {candidate.model_id}"
+    if candidate.base is None:
+        raise PipelineError("Endpoints cannot answer an evaluation yet.", "Choose local models.")
+    loading, answering = f"loading {candidate.candidate_id}", f"answering {candidate.candidate_id}"
     child.say(loading, sentence=f"Loading {candidate.name}")
     folder = base_models.prepare(candidate.base, workspace, lambda sentence: child.say(loading, sentence=sentence))
     model = LocalModel(folder, workspace / candidate.adapter if candidate.adapter else None, candidate.method)
     done = len(have)
     child.say(answering, done, len(items), "answers", f"{candidate.name} answers")
-    batch = spec.decoding.batch_size
+    batch = spec.decoding.batch_size or 16
     ordered = sorted(todo, key=lambda item: len(json.dumps(item.messages[:-1])))
     for start in range(0, len(ordered), batch):
         if child.stop_requested():
             raise Stopped(f"Stopped after {done} of {len(items)} answers of {candidate.name}, as asked; they are kept.")
         for answer in model.answers(ordered[start : start + batch], spec.decoding):
-            child.output({"model_id": candidate.model_id} | answer.__dict__)
+            child.output({"candidate_id": candidate.candidate_id, "sample": 0, "answer_key": "", "reused": False}
+                         | answer.__dict__)
             done += 1
         child.say(answering, done, len(items), "answers", f"{candidate.name} answers")
     del model
@@ -58,17 +62,20 @@ def _answer(child: Child, spec: EvaluateSpec, candidate: Candidate, items: list[
 def _score(items: list[Example], outputs: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], tuple[str, ...] | None]:
     references = {item.id: item.answer for item in items}
     labels = metrics.labels_of(list(references.values()))
-    newest = {(row["model_id"], row["item_id"]): row["text"] for row in outputs if row["item_id"] in references}
+    newest = {(row["candidate_id"], row["item_id"]): row["text"] for row in outputs if row["item_id"] in references}
     rows = []
-    for (model_id, item_id), text in newest.items():
+    for (candidate_id, item_id), text in newest.items():
         named = ({"expected": metrics.normal(references[item_id]), "predicted": metrics.to_label(text, labels)} if labels
                  else {"expected": None, "predicted": None})
-        rows.append({"model_id": model_id, "item_id": item_id} | metrics.score(references[item_id], text) | named)
+        found = metrics.score(references[item_id], text)
+        if labels:
+            found["accuracy"] = float(named["predicted"] == named["expected"])
+        rows.append({"candidate_id": candidate_id, "item_id": item_id, "sample": 0, "scores": found} | named)
     return rows, labels
 
 
 def _means(rows: list[dict[str, Any]]) -> dict[str, float]:
-    found = {name: sum(row[name] for row in rows) / len(rows) for name in (*metrics.ROUGE, "exact_match")}
+    found = {name: sum(row["scores"][name] for row in rows) / len(rows) for name in (*metrics.ROUGE, "exact_match")}
     if rows[0]["expected"] is not None:
         found |= metrics.classify([row["expected"] for row in rows], [row["predicted"] for row in rows])
     return found

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 
 class SpecError(ValueError):
@@ -31,11 +31,56 @@ class BaseSource(Frozen):
     name: str
 
 
+class Endpoint(Frozen):
+    """A server that speaks OpenAI's chat API. `base_url` is empty for OpenAI itself.
+
+    `key_env` names the environment variable that holds the key; the key itself is never here. Prices are per million tokens.
+    """
+
+    base_url: str = ""
+    model: str
+    key_env: str = ""
+    price_in: float | None = Field(default=None, ge=0)
+    price_out: float | None = Field(default=None, ge=0)
+    money: str = "USD"
+
+
 class Decoding(Frozen):
-    """How answers are generated: greedy, at most `max_new_tokens` tokens, `batch_size` prompts at a time."""
+    """How answers are generated: greedy at temperature 0, at most `max_new_tokens` tokens; or `samples` an item, drawn with a
+    seed. `batch_size` is the most prompts at a time; none: what fits."""
 
     max_new_tokens: int = Field(default=150, ge=1, le=4096)
-    batch_size: int = Field(default=16, ge=1, le=256)
+    batch_size: int | None = Field(default=None, ge=1, le=1024)
+    samples: int = Field(default=1, ge=1, le=32)
+    temperature: float = Field(default=0.0, ge=0, le=2)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    seed: int = 1234
+
+    @model_validator(mode="after")
+    def _greedy_answers_are_all_alike(self) -> Decoding:
+        if self.temperature == 0 and self.samples > 1:
+            raise ValueError("several samples an item need a temperature above 0: greedy answers are all alike")
+        return self
+
+
+class Meaning(Frozen):
+    """How texts become vectors: words weighed by TF-IDF, a model in a local folder (safetensors), or an endpoint.
+
+    `ref` is the model's folder, or the endpoint's base URL; `model` the endpoint's name for its model. The endpoint's key is in
+    the environment (`pipeline.dedupe.endpoint`), never here.
+    """
+
+    kind: Literal["tfidf", "model2vec", "transformer", "endpoint"] = "tfidf"
+    ref: str = ""
+    model: str = ""
+
+
+class Shots(Frozen):
+    """Few-shot: `examples` of the train file before each question, the most similar ones or a diverse set for all."""
+
+    train_file: str
+    examples: int = Field(ge=1, le=32)
+    choice: Literal["nearest", "diverse"] = "nearest"
 
 
 class TrainSpec(Frozen):
@@ -68,27 +113,95 @@ class TrainSpec(Frozen):
 
 
 class Candidate(Frozen):
-    """One model that answers: a base, with an adapter on top or without. `adapter` is a folder.
+    """One that answers: a base, with an adapter (a folder) on top or without, or an endpoint; with its own system prompt
+    (in place of the item's), with examples before the question, or as it is.
 
     The base is held as it was when the adapter learned on it ("qlora": with the values of its 4 bits), and so is the base that
-    it is compared with: else the difference would be one of rounding too.
+    it is compared with: else the difference would be one of rounding too. `model_id` is the model's in the list of models;
+    `candidate_id` that of this model with this prompt. `sha256` stands for the model's own bytes (an adapter's weights), where
+    they are known.
     """
 
     model_id: str
+    candidate_id: str = ""
     name: str
-    base: BaseSource
+    base: BaseSource | None = None
     adapter: str | None = None
     method: Literal["qlora", "lora"] = "qlora"
+    endpoint: Endpoint | None = None
+    system: str | None = None
+    shots: Shots | None = None
+    sha256: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_model_as_it_is_has_one_id(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return given | {"candidate_id": given.get("candidate_id") or given.get("model_id")}
+
+    @model_validator(mode="after")
+    def _something_answers(self) -> Candidate:
+        if (self.base is None) == (self.endpoint is None):
+            raise ValueError("a candidate is a base model or an endpoint")
+        return self
 
 
 class EvaluateSpec(Frozen):
-    """Every candidate answers every item with the same decoding; then every answer is scored against the reference."""
+    """Every candidate answers every item with the same decoding; then every answer is scored against the reference.
+
+    The first candidate is what the others are held against. `metrics` none: those that suit the answers (`pipeline.metrics`);
+    `primary` is the one that the verdict speaks of, chosen before anything was seen. `probes`: the general and refusal suite
+    is answered too. `likelihood`: local models also say how likely the reference is to them, and each label.
+    """
 
     kind: Literal["evaluate"] = "evaluate"
     run_id: str
     items_file: str
     candidates: Annotated[tuple[Candidate, ...], Field(min_length=1)]
     decoding: Decoding = Decoding()
+    answers: Literal["auto", "text", "labels", "json"] = "auto"
+    labels_read: Literal["lenient", "strict"] = "lenient"
+    metrics: tuple[str, ...] = ()
+    primary: str = ""
+    probes: bool = False
+    likelihood: bool = True
+
+
+class ScoreSpec(Frozen):
+    """Score stored answers again (the run folder's answers.jsonl) with these metrics; nothing is generated.
+
+    `own` are functions that people wrote: name → Python source, run in the child alone (`pipeline.own_metrics`).
+    """
+
+    kind: Literal["score"] = "score"
+    run_id: str
+    evaluation_id: str
+    items_file: str
+    metrics: Annotated[tuple[str, ...], Field(min_length=1)]
+    answers: Literal["auto", "text", "labels", "json"] = "auto"
+    labels_read: Literal["lenient", "strict"] = "lenient"
+    own: dict[str, str] = {}
+    answer_schema: str = Field(default="", description="a JSON schema that answers must meet")
+    meaning: Meaning | None = None
+
+
+class JudgeSpec(Frozen):
+    """A chat model judges stored answers (the run folder's answers.jsonl) by a rubric: each alone (1 to 5), or `pairs` of
+    candidates, always asked twice with the order swapped. `pairs` hold candidate ids; in absolute mode their members count.
+    """
+
+    kind: Literal["judge"] = "judge"
+    run_id: str
+    evaluation_id: str
+    items_file: str
+    judge: Candidate
+    rubric: str
+    mode: Literal["absolute", "pairwise"] = "pairwise"
+    pairs: Annotated[tuple[tuple[str, str], ...], Field(min_length=1)]
+    item_ids: tuple[str, ...] = Field(default=(), description="none: all items")
+    concurrency: int = Field(default=8, ge=1, le=64)
+    budget: float | None = Field(default=None, gt=0, description="money that the run stops before it passes")
 
 
 class CheckSpec(Frozen):
@@ -119,18 +232,6 @@ class ValidateSpec(Frozen):
     run_id: str
     file: str
     max_tokens: int = Field(default=8_192, ge=16, description="an example estimated to be longer is an error")
-
-
-class Meaning(Frozen):
-    """How texts become vectors: words weighed by TF-IDF, a model in a local folder (safetensors), or an endpoint.
-
-    `ref` is the model's folder, or the endpoint's base URL; `model` the endpoint's name for its model. The endpoint's key is in
-    the environment (`pipeline.dedupe.endpoint`), never here.
-    """
-
-    kind: Literal["tfidf", "model2vec", "transformer", "endpoint"] = "tfidf"
-    ref: str = ""
-    model: str = ""
 
 
 class Tested(Frozen):

@@ -286,6 +286,41 @@ create index labels_of_record on labels (record_id);
 create index marks_of_record on record_marks (record_id);
 """
 
+# A candidate is a model with a prompt. An answer knows what it depends on (`answer_key`), so that it is never made twice, what
+# it took, and, of a local model, how likely the reference and each label were. Scores are one row a metric, and may come later.
+# What people say: functions that score, rubrics of judges, prompts; the newest of a name counts, empty ones are deleted.
+CANDIDATES = """
+create table outputs_now (
+    run_id varchar not null, candidate_id varchar not null, item_id varchar not null, sample integer not null,
+    text varchar not null, new_tokens integer not null, prompt_tokens integer, seconds double not null, finish varchar not null,
+    answer_key varchar not null, reused boolean not null, cost double, reference_nats double, reference_tokens integer,
+    label_scores varchar, primary key (run_id, candidate_id, item_id, sample));
+insert into outputs_now
+    select run_id, model_id, item_id, 0, text, new_tokens, null, seconds, finish, '', false, null, null, null, null
+    from outputs;
+drop table outputs;
+alter table outputs_now rename to outputs;
+create index outputs_by_key on outputs (answer_key);
+create table scores_now (
+    run_id varchar not null, candidate_id varchar not null, item_id varchar not null, sample integer not null,
+    metric varchar not null, value double, label varchar);
+insert into scores_now select run_id, model_id, item_id, 0, metric, value, label from scores;
+drop table scores;
+alter table scores_now rename to scores;
+create table judgements (
+    judge_run_id varchar not null, evaluation_id varchar not null, item_id varchar not null, candidate_a varchar not null,
+    candidate_b varchar not null, winner varchar, flipped boolean, score double, reason varchar not null, cost double);
+create table own_metrics (
+    own_metric_id varchar primary key, seq bigint not null, name varchar not null, code varchar not null, who varchar not null,
+    said_at timestamp not null);
+create table rubrics (
+    rubric_id varchar primary key, seq bigint not null, name varchar not null, mode varchar not null, text varchar not null,
+    who varchar not null, said_at timestamp not null);
+create table system_prompts (
+    prompt_id varchar primary key, seq bigint not null, name varchar not null, text varchar not null, who varchar not null,
+    said_at timestamp not null);
+"""
+
 STEPS: tuple[tuple[int, str, str], ...] = (
     (1, "first tables", FIRST_TABLES),
     (2, "imports of any size", IMPORTS_OF_ANY_SIZE + REBUILD_NOW),
@@ -298,4 +333,5 @@ STEPS: tuple[tuple[int, str, str], ...] = (
     (9, "search", SEARCH),
     (10, "training", TRAINING),
     (11, "acts of marking", ACTS_OF_MARKING),
+    (12, "candidates", CANDIDATES),
 )

@@ -73,8 +73,8 @@ class Tally:
 def start(ws: Workspace, run_id: str, model_a: str, model_b: str, who: str, limit: int, seed: int | None = None) -> str:
     """Draw the items and the secret order of each pair, on the server; returns the session's id."""
     item_ids = [row["item_id"] for row in ws.rows(
-        """select item_id from outputs where run_id = ? and model_id = ? intersect
-           select item_id from outputs where run_id = ? and model_id = ?""", [run_id, model_a, run_id, model_b])]
+        """select item_id from outputs where run_id = ? and candidate_id = ? intersect
+           select item_id from outputs where run_id = ? and candidate_id = ?""", [run_id, model_a, run_id, model_b])]
     if not item_ids:
         raise StudioError("This evaluation has no answers to review yet.", "Wait until its run is done.")
     dice = random.Random(seed) if seed is not None else random.SystemRandom()
@@ -228,8 +228,8 @@ _PAIRS_OVER = """select p.pair_id from review_pairs p join review_sessions s usi
 _NEWEST = """select pair_id, arg_max(verdict, seq) as verdict, arg_max(note, seq) as note, arg_max(who, seq) as who,
              max(seq) as seq from reviews group by pair_id"""
 _PAIR_OUTPUTS = """from review_pairs p join review_sessions s using (session_id)
-    join outputs oa on oa.run_id = s.run_id and oa.model_id = s.model_a and oa.item_id = p.item_id
-    join outputs ob on ob.run_id = s.run_id and ob.model_id = s.model_b and ob.item_id = p.item_id"""
+    join outputs oa on oa.run_id = s.run_id and oa.candidate_id = s.model_a and oa.item_id = p.item_id
+    join outputs ob on ob.run_id = s.run_id and ob.candidate_id = s.model_b and ob.item_id = p.item_id"""
 
 
 def _pairs(ws: Workspace, session_id: str, found: list[Row]) -> list[Pair]:

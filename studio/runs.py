@@ -22,6 +22,7 @@ from pipeline.foreign import read_foreign, sides
 from pipeline.rundir import Mark, Result, State, Status
 from pipeline.specs import (
     AnySpec,
+    Candidate,
     InspectSpec,
     Meaning,
     Tested,
@@ -219,6 +220,11 @@ def queue(ws: Workspace) -> list[Run]:
 
 def log_tail(ws: Workspace, run: Run, lines: int = 40) -> str:
     return rundir.log_tail(ws.path(run.folder), lines)
+
+
+def candidates(run: Run) -> tuple[Candidate, ...]:
+    """Who answered in an evaluation, in order; the others are held against the first."""
+    return tuple(Candidate.model_validate(one) for one in run.spec["candidates"])
 
 
 def proven(ws: Workspace) -> list[Run]:

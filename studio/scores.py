@@ -15,6 +15,8 @@ from studio.workspace import Row, Transaction, Workspace
 __all__ = ["MIN_ITEMS", "NAMES", "TEXT_METRICS", "ItemScore", "add", "compare", "cut_answers", "items", "metrics",
            "questions", "suspicious"]
 TEXT_METRICS = ("rougeL", "rouge1", "rouge2", "exact_match")
+OUTPUT = ("candidate_id", "item_id", "sample", "text", "new_tokens", "prompt_tokens", "seconds", "finish", "answer_key",
+          "reused", "cost", "reference_nats", "reference_tokens", "label_scores")
 NAMES = {"rougeL": "ROUGE-L", "rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "exact_match": "Exact match",
          "accuracy": "Accuracy", "macro_f1": "Macro-F1"}
 
@@ -48,16 +50,13 @@ def add(transaction: Transaction, run_id: str, outputs: list[Row], scored: list[
     """Store a finished evaluation's lines."""
     rows: list[Row] = []
     for line in scored:
-        key = {"run_id": run_id, "model_id": line["model_id"], "item_id": line["item_id"]}
-        rows += [key | {"metric": metric, "value": float(line[metric]), "label": None} for metric in TEXT_METRICS]
-        if line.get("expected") is not None:
-            right = float(line["predicted"] == line["expected"])
-            rows += [key | {"metric": "accuracy", "value": right, "label": line["predicted"]},
-                     key | {"metric": "expected", "value": None, "label": line["expected"]}]
-    unique = {(line["model_id"], line["item_id"]): line for line in outputs}
-    transaction.insert("outputs", [
-        {"run_id": run_id} | {key: line[key] for key in ("model_id", "item_id", "text", "new_tokens", "seconds", "finish")}
-        for line in unique.values()])
+        key = {"run_id": run_id, "candidate_id": line["candidate_id"], "item_id": line["item_id"], "sample": line["sample"]}
+        rows += [key | {"metric": metric, "value": value, "label": line["predicted"] if metric == "accuracy" else None}
+                 for metric, value in line["scores"].items()]
+        if line["expected"] is not None:
+            rows.append(key | {"metric": "expected", "value": None, "label": line["expected"]})
+    unique = {(line["candidate_id"], line["item_id"], line["sample"]): line for line in outputs}
+    transaction.insert("outputs", [{"run_id": run_id} | {key: line.get(key) for key in OUTPUT} for line in unique.values()])
     transaction.insert("scores", rows)
 
 
@@ -99,9 +98,9 @@ def items(ws: Workspace, run_id: str, a: str, b: str, metric: str) -> list[ItemS
         """select oa.item_id, oa.text as a_text, ob.text as b_text, sa.value as a, sb.value as b,
                   oa.finish as a_finish, ob.finish as b_finish
            from outputs oa join outputs ob on ob.run_id = oa.run_id and ob.item_id = oa.item_id
-           join scores sa on sa.run_id = oa.run_id and sa.item_id = oa.item_id and sa.model_id = oa.model_id
-           join scores sb on sb.run_id = ob.run_id and sb.item_id = ob.item_id and sb.model_id = ob.model_id
-           where oa.run_id = ? and oa.model_id = ? and ob.model_id = ? and sa.metric = ? and sb.metric = ?
+           join scores sa on sa.run_id = oa.run_id and sa.item_id = oa.item_id and sa.candidate_id = oa.candidate_id
+           join scores sb on sb.run_id = ob.run_id and sb.item_id = ob.item_id and sb.candidate_id = ob.candidate_id
+           where oa.run_id = ? and oa.candidate_id = ? and ob.candidate_id = ? and sa.metric = ? and sb.metric = ?
            order by sb.value - sa.value desc, oa.item_id""", [run_id, a, b, metric, metric])
     asked = questions(ws, run_id)
     return [ItemScore(question=asked[row["item_id"]][:-1], reference=asked[row["item_id"]][-1]["content"], **row)
@@ -117,9 +116,9 @@ def questions(ws: Workspace, run_id: str) -> dict[str, Turns]:
 
 def cut_answers(ws: Workspace, run_id: str) -> dict[str, int]:
     """How many of each model's answers stopped at the token limit, by model id."""
-    found = ws.rows("select model_id, count(*) filter (finish = 'length') as n from outputs where run_id = ? group by 1",
+    found = ws.rows("select candidate_id, count(*) filter (finish = 'length') as n from outputs where run_id = ? group by 1",
                     [run_id])
-    return {row["model_id"]: row["n"] for row in found}
+    return {row["candidate_id"]: row["n"] for row in found}
 
 
 def holding(ws: Workspace, item_ids: Sequence[str], words: Sequence[str]) -> list[tuple[str, str]]:
@@ -143,7 +142,7 @@ def forget(transaction: Transaction, answers: Sequence[tuple[str, str]]) -> None
 def _means(ws: Workspace, run_id: str, a: str, b: str, metric: str, out: list[str]) -> Comparison:
     found = ws.rows(
         """select sa.value as a, sb.value as b from scores sa join scores sb using (run_id, item_id, metric)
-           where run_id = ? and metric = ? and sa.model_id = ? and sb.model_id = ?
+           where run_id = ? and metric = ? and sa.candidate_id = ? and sb.candidate_id = ?
              and not list_contains(?::varchar[], item_id) order by item_id""", [run_id, metric, a, b, out])
     return verdicts.compare_means(metric, [row["a"] for row in found], [row["b"] for row in found])
 
@@ -152,8 +151,8 @@ def _macro_f1(ws: Workspace, run_id: str, a: str, b: str, out: list[str]) -> Com
     found = ws.rows(
         """select e.label as expected, sa.label as a, sb.label as b
            from scores e join scores sa using (run_id, item_id) join scores sb using (run_id, item_id)
-           where run_id = ? and e.metric = 'expected' and e.model_id = ? and sa.metric = 'accuracy' and sa.model_id = ?
-             and sb.metric = 'accuracy' and sb.model_id = ? and not list_contains(?::varchar[], item_id)
+           where run_id = ? and e.metric = 'expected' and e.candidate_id = ? and sa.metric = 'accuracy' and sa.candidate_id = ?
+             and sb.metric = 'accuracy' and sb.candidate_id = ? and not list_contains(?::varchar[], item_id)
            order by item_id""", [run_id, a, a, b, out])
     return verdicts.compare_macro_f1([row["expected"] for row in found], [row["a"] for row in found],
                                      [row["b"] for row in found])

@@ -52,7 +52,7 @@ def killed_and_resumed(starter_home: Path) -> tuple[Path, list[dict[str, Any]], 
     child.send_signal(signal.SIGKILL)
     child.wait()
     with (folder / "outputs.jsonl").open("a") as file:
-        file.write('{"model_id": "base", "item_id": "i4", "te')
+        file.write('{"candidate_id": "base", "item_id": "i4", "te')
     before = rundir.read_lines(folder / "outputs.jsonl")
     return folder, before, children.finished(folder, starter_home)
 
@@ -63,7 +63,7 @@ def test_answers_that_were_there_are_kept_and_none_is_given_twice(
 ) -> None:
     folder, before, ended = killed_and_resumed
     outputs = rundir.read_lines(folder / "outputs.jsonl")
-    pairs = [(row["model_id"], row["item_id"]) for row in outputs]
+    pairs = [(row["candidate_id"], row["item_id"]) for row in outputs]
     assert ended.outcome == "done", ended
     assert 2 <= len(before) < len(outputs) == 10 and outputs[: len(before)] == before
     assert set(pairs) == {(model, item) for model in ("base", "same") for item, _, _ in ITEMS}
@@ -74,7 +74,9 @@ def test_an_adapter_that_does_nothing_answers_as_its_base(
     killed_and_resumed: tuple[Path, list[dict[str, Any]], Result],
 ) -> None:
     outputs = rundir.read_lines(killed_and_resumed[0] / "outputs.jsonl")
-    said = {model: {row["item_id"]: row["text"] for row in outputs if row["model_id"] == model} for model in ("base", "same")}
+    said = {
+        who: {row["item_id"]: row["text"] for row in outputs if row["candidate_id"] == who} for who in ("base", "same")
+    }
     assert said["base"] == said["same"] and all(said["base"].values())
 
 
@@ -83,7 +85,7 @@ def test_every_answer_is_scored_against_its_own_reference(
     killed_and_resumed: tuple[Path, list[dict[str, Any]], Result],
 ) -> None:
     folder, _, ended = killed_and_resumed
-    texts = {(row["model_id"], row["item_id"]): row["text"] for row in rundir.read_lines(folder / "outputs.jsonl")}
+    texts = {(row["candidate_id"], row["item_id"]): row["text"] for row in rundir.read_lines(folder / "outputs.jsonl")}
     judge = rouge_scorer.RougeScorer(["rougeL"], use_stemmer=False)
     wanted = {
         (model, item): judge.score(reference, texts[model, item])["rougeL"].fmeasure
@@ -91,7 +93,7 @@ def test_every_answer_is_scored_against_its_own_reference(
         for item, _, reference in ITEMS
     }
     scored = rundir.read_lines(folder / "scores.jsonl")
-    assert {(row["model_id"], row["item_id"]): row["rougeL"] for row in scored} == wanted
+    assert {(row["candidate_id"], row["item_id"]): row["scores"]["rougeL"] for row in scored} == wanted
     assert ended.data["metrics"]["base"]["rougeL"] == pytest.approx(sum(list(wanted.values())[:5]) / 5)
 
 
@@ -105,7 +107,7 @@ def test_an_answer_at_the_token_limit_says_so(killed_and_resumed: tuple[Path, li
 def test_what_is_no_label_counts_as_one_wrong_label_and_not_as_many() -> None:
     items = [Example(f"i{n}", ({"role": "assistant", "content": ("Billing", "Login")[n % 2]},)) for n in range(6)]
     outputs = [
-        {"model_id": "m", "item_id": f"i{n}", "text": text}
+        {"candidate_id": "m", "item_id": f"i{n}", "sample": 0, "text": text}
         for n, text in enumerate(("billing.", "Login\nbecause", "Well, I think", "As an assistant", "Billing", "Sure, here"))
     ]
     rows, labels = evaluation._score(items, outputs)

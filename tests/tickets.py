@@ -113,8 +113,11 @@ def recorded_evaluation(ws: Workspace, snapshot: Snapshot, tuned: str, run_id: s
         for model_id, value in ((base.model_id, 0.2), (tuned, 0.1 if place == 0 else 0.2 if place < 3 else 0.6)):
             child.output(
                 {
-                    "model_id": model_id,
+                    "candidate_id": model_id,
                     "item_id": item.record_id,
+                    "sample": 0,
+                    "answer_key": "",
+                    "reused": False,
                     "text": f"{'ALPHA' if model_id == tuned else 'OMEGA'} answer {place}",
                     "new_tokens": 12,
                     "seconds": 0.5,
@@ -123,12 +126,10 @@ def recorded_evaluation(ws: Workspace, snapshot: Snapshot, tuned: str, run_id: s
             )
             scored.append(
                 {
-                    "model_id": model_id,
+                    "candidate_id": model_id,
                     "item_id": item.record_id,
-                    "rouge1": value,
-                    "rouge2": value / 2,
-                    "rougeL": value,
-                    "exact_match": 0.0,
+                    "sample": 0,
+                    "scores": {"rouge1": value, "rouge2": value / 2, "rougeL": value, "exact_match": 0.0},
                     "expected": None,
                     "predicted": None,
                 }

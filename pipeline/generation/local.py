@@ -44,7 +44,7 @@ class LocalModel:
         """One answer an item, shortest prompts first; a batch that does not fit into memory is halved."""
         prompts = sorted(((template.prompt_ids(self.tokenizer, item.question, item.tools), item) for item in items),
                          key=lambda pair: (len(pair[0]), pair[1].id))
-        size, start = decoding.batch_size, 0
+        size, start = decoding.batch_size or 16, 0
         while start < len(prompts):
             part = prompts[start : start + size]
             try:
