@@ -19,6 +19,10 @@ from torch import distributed as dist
 from pipeline.training.together import World
 
 
+_all_gather = getattr(dist, "all_gather_single", dist.all_gather_into_tensor)
+"""The same under its newer name, where torch has it."""
+
+
 class Gather:
     """Whole codes of a weight, for as long as nobody asks for another's."""
 
@@ -48,7 +52,7 @@ class Gather:
 
     def _gathered(self, part: Tensor) -> Tensor:
         whole = self._whole[: self.world.size * len(part)]
-        dist.all_gather_into_tensor(whole, part)
+        _all_gather(whole, part)
         return whole
 
 
