@@ -18,7 +18,6 @@ from torch import distributed as dist
 
 from pipeline.training.together import World
 
-
 _all_gather = getattr(dist, "all_gather_single", dist.all_gather_into_tensor)
 """The same under its newer name, where torch has it."""
 
