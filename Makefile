@@ -25,7 +25,7 @@ test: setup-dev
 check: setup-dev
 	$(BIN)/ruff check studio pages pipeline tests benchmarks
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m "not slow" -n $(PROCESSES)
+	$(BIN)/python -m pytest -m "not slow and not heavy" -n $(PROCESSES)
 
 setup: $(VENV)/.ready
 

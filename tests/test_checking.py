@@ -21,6 +21,8 @@ from pipeline.specs import CheckSpec
 from tests import children
 from tests.checks import write_lines
 
+pytestmark = pytest.mark.heavy
+
 COUNT, LOOKED = 6_000, 5_000
 WORK = engine._Work(Path(), None, "en", (), "", None)
 

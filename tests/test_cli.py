@@ -49,6 +49,7 @@ def test_the_demo_goes_round_the_loop_and_prints_the_verdict_with_intervals(with
         0, (["evaluate", "train", "inspect"], 1), "better", 3, True)  # fmt: skip
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("name", "arguments", "words"),
     [
@@ -65,6 +66,7 @@ def test_a_wrong_file_ends_the_demo_with_one_sentence(
     assert (done.returncode, words in done.stderr, "Traceback" in done.stderr) == (1, True, False)
 
 
+@pytest.mark.heavy
 def test_validating_prints_every_problem_and_fails_where_there_are_errors(tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text("broken\n" * 12)
     command = [sys.executable, "-c", "from studio.cli import main; main()", "validate", str(tmp_path / "bad.jsonl")]

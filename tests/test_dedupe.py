@@ -437,6 +437,7 @@ def test_a_missing_model_is_said_before_anything_is_read(tmp_path: Path) -> None
     assert (children.finished(folder, tmp_path).message, (folder / "work").exists()) == ("There is no folder /nowhere.", False)
 
 
+@pytest.mark.heavy
 def test_the_order_of_rows_does_not_matter(tmp_path: Path) -> None:
     said = varied(2_500)
     told = []

@@ -11,6 +11,8 @@ from pipeline import base_models, template
 from pipeline.specs import BaseSource
 from tests import chat
 
+pytestmark = pytest.mark.heavy
+
 FAMILIES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "llama": ("llama", "llama3_1", {}),
     "qwen2": ("qwen", "qwen2_5", {}),

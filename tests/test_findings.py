@@ -232,6 +232,7 @@ def test_a_clear_gate_is_not_noted(ws: Workspace, ids: list[str]) -> None:
     assert findings.accepted(ws, snapshot.snapshot_id) == ""
 
 
+@pytest.mark.heavy
 def test_a_check_goes_from_the_app_through_its_process_and_back(ws: Workspace, ids: list[str]) -> None:
     run_id = starts.check(ws)
     with pytest.raises(StudioError, match="running already"):

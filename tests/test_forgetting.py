@@ -137,6 +137,7 @@ def test_too_short_a_word_is_refused_in_a_sentence(ws: Workspace) -> None:
         customers.find(ws, " a ")
 
 
+@pytest.mark.heavy
 def test_no_byte_of_the_workspace_names_them_afterwards(ws: Workspace) -> None:
     told(ws)
     before = holding(ws.root, "karenina")
@@ -258,6 +259,7 @@ def test_a_model_that_learned_from_them_is_named(ws: Workspace) -> None:
     assert customers.reach(ws, ana, ana.own).models == ("Forty in style (tuned)",)
 
 
+@pytest.mark.heavy
 def test_nothing_is_forgotten_while_a_run_moves(ws: Workspace) -> None:
     bring_in(ws)
     starts.check(ws)
@@ -269,6 +271,7 @@ def test_nothing_is_forgotten_while_a_run_moves(ws: Workspace) -> None:
     assert len(customers.find(ws, ANA).own) == 2
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("step", ["_clean_runs", "_clean_tables", "journal", "rewrite"])
 def test_an_act_that_a_crash_cut_off_is_carried_to_its_end_at_the_next_start(
     tmp_path: Path, step: str

@@ -166,6 +166,7 @@ def test_a_foreign_file_is_held_against_train_line_by_line(ws: Workspace, tmp_pa
     assert (leaks.of_snapshot(ws, snapshot.snapshot_id), (tmp_path / "theirs.jsonl").exists()) == ([], True)
 
 
+@pytest.mark.heavy
 def test_by_meaning_without_a_model_the_same_rare_words_in_another_order_are_seen(ws: Workspace, tmp_path: Path) -> None:
     import_leaky(ws, tmp_path)
     snapshot = snapshots.freeze(ws, "s", RECIPE)
@@ -187,6 +188,7 @@ def test_a_file_without_questions_is_said_to_be_so(ws: Workspace, tmp_path: Path
     assert run.result and (run.state, "holds no question" in run.result.message) == ("failed", True)
 
 
+@pytest.mark.heavy
 def test_a_stopped_check_says_nothing_and_can_be_resumed(ws: Workspace, tmp_path: Path) -> None:
     import_leaky(ws, tmp_path)
     run_id = inspections.of_plan(ws, RECIPE)

@@ -125,6 +125,7 @@ def test_the_raw_file_is_kept_byte_for_byte(ws: Workspace, tmp_path: Path) -> No
     assert [found.read_bytes() for found in kept] == [path.read_bytes()]
 
 
+@pytest.mark.heavy
 def test_every_row_of_every_real_file_is_imported_filtered_refused_or_here_already(ws: Workspace, shared_data: Path) -> None:
     for path in sorted(shared_data.glob("bitext_llm/*.csv")) + sorted(shared_data.glob("kaggle_tickets/*.csv")):
         try:
@@ -314,6 +315,7 @@ def test_a_formula_stays_text_and_is_neutral_when_it_is_exported() -> None:
 CELL = some.text(some.sampled_from("ab c,;\"'\n\r\t|é=ا😀"), max_size=10)
 
 
+@pytest.mark.heavy
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     some.lists(some.tuples(some.sampled_from(["T1", ""]), CELL, CELL, some.sampled_from(["1", "5", "x"])), max_size=15),

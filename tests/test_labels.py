@@ -139,6 +139,7 @@ def test_a_record_that_is_not_there_is_said_in_a_sentence(ws: Workspace) -> None
         labels.answer(ws, label_set.set_id, "nowhere", {"mood": "good"}, "ann", "press")
 
 
+@pytest.mark.heavy
 def test_kill_9_in_the_middle_of_labelling_loses_no_acknowledged_press_and_doubles_none(tmp_path: Path) -> None:
     ws = Workspace(tmp_path / "ws")
     label_set = mood(ws)

@@ -176,6 +176,7 @@ def test_any_conversation_can_be_checked_and_scores_stay_graded(said: Messages, 
     assert all(0.2 <= one.score <= 1 and -1 <= one.turn < len(said) and one.kind in SHOWN for one in found)
 
 
+@pytest.mark.heavy
 @settings(max_examples=40, deadline=None)
 @given(st.lists(ANY_TALK, max_size=6))
 def test_any_corpus_can_be_surveyed(talks: list[Messages]) -> None:

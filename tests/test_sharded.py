@@ -17,6 +17,8 @@ from pipeline.training.decoder import Decoder
 from pipeline.training.learner import Learner
 from tests.test_packing import SHAPE, TICKETS
 
+pytestmark = pytest.mark.heavy
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

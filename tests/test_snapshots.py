@@ -34,6 +34,7 @@ def test_two_workspaces_freeze_the_same_file_to_the_same_bytes(tmp_path: Path) -
     assert found[0] == found[1]
 
 
+@pytest.mark.heavy
 def test_records_that_came_in_another_order_freeze_to_the_same_lines(tmp_path: Path) -> None:
     rows = [(f"T{n}", f"question {n} here", f"answer {n} here", "5", "x") for n in range(30)]
     found = []

@@ -93,6 +93,7 @@ def test_the_copy_is_the_file(ws: Workspace, tmp_path: Path) -> None:
     assert (found.files[0].kept.read_bytes(), rows(found)) == (content, [(2, ("1", "2"))])
 
 
+@pytest.mark.heavy
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     some.lists(some.tuples(WILD, WILD, WILD), min_size=1, max_size=12),

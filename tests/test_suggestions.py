@@ -24,6 +24,8 @@ from studio.workspace import Workspace
 from tests.children import prepared
 from tests.tickets import COLUMNS, write_csv
 
+pytestmark = pytest.mark.heavy
+
 SEED = 5
 WORDS = {"late": "is late and still not here", "torn": "is torn and has a hole in it", "size": "is too small, does not fit"}
 

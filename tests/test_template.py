@@ -11,6 +11,8 @@ from pipeline import base_models, template
 from pipeline.errors import PipelineError
 from tests.conftest import STARTER
 
+pytestmark = pytest.mark.heavy
+
 TWO_ROUNDS = [
     {"role": "system", "content": "Be brief."},
     {"role": "user", "content": "Where is it?"},

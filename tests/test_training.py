@@ -156,6 +156,7 @@ def test_a_run_waits_for_the_one_that_computes_and_can_be_stopped_while_it_waits
     assert rundir.state(folder, time.time()) == "stopped"
 
 
+@pytest.mark.heavy
 def test_a_folder_that_is_no_model_ends_the_run_in_words(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     base = STARTER.model_copy(update={"kind": "folder", "ref": str(tmp_path / "empty")})

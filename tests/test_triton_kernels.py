@@ -12,6 +12,8 @@ import pytest
 
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.heavy
+
 TRITON = Path(sys.prefix) / "triton"
 ROUNDING = 2**-6
 """Two steps of bfloat16, relative: some values are rounded twice."""

@@ -70,6 +70,7 @@ def test_a_workspace_that_was_killed_opens_again(tmp_path: Path) -> None:
     Workspace(tmp_path / "ws").close()
 
 
+@pytest.mark.heavy
 def test_kill_9_in_the_middle_of_deciding_loses_no_acknowledged_press(tmp_path: Path) -> None:
     ws = Workspace(tmp_path / "ws")
     import_forty(ws)
