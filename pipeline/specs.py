@@ -152,7 +152,7 @@ class Candidate(Frozen):
 class EvaluateSpec(Frozen):
     """Every candidate answers every item with the same decoding; then every answer is scored against the reference.
 
-    The first candidate is what the others are held against. `metrics` none: those that suit the answers (`pipeline.metrics`);
+    The first candidate is what the others are held against. `metrics` none: those that suit the answers (`scoring.names`);
     `primary` is the one that the verdict speaks of, chosen before anything was seen. `probes`: the general and refusal suite
     is answered too. `likelihood`: local models also say how likely the reference is to them, and each label.
     """
@@ -173,7 +173,7 @@ class EvaluateSpec(Frozen):
 class ScoreSpec(Frozen):
     """Score stored answers again (the run folder's answers.jsonl) with these metrics; nothing is generated.
 
-    `own` are functions that people wrote: name → Python source, run in the child alone (`pipeline.own_metrics`).
+    `own` are functions that people wrote: name → Python source, run beside the child alone (`scoring.own`).
     """
 
     kind: Literal["score"] = "score"
@@ -184,6 +184,8 @@ class ScoreSpec(Frozen):
     answers: Literal["auto", "text", "labels", "json"] = "auto"
     labels_read: Literal["lenient", "strict"] = "lenient"
     own: dict[str, str] = {}
+    contains: tuple[str, ...] = Field(default=(), description="words that an answer must contain, all of them")
+    pattern: str = Field(default="", description="a regular expression that must match somewhere in an answer")
     answer_schema: str = Field(default="", description="a JSON schema that answers must meet")
     meaning: Meaning | None = None
 
@@ -319,7 +321,8 @@ class PreviewSpec(Frozen):
     known_tokens_s: float | None = Field(default=None, gt=0, description="what the newest run of this base measured here")
 
 
-AnySpec = TrainSpec | EvaluateSpec | CheckSpec | ValidateSpec | DedupeSpec | InspectSpec | SuggestSpec | PreviewSpec
+AnySpec = (TrainSpec | EvaluateSpec | ScoreSpec | JudgeSpec | CheckSpec | ValidateSpec | DedupeSpec | InspectSpec | SuggestSpec
+           | PreviewSpec)
 Spec = Annotated[AnySpec, Field(discriminator="kind")]
 _adapter: TypeAdapter[AnySpec] = TypeAdapter(Spec)
 
