@@ -114,6 +114,8 @@ class TrainSpec(Frozen):
     keep: int = Field(default=2, ge=1, le=100, description="newest checkpoints kept, beside the best one")
     sample_prompts: int = Field(default=3, ge=0, le=3, description="questions answered at each validation")
     processes: int = Field(default=1, ge=1, le=8, description="GPUs, or processes on a CPU, that share each step")
+    sharding: Literal["auto", "on", "off"] = Field(default="auto", description="each process holds a part of the 4-bit base; "
+                                                   "auto: where it does not fit whole")
     seed: int = 1234
     template_sha256: str = Field(default="", description="the chat template the snapshot pinned; another one is said in a note")
 
