@@ -63,6 +63,11 @@ class LocalModel:
         self.takes_memory = self._takes_memory()
 
     @property
+    def compute(self) -> str:
+        """The type it computes in: "float32" or "bfloat16"."""
+        return str(self.model.dtype).removeprefix("torch.")
+
+    @property
     def context(self) -> int:
         """Tokens that the model reads at once, as its config says it."""
         return int(getattr(self.config, "max_position_embeddings", None) or 1 << 30)
