@@ -16,7 +16,7 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from pipeline.errors import PipelineError
 from pipeline.examples import Example
-from pipeline.scoring import engine, labels, rouge, structure, texts
+from pipeline.scoring import corpora, engine, labels, rouge, structure, texts
 from pipeline.specs import Candidate, Decoding, Endpoint, EvaluateSpec, ScoreSpec
 from tests.conftest import ROOT, lacking
 
@@ -55,13 +55,20 @@ def test_rouge_is_rouge_scores_on_any_text(reference: str, answer: str) -> None:
 def test_bleu_and_chrf_are_sacrebleus_for_one_answer_and_for_all(pairs: list[tuple[str, str]]) -> None:
     some = pairs[::10]
     references, answers = zip(*some, strict=True)
-    mine = [(texts.bleu(*pair), texts.chrf(*pair)) for pair in some]
+    corpus = corpora.Corpus(("bleu", "chrf"))
     bleu, chrf = BLEU(effective_order=True), CHRF()
-    assert mine == [(bleu.sentence_score(b, [a]).score, chrf.sentence_score(b, [a]).score) for a, b in some]
-    assert texts.corpus(references, answers, ("bleu", "chrf")) == {
+    assert [corpus.add(*pair) for pair in some] == [
+        {"bleu": bleu.sentence_score(b, [a]).score, "chrf": chrf.sentence_score(b, [a]).score} for a, b in some
+    ]
+    assert corpus.scores() == {
         "bleu": BLEU().corpus_score(answers, [references]).score,
         "chrf": CHRF().corpus_score(answers, [references]).score,
     }
+
+
+@given(WORDS, WORDS)
+def test_chrf_is_sacrebleus_on_any_text(reference: str, answer: str) -> None:
+    assert corpora.Corpus(("chrf",)).add(reference, answer) == {"chrf": CHRF().sentence_score(answer, [reference]).score}
 
 
 def spec(**given: object) -> EvaluateSpec:
