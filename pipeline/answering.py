@@ -14,12 +14,13 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from pipeline import answers, base_models, examples, metrics, shots
+from pipeline import answers, base_models, examples, shots
 from pipeline.answers import Wanted
 from pipeline.errors import Stopped
 from pipeline.examples import Example
 from pipeline.generation.answer import Answer, Ask
 from pipeline.rundir import Child, read_lines
+from pipeline.scoring import labels
 from pipeline.specs import Candidate, Decoding, EvaluateSpec
 
 MOST_LABELS = 200
@@ -134,9 +135,9 @@ class Sitting:
     def _labels(self) -> dict[str, str]:
         """Each label as it is compared, with the spelling that references mostly have; none where answers are no labels."""
         references = [item.answer.strip() for item in self.items]
-        known = metrics.labels_of(references) if self.spec.answers in ("auto", "labels") else None
+        known = labels.labels_of(references) if self.spec.answers in ("auto", "labels") else None
         times = Counter(references)
-        spelled = {metrics.normal(said): said for said in sorted(times, key=lambda said: (times[said], said))}
+        spelled = {labels.normal(said): said for said in sorted(times, key=lambda said: (times[said], said))}
         return {label: spelled[label] for label in known or ()} if len(known or ()) <= MOST_LABELS else {}
 
     def _wants_likelihood(self, one: Wanted) -> bool:

@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipeline import answers, examples, metrics, shots
+from pipeline import answers, examples, shots
 from pipeline.answering import Sitting
 from pipeline.examples import Example
 from pipeline.rundir import Child, read_lines, write_atomic
+from pipeline.scoring import engine
 from pipeline.specs import EvaluateSpec
 
 NEAREST = "nearest.jsonl"
@@ -24,13 +25,12 @@ def run(child: Child, spec: EvaluateSpec, workspace: Path) -> dict[str, Any]:
     asked = {candidate.candidate_id: Sitting(child, spec, candidate, items, workspace, known).run()
              for candidate in spec.candidates}
     child.say("scoring", sentence="Scoring the answers")
-    rows, labels = _score(items, read_lines(child.folder / "outputs.jsonl"))
-    write_atomic(child.folder / "scores.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    outputs = read_lines(child.folder / "outputs.jsonl")
+    rows, facts = engine.score(items, outputs, spec,
+                               lambda done, total: child.say("scoring", done, total, "answers", "Scoring the answers"))
+    write_atomic(child.folder / "scores.jsonl", engine.lines(rows))
     return {"candidates": [candidate.candidate_id for candidate in spec.candidates], "items": len(items), "asked": asked,
-            "reused": sum(row["reused"] for row in read_lines(child.folder / "outputs.jsonl")),
-            "labels": list(labels) if labels else None,
-            "metrics": {candidate.candidate_id: _means([row for row in rows if row["candidate_id"] == candidate.candidate_id])
-                        for candidate in spec.candidates}}
+            "reused": sum(row["reused"] for row in outputs)} | facts
 
 
 def done_words(spec: EvaluateSpec, data: dict[str, Any]) -> str:
@@ -46,25 +46,3 @@ def _find_nearest(child: Child, items: list[Example], train: list[Example]) -> N
     found = zip(items, shots.nearest(train, items, 3), strict=True)
     lines = ({"item_id": item.id, "train_ids": [train[place].id for place in places]} for item, places in found)
     write_atomic(child.folder / NEAREST, "".join(json.dumps(line) + "\n" for line in lines))
-
-
-def _score(items: list[Example], outputs: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], tuple[str, ...] | None]:
-    references = {item.id: item.answer for item in items}
-    labels = metrics.labels_of(list(references.values()))
-    newest = {(row["candidate_id"], row["item_id"]): row["text"] for row in outputs if row["item_id"] in references}
-    rows = []
-    for (candidate_id, item_id), text in newest.items():
-        named = ({"expected": metrics.normal(references[item_id]), "predicted": metrics.to_label(text, labels)} if labels
-                 else {"expected": None, "predicted": None})
-        found = metrics.score(references[item_id], text)
-        if labels:
-            found["accuracy"] = float(named["predicted"] == named["expected"])
-        rows.append({"candidate_id": candidate_id, "item_id": item_id, "sample": 0, "scores": found} | named)
-    return rows, labels
-
-
-def _means(rows: list[dict[str, Any]]) -> dict[str, float]:
-    found = {name: sum(row["scores"][name] for row in rows) / len(rows) for name in (*metrics.ROUGE, "exact_match")}
-    if rows[0]["expected"] is not None:
-        found |= metrics.classify([row["expected"] for row in rows], [row["predicted"] for row in rows])
-    return found

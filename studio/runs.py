@@ -19,8 +19,8 @@ from typing import Any, Literal
 from pipeline import answers, launch, rundir
 from pipeline.dedupe.words import CROWDS, NORMALISATION, SHORT_TEXTS
 from pipeline.foreign import read_foreign, sides
-from pipeline.metrics import labels_of, normal
 from pipeline.rundir import Mark, Result, State, Status
+from pipeline.scoring.labels import labels_of, normal
 from pipeline.specs import (
     AnySpec,
     Candidate,

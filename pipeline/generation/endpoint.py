@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 from urllib.parse import urlsplit
@@ -40,9 +40,9 @@ class EndpointModel:
         self.client = openai.OpenAI(base_url=endpoint.base_url or OPENAI, api_key=_key(endpoint), timeout=timeout,
                                     max_retries=tries)
 
-    def answers(self, asked: Sequence[Ask], decoding: Decoding, watch: Watch) -> Iterator[Answer]:
-        """One answer each, in the order they come. Where one fails, or `watch` raises, those that are on their way (and paid
-        for) are still handed out first."""
+    def answers(self, asked: Iterable[Ask], decoding: Decoding, watch: Watch) -> Iterator[Answer]:
+        """One answer each, in the order they come; `asked` is only asked for its next one when there is room. Where one fails,
+        or `watch` raises, those that are on their way (and paid for) are still handed out first."""
         with ThreadPoolExecutor(self.endpoint.concurrency, thread_name_prefix="endpoint") as threads:
             waiting, left = set[Future[Answer]](), iter(asked)
             ended: BaseException | None = None
