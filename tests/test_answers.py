@@ -32,7 +32,8 @@ def test_another_model_prompt_decoding_question_or_sample_is_another_answer(othe
 
 @pytest.mark.parametrize("same", [
     key(CANDIDATE.model_copy(update={"name": "N", "model_id": "n", "candidate_id": "c"})),
-    key(decoding=Decoding(batch_size=3, seed=5)), key(item=Example("i2", (ITEM.messages[0], {"role": "assistant", "content": "No"})))])
+    key(decoding=Decoding(batch_size=3, seed=5)),
+    key(item=Example("i2", (ITEM.messages[0], {"role": "assistant", "content": "No"})))])
 def test_names_batches_greedy_seeds_and_references_change_no_answer(same: str) -> None:
     assert same == key()
 

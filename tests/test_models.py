@@ -76,7 +76,8 @@ def test_adding_the_same_endpoint_again_finds_the_first(ws: Workspace) -> None:
     ({"base_url": "http://a/v1?key=sk-1"}, "no key"), ({"base_url": "http://[::1"}, "not the address"),
     ({"key_env": "sk-secret"}, "environment variable"), ({"key_env": "AWS_SECRET"}, "environment variable"),
     ({"price_in": -1.0}, "price"), ({"name": "n" * 81}, "80 characters")])
-def test_what_cannot_be_an_endpoint_is_refused_without_a_word_of_a_key(ws: Workspace, fields: dict[str, Any], words: str) -> None:
+def test_what_cannot_be_an_endpoint_is_refused_without_a_word_of_a_key(
+        ws: Workspace, fields: dict[str, Any], words: str) -> None:
     with pytest.raises(StudioError, match=words) as told:
         models.add_endpoint(ws, **({"name": "n", "base_url": "http://a/v1", "model": "m"} | fields))
     assert "sk-" not in told.value.message + told.value.hint
