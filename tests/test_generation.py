@@ -26,12 +26,20 @@ ITEMS = [
 GREEDY = Decoding(max_new_tokens=12)
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A tiny random model of Llama's family."""
+def tiny(folder: Path, family: str = "llama") -> Any:
+    """A small random model; one thread is quickest for it."""
+    import torch
+
     from pipeline.generation.local import LocalModel
 
-    return LocalModel(saved(tmp_path_factory.mktemp("tiny") / "model", "llama"), None, "lora")
+    found = LocalModel(saved(folder / "model", family), None, "lora")
+    torch.set_num_threads(1)
+    return found
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return tiny(tmp_path_factory.mktemp("tiny"))
 
 
 def said(model: Any, items: list[Example], decoding: Decoding, samples: int = 1) -> dict[tuple[str, int], str]:
@@ -43,7 +51,6 @@ def alone(model: Any, items: list[Example], decoding: Decoding) -> dict[tuple[st
     """transformers' own `generate`, one question at a time."""
     from pipeline.generation.batches import Row
 
-    model.config._attn_implementation, ours = model._own, model.config._attn_implementation
     rows = [Row(n, model.prompt(item), 0, decoding.max_new_tokens) for n, item in enumerate(items)]
     found = {
         (items[made.number].id, 0): model.tokenizer.decode(
@@ -51,27 +58,22 @@ def alone(model: Any, items: list[Example], decoding: Decoding) -> dict[tuple[st
         ).strip()
         for made in model._one_by_one(rows, decoding, lambda: None)
     }
-    model.config._attn_implementation = ours
     return found
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_batched_answers_are_those_of_generate_one_at_a_time(tmp_path: Path, family: str) -> None:
-    from pipeline.generation.local import LocalModel
-
     items = ITEMS if family not in ("gemma", "gemma2") else [Example(item.id, item.messages[1:]) for item in ITEMS]
-    model = LocalModel(saved(tmp_path / "model", family), None, "lora")
+    model = tiny(tmp_path, family)
     assert model.takes_memory
     assert said(model, items, GREEDY.model_copy(update={"batch_size": 3})) == alone(model, items, GREEDY)
 
 
 def test_a_model_that_does_not_answer_alike_through_the_memory_is_asked_in_its_own_way(tmp_path: Path) -> None:
-    from pipeline.generation.local import LocalModel
-
-    model = LocalModel(saved(tmp_path / "model", "llama"), None, "lora")
-    model.config._attn_implementation = "sdpa"
+    model = tiny(tmp_path)
     model.model.model.layers[0].self_attn.layer_idx = 1  # two layers would share one place
-    assert not model._takes_memory() and model.config._attn_implementation == "sdpa"
+    model.takes_memory = model._takes_memory()
+    assert not model.takes_memory and said(model, ITEMS[:2], GREEDY) and not list(model.likelihoods(ITEMS, ()))
 
 
 def test_an_answer_says_how_long_it_and_its_question_were(model: Any) -> None:
@@ -158,10 +160,8 @@ def log_probability(model: Any, item: Example, answer: str) -> tuple[float, int]
 
     turns = (*item.question, {"role": "assistant", "content": answer})
     encoded = template.encode(model.tokenizer, item.id, turns)
-    model.config._attn_implementation, ours = model._own, model.config._attn_implementation
-    with torch.no_grad():
+    with model.own_attention(), torch.no_grad():
         logits = model.model(input_ids=torch.tensor([encoded.ids]), use_cache=False).logits[0].log_softmax(-1)
-    model.config._attn_implementation = ours
     learned = [place for place, is_learned in enumerate(encoded.learned) if is_learned]
     return sum(float(logits[place - 1, encoded.ids[place]]) for place in learned), len(learned)
 
