@@ -47,11 +47,10 @@ class Estimate:
         if error == 0:
             return 1.0 if away == 0 else 0.0
         against = max(0.0, -float(self.shift) * np.sign(float(self.value)))  # skewness that widens the side towards 0
-        if against == 0:
-            t = away / error
-        else:  # away = t error + against (1 + 2 t²), solved for t
-            root = error * error + 8 * against * (away - against)
-            t = (np.sqrt(root) - error) / (4 * against) if away > against else 0.0
+        if away <= against:
+            return 1.0
+        # away = t error + against (1 + 2 t²), solved for t so that nothing cancels where skewness is next to none
+        t = 2 * (away - against) / (error + math.sqrt(error * error + 8 * against * (away - against)))
         return t_tail(t, float(self.freedom))
 
 
@@ -142,8 +141,8 @@ def mcnemar_exact(only_a: int, only_b: int) -> float:
 
 def macro_f1_parts(expected: Sequence[str], predicted: Sequence[str | None]) -> tuple[float, Floats]:
     """Macro-F1 over the labels that occur (scikit-learn's definition), and each item's part of it: the jackknife's
-    pseudo-values (Tukey 1958), moved so that their mean is the macro-F1 itself. A label may occur once, so what an item adds is found by
-    leaving it out and not by a slope: slopes cover 87 % where twenty labels share a hundred items."""
+    pseudo-values (Tukey 1958), moved so that their mean is the macro-F1 itself. A label may occur once, so what an item adds
+    is found by leaving it out and not by a slope: slopes cover 87 % where twenty labels share a hundred items."""
     said = ["(none)" if label is None else label for label in predicted]
     names, codes = np.unique(np.array([*expected, *said], dtype=str), return_inverse=True)
     n, labels = len(said), len(names)
