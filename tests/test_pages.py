@@ -13,7 +13,6 @@ from studio import workspace as folders
 from studio.columns import Choices
 from studio.records import Filter
 from studio.snapshots import Recipe
-from studio.ui import finding_view
 from studio.workspace import Workspace
 from tests.bad_files import write
 from tests.checks import NOT_WORTH, email, found, import_twelve, recorded_check, signature
@@ -404,18 +403,6 @@ def test_an_import_can_be_marked_as_written_by_a_model(home: Path, tmp_path: Pat
     assert folders.open_workspace(home).value("select synthetic from imports") is True
 
 
-def test_differences_are_marked_by_word_and_escaped() -> None:
-    marked = finding_view.differences("Dear <b>Ana</b>, it is late.", "Dear [NAME_1], it is late.")
-    assert marked == ("Dear<del> &lt;b&gt;Ana&lt;/b&gt;</del>, it is late.", "Dear<ins> [NAME_1]</ins>, it is late.")
-
-
-def test_merged_differences_leave_capitals_alone() -> None:
-    marked = finding_view.merged("Where is my parcel 7?", "where is MY parcel 8, <b>now</b>?")
-    assert marked == "where is MY parcel<del> 7</del><ins> 8, &lt;b&gt;now&lt;/b&gt;</ins>?"
-
-
-def test_texts_that_have_little_in_common_are_not_marked() -> None:
-    assert finding_view.merged("Where is my parcel?", "How do I return <it>") == "How do I return &lt;it&gt;"
 def test_the_first_label_set_is_made_from_a_ready_one(home: Path) -> None:
     ws = folders.open_workspace(home)
     filled(ws)
