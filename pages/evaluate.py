@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from studio import models, runs, scores, snapshots, starts
+from studio import candidates, models, runs, scores, snapshots, starts
 from studio.runs import Run
 from studio.ui import charts, layout, session
 from studio.ui.formats import ago, count, interval, signed
@@ -31,7 +31,8 @@ def start_new() -> None:
                    "training data.")
     tokens = st.number_input("Longest answer, tokens", 16, 2048, 150, width=200, help="Answers that reach it are counted.")
     if st.button("Start evaluation", type="primary", icon=":material/play_arrow:"):
-        st.query_params.from_dict({"run": starts.evaluation(ws, snapshot, [models.base_of(ws, model), model], int(tokens))})
+        chosen, decoding = candidates.default_set(ws, model, snapshot), starts.Decoding(max_new_tokens=int(tokens))
+        st.query_params.from_dict({"run": starts.evaluation(ws, snapshot, chosen, decoding, probes=False)})
         st.rerun()
 
 

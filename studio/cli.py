@@ -30,6 +30,7 @@ from studio import (
 from studio.errors import StudioError
 from studio.intake import Report
 from studio.snapshots import Recipe, Snapshot
+from studio.starts import Chosen, Decoding
 from studio.ui.formats import duration, interval
 from studio.workspace import Workspace
 
@@ -64,7 +65,8 @@ def demo(
         base = models.get(ws, models.STARTER_ID)
         dials = starts.Dials(epochs=epochs, learning_rate=learning_rate)
         tuned = models.get(ws, _follow(ws, starts.training(ws, snapshot, base, dials, "demo")))
-        run_id = _follow(ws, starts.evaluation(ws, snapshot, [base, tuned], answer_tokens))
+        chosen = [Chosen(base), Chosen(tuned)]
+        run_id = _follow(ws, starts.evaluation(ws, snapshot, chosen, Decoding(max_new_tokens=answer_tokens), probes=False))
         _print_verdict(ws, run_id, snapshot, base.model_id, tuned.model_id)
         _say(f"\nDone in {duration(time.monotonic() - began)}. Open this workspace in the studio with: "
              f"STUDIO_WORKSPACE={ws.root} make run")

@@ -19,12 +19,15 @@ from typing import Any, Literal
 from pipeline import launch, rundir
 from pipeline.dedupe.words import CROWDS, NORMALISATION, SHORT_TEXTS
 from pipeline.foreign import read_foreign, sides
+from pipeline.metrics import labels_of, normal
 from pipeline.rundir import Mark, Result, State, Status
 from pipeline.specs import (
     AnySpec,
     Candidate,
+    Decoding,
     InspectSpec,
     Meaning,
+    Shots,
     Tested,
     dumps,
 )
@@ -33,9 +36,10 @@ from studio.errors import StudioError
 from studio.snapshots import SPLITS
 from studio.workspace import Row, Transaction, Workspace
 
-__all__ = ["CROWDS", "NORMALISATION", "SHORT_TEXTS", "InspectSpec", "Meaning", "Tested", "read_foreign", "sides"]
+__all__ = ["CROWDS", "NORMALISATION", "SHORT_TEXTS", "Candidate", "Decoding", "InspectSpec", "Meaning", "Shots", "Tested",
+           "labels_of", "normal", "read_foreign", "sides"]
 
-Kind = Literal["train", "evaluate", "check", "validate", "dedupe", "inspect", "suggest", "preview"]
+Kind = Literal["train", "evaluate", "check", "validate", "dedupe", "inspect", "suggest", "preview", "connect"]
 MOVING: tuple[State, ...] = ("starting", "running")
 _COLLECTED = "select 1 from run_results where run_id = ? and attempt = ?"
 RESUMABLE: tuple[State, ...] = ("lost", "failed", "stopped")

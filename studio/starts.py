@@ -9,10 +9,11 @@ from typing import Any
 from pipeline import launch, rundir
 from pipeline.specs import (
     BaseSource,
-    Candidate,
     CheckSpec,
+    ConnectSpec,
     Decoding,
     DedupeSpec,
+    Endpoint,
     EvaluateSpec,
     Meaning,
     PreviewSpec,
@@ -23,15 +24,16 @@ from pipeline.specs import (
     dumps,
 )
 from pipeline.training import recipe
-from studio import duplicates, findings, groups, label_sets, previews, runs, snapshots
+from studio import candidates, duplicates, findings, groups, label_sets, previews, runs, snapshots
 from studio import suggestions as light_model
+from studio.candidates import Chosen
 from studio.dials import Dials
 from studio.errors import StudioError
 from studio.models import Model
 from studio.snapshots import Snapshot
 from studio.workspace import Row, Workspace
 
-__all__ = ["Dials"]
+__all__ = ["Chosen", "Decoding", "Dials"]
 
 _one_check_starts, _one_search_starts, _one_suggestion_starts = threading.Lock(), threading.Lock(), threading.Lock()
 _one_preview_starts = threading.Lock()
@@ -110,18 +112,33 @@ def question(snapshot: Snapshot, base: Model, dials: Dials) -> Row:
     return {key: value for key, value in spec.model_dump().items() if key not in ("run_id", "known_tokens_s")}
 
 
-def evaluation(ws: Workspace, snapshot: Snapshot, candidates: list[Model], max_new_tokens: int = 150) -> str:
-    """Let every candidate answer the snapshot's test items with the same decoding; returns the run's id."""
-    if len(candidates) < 2:
-        raise StudioError("An evaluation compares a base model with a tuned one.", "Choose a tuned model.")
+def evaluation(ws: Workspace, snapshot: Snapshot, chosen: Sequence[Chosen], decoding: Decoding = Decoding(),
+               primary: str = "", probes: bool = True, metrics: Sequence[str] = (), answers: Any = "auto",
+               labels_read: Any = "lenient") -> str:
+    """Let every candidate answer the snapshot's test items with the same decoding; returns the run's id.
+
+    Answers that an earlier evaluation has are handed to it: nothing is generated or paid for twice. Raises StudioError where
+    there is nothing to compare.
+    """
+    ids = [one.candidate_id for one in chosen]
+    if len(ids) < 2:
+        raise StudioError("An evaluation compares at least two candidates.", "Choose a base model and a tuned one.")
+    if len(set(ids)) < len(ids):
+        raise StudioError("Two of the candidates are the same.", "Give one of them another prompt, or take it out.")
     snapshots.verify(ws, snapshot)
-    held: Any = next((model.facts["method"] for model in reversed(candidates) if model.facts.get("method")), "qlora")
+    runs.collect(ws)
     spec = EvaluateSpec(
-        run_id=ws.new_id(), items_file=snapshot.file("test"), decoding=Decoding(max_new_tokens=max_new_tokens),
-        candidates=tuple(Candidate(model_id=model.model_id, name=model.name, base=BaseSource(**model.base),  # type: ignore[arg-type]
-                                   adapter=model.adapter, method=model.facts.get("method") or held)
-                         for model in candidates))
-    return runs.begin(ws, spec, f"{candidates[-1].name} against its base", snapshot.snapshot_id)
+        run_id=ws.new_id(), items_file=snapshot.file("test"), train_file=snapshot.file("train"), decoding=decoding,
+        candidates=tuple(candidates.spec(ws, one, candidates.held(chosen, one.model.base)) for one in chosen),
+        primary=primary, probes=probes, metrics=tuple(metrics), answers=answers, labels_read=labels_read)
+    title = f"{chosen[-1].model.name} against {'its base' if len(ids) < 4 else f'{len(ids) - 1} others'}"
+    return runs.begin(ws, spec, title, snapshot.snapshot_id)
+
+
+def connection(ws: Workspace, endpoint: Model) -> str:
+    """Ask an endpoint one short question, to see whether it answers; returns the run's id."""
+    spec = ConnectSpec(run_id=ws.new_id(), model_id=endpoint.model_id, endpoint=Endpoint(**endpoint.base))
+    return runs.begin(ws, spec, f"Connection to {endpoint.name}")
 
 
 def check(ws: Workspace, only_new: bool = True, context_tokens: int = CONTEXT_TOKENS, names_model: str = "") -> str:
