@@ -13,15 +13,18 @@ from typing import Annotated
 import typer
 
 from studio import (
+    costs,
     customers,
     findings,
     forgetting,
+    grids,
     inspections,
     intake,
     leaks,
+    metrics,
     models,
+    rivals,
     runs,
-    scores,
     snapshots,
     starts,
     validation,
@@ -197,10 +200,12 @@ def _progress(run: runs.Run) -> str:
 
 
 def _print_verdict(ws: Workspace, run_id: str, snapshot: Snapshot, base: str, tuned: str) -> None:
-    _say(f"\n{snapshot.test} test items, 95 % paired bootstrap intervals")
-    _say(f"{'metric':<13}{'base':<22}{'tuned':<22}{'difference':<24}verdict")
-    for row in scores.compare(ws, run_id, base, tuned):
+    run = runs.get(ws, run_id)
+    _say(f"\n{snapshot.test} test items, 95 % paired intervals")
+    _say(f"{'metric':<30}{'base':<22}{'tuned':<22}{'difference':<24}verdict")
+    against = next(one for one in rivals.judge(run, grids.read(ws, run_id), tuned) if one.rival == base)
+    for row in against.every:
         cells = [interval(part.value, part.low, part.high, 3) for part in (row.a, row.b, row.difference)]
-        _say(f"{scores.NAMES[row.metric]:<13}{cells[0]:<22}{cells[1]:<22}{cells[2]:<24}{row.word}")
-    cut = scores.cut_answers(ws, run_id)
+        _say(f"{metrics.title(row.metric):<30}{cells[0]:<22}{cells[1]:<22}{cells[2]:<24}{row.word}")
+    cut = {one.candidate_id: one.cut for one in costs.of(ws, run)}
     _say(f"Answers that stopped at the token limit: base {cut.get(base, 0)}, tuned {cut.get(tuned, 0)}")

@@ -79,7 +79,7 @@ def kept(ws: Workspace, run: Run, before: str, after: str) -> list[Kept]:
            group by a.item_id order by a.item_id""", [run.run_id, before, after])
     if not rows:
         return []
-    kinds = {kind: [row for row in rows if metrics.kind_of(row["item_id"]) == kind] for kind in metrics.KINDS}
+    kinds = {kind: [row for row in rows if _kind(row["item_id"]) == kind] for kind in metrics.KINDS}
     return [*(_kept(metrics.KINDS[kind], part) for kind, part in kinds.items() if part), _kept("All together", rows)]
 
 
@@ -90,10 +90,18 @@ def training(ws: Workspace, run: Run, model: Model) -> Run | None:
     return next((one for one in runs.every(ws, "train") if one.run_id == model.run_id), None)
 
 
+def _kind(item_id: str) -> str:
+    """The kind of a question of the suite; none for one that an older suite had."""
+    try:
+        return metrics.kind_of(item_id)
+    except KeyError:
+        return ""
+
+
 def _kept(title: str, rows: list[Row]) -> Kept:
     before, after = (np.array([row[side] for row in rows]) for side in ("a", "b"))
     return Kept(title, len(rows), int((before >= 0.5).sum()), int((after >= 0.5).sum()),
-                verdicts.compare_means("probe", before, after))
+                verdicts.compare_means("probe", before.tolist(), after.tolist()))
 
 
 def _cost(row: Row) -> Cost:

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
-
 from studio import distributions, metrics, rivals, runs, snapshots, verdicts
 from studio.errors import StudioError
 from studio.grids import PROBES
@@ -50,9 +48,10 @@ def measured(ws: Workspace) -> list[str]:
 
 def entries(ws: Workspace, metric: str) -> list[Entry]:
     """Every candidate of every evaluation that is done and has this metric, oldest first."""
+    logs = metrics.of(metric).logs
     scored = {(row["run_id"], row["candidate_id"]): row for row in ws.rows(
         f"""select run_id, candidate_id, count(*) as items, avg(value) as mean, stddev_samp(value) as spread
-            from (select run_id, candidate_id, item_id, avg(value) as value from scores
+            from (select run_id, candidate_id, item_id, {"ln(avg(value))" if logs else "avg(value)"} as value from scores
                   where metric = ? and value is not null and not starts_with(item_id, '{PROBES}') group by all)
             group by run_id, candidate_id""", [metric])}
     tests = {one.snapshot_id: (one.name, one.manifest["files"]["test.jsonl"]["sha256"]) for one in snapshots.every(ws)}
@@ -64,7 +63,7 @@ def entries(ws: Workspace, metric: str) -> list[Entry]:
             row = scored.get((run.run_id, candidate_id))
             if row is not None:
                 found.append(Entry(run.run_id, run.started_at, test, name, candidate_id, said, roles[candidate_id],
-                                   decoding(run), row["items"], _interval(row["mean"], row["spread"], row["items"])))
+                                   decoding(run), row["items"], _interval(row["mean"], row["spread"], row["items"], logs)))
     return found
 
 
@@ -95,15 +94,15 @@ def paired(ws: Workspace, a: Entry, b: Entry, metric: str) -> Comparison:
     """Entry b against entry a, item by item. Raises StudioError where they cannot be compared."""
     if reason := why_not(a, b):
         raise StudioError("These two are not compared.", reason)
-    rows = ws.columns(
-        """select x.value as a, y.value as b from
-           (select item_id, avg(value) as value from scores where run_id = ? and candidate_id = ? and metric = ? group by 1) x
-           join (select item_id, avg(value) as value from scores where run_id = ? and candidate_id = ? and metric = ? group by 1) y
-           using (item_id) where x.value is not null and y.value is not null order by item_id""",
-        [a.run_id, a.candidate_id, metric, b.run_id, b.candidate_id, metric])
+    of_one = "select item_id, avg(value) as value from scores where run_id = ? and candidate_id = ? and metric = ? group by 1"
+    rows = ws.columns(f"""select x.value as a, y.value as b from ({of_one}) x join ({of_one}) y using (item_id)
+                          where x.value is not null and y.value is not null order by item_id""",
+                      [a.run_id, a.candidate_id, metric, b.run_id, b.candidate_id, metric])
     if not len(rows["a"]):
         raise StudioError("These two answered no item both.", "Choose two others.")
-    return verdicts.settle([verdicts.compare_means(metric, np.asarray(rows["a"], float), np.asarray(rows["b"], float))])[0]
+    known = metrics.of(metric)
+    compared = verdicts.compare_ratios if known.logs else verdicts.compare_means
+    return compared(metric, rows["a"].tolist(), rows["b"].tolist(), None, known.worth, known.better)
 
 
 def sets(found: Sequence[Entry]) -> dict[str, list[Entry]]:
@@ -114,8 +113,9 @@ def sets(found: Sequence[Entry]) -> dict[str, list[Entry]]:
     return by_test
 
 
-def _interval(mean: float, spread: float | None, items: int) -> Interval:
-    if items < 2 or spread is None:
-        return Interval(mean, -math.inf, math.inf)
-    half = distributions.t_quantile(0.975, items - 1) * spread / math.sqrt(items)
-    return Interval(mean, mean - half, mean + half)
+def _interval(mean: float, spread: float | None, items: int, logs: bool) -> Interval:
+    half = math.inf
+    if items > 1 and spread is not None:
+        half = distributions.t_quantile(0.975, items - 1) * spread / math.sqrt(items)
+    ends = (mean, mean - half, mean + half)
+    return Interval(*(math.exp(end) for end in ends)) if logs else Interval(*ends)

@@ -70,10 +70,7 @@ def stamp(ws: Workspace, run_id: str) -> str:
 def read(ws: Workspace, run_id: str) -> Grid:
     """The scores of an evaluation; an empty grid where it has none. 600,000 scores take about half a second."""
     items = ws.columns(f"with {_ITEMS} select item_id from items order by place", [run_id])["item_id"]
-    metrics = tuple(row["metric"] for row in ws.rows(
-        "select distinct metric from scores where run_id = ? and metric not in ('expected', 'probe') order by metric", [run_id]))
-    candidates = tuple(row["candidate_id"] for row in ws.rows(
-        "select distinct candidate_id from scores where run_id = ? order by candidate_id", [run_id]))
+    metrics, candidates = (_distinct(ws, run_id, column) for column in ("metric", "candidate_id"))
     labels, expected, predicted = _labels(ws, run_id, candidates, len(items))
     values = np.full((len(metrics), len(candidates), len(items)), np.nan)
     found = ws.columns(
@@ -83,6 +80,12 @@ def read(ws: Workspace, run_id: str) -> Grid:
             group by all""", [run_id, list(metrics), list(candidates)])
     values[found["m"].astype(int), found["c"].astype(int), found["place"]] = found["value"]
     return Grid(items, metrics, candidates, values, labels, expected, predicted, _clusters(ws, items))
+
+
+def _distinct(ws: Workspace, run_id: str, column: str) -> tuple[str, ...]:
+    rows = ws.rows(f"""select distinct {column} as name from scores where run_id = ? and metric not in ('expected', 'probe')
+                       and not starts_with(item_id, '{PROBES}') order by 1""", [run_id])
+    return tuple(row["name"] for row in rows)
 
 
 def _labels(ws: Workspace, run_id: str, candidates: Sequence[str],

@@ -6,7 +6,7 @@ chance has several tries, so what is called better or worse is corrected for the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,12 +106,14 @@ def compare(grid: Grid, metric: str, a: str, b: str, among: NDArray[np.bool_]) -
     there = _there(grid, metric, a, b) & among
     if not there.any():
         raise StudioError(f"No test item has a score of {metrics.title(metric)} for both.", "Choose another metric.")
-    clusters = grid.clusters[there]
+    clusters, known = _shared(grid.clusters[there]), metrics.of(metric)
     if metric != MACRO_F1:
-        return verdicts.compare_means(metric, grid.of(metric, a)[there], grid.of(metric, b)[there], clusters=clusters)
+        compared = verdicts.compare_ratios if known.logs else verdicts.compare_means
+        first, second = (grid.of(metric, one)[there].tolist() for one in (a, b))
+        return compared(metric, first, second, clusters, known.worth, known.better)
     places = [grid.candidates.index(one) for one in (a, b)]
     expected, mine, other = (_words(grid, codes[there]) for codes in (grid.expected, *(grid.predicted[one] for one in places)))
-    return verdicts.compare_macro_f1(expected, mine, other, clusters=clusters)
+    return verdicts.compare_macro_f1(expected, mine, other, clusters, known.worth)
 
 
 def _there(grid: Grid, metric: str, a: str, b: str) -> NDArray[np.bool_]:
@@ -121,10 +123,11 @@ def _there(grid: Grid, metric: str, a: str, b: str) -> NDArray[np.bool_]:
     return (grid.expected >= 0) & (grid.predicted[places] >= 0).all(axis=0)
 
 
+def _shared(clusters: NDArray[np.int64]) -> list[Any] | None:
+    """Each item's cluster; None where no two of these share one."""
+    return None if len(np.unique(clusters)) == len(clusters) else list(clusters.tolist())
+
+
 def _words(grid: Grid, codes: NDArray[np.int64]) -> list[Any]:
     return [grid.labels[code] for code in codes]
 
-
-def chances(found: Sequence[Verdict]) -> tuple[int, int]:
-    """How many comparisons were made on the primary metric, and on the others."""
-    return len(found), sum(len(one.others) for one in found)

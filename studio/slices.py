@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,10 @@ LENGTHS = (1, 11, 26, 51, 101, 201)
 """A slice by length begins at each of these numbers of words."""
 MOST = 100
 """So many slices of a kind are compared, those with the most items."""
+_TAGS = "select record_id, coalesce(nullif(trim(tags), ''), 'no tag') as name from record_now"
+_SOURCES = """select n.record_id, coalesce(i.source_name, n.import_id) as name
+              from record_now n left join imports i using (import_id)"""
+_MARKED = "select distinct record_id, value as name from marks_now where kind = 'tag'"
 Parts = Mapping[str, NDArray[np.int64]]
 """Places in a grid by the name of a slice; an item may be in several, or in none."""
 
@@ -58,13 +63,15 @@ def part(ws: Workspace, run: Run, grid: Grid, by: str) -> Parts:
     if by.startswith("label:"):
         found = _labelled(ws, grid, *by.split(":")[1:])
     else:
-        found = {"tag": _tags, "language": _languages, "source": _sources, "twins": _twins, "marked": _marked,
-                 "length": lambda ws, grid: _lengths(ws, run, grid), "expected": lambda ws, grid: _expected(grid)}[by](ws, grid)
+        found = {"tag": lambda: _by_record(ws, grid, _TAGS), "source": lambda: _by_record(ws, grid, _SOURCES),
+                 "marked": lambda: _by_record(ws, grid, _MARKED), "twins": lambda: _twins(ws, grid),
+                 "language": lambda: _grouped(grid, keepers.languages(ws, list(grid.items))),
+                 "length": lambda: _lengths(ws, run, grid), "expected": lambda: _expected(grid)}[by]()
     return dict(sorted(found.items(), key=lambda one: (-len(one[1]), one[0])))
 
 
 def cut(grid: Grid, parts: Parts, metric: str, rival: str, judged: str) -> list[Slice]:
-    """Each slice's comparison, the surest losses first (by the best that the interval allows); those with too few items last."""
+    """Each slice's comparison, the surest losses first (by the best that the interval allows); too small ones last."""
     large = [(name, places) for name, places in parts.items() if len(places) >= MIN_ITEMS][:MOST]
     compared = []
     for name, places in large:
@@ -78,23 +85,6 @@ def cut(grid: Grid, parts: Parts, metric: str, rival: str, judged: str) -> list[
     said.sort(key=lambda one: -one.found.difference.low if lower else one.found.difference.high)  # type: ignore[union-attr]
     there = {name for name, _, _ in compared}
     return said + [Slice(name, places, None) for name, places in parts.items() if name not in there]
-
-
-def _tags(ws: Workspace, grid: Grid) -> Parts:
-    return _by_record(ws, grid, "select record_id, coalesce(nullif(trim(tags), ''), 'no tag') as name from record_now")
-
-
-def _sources(ws: Workspace, grid: Grid) -> Parts:
-    return _by_record(ws, grid, """select n.record_id, coalesce(i.source_name, n.import_id) as name
-                                   from record_now n left join imports i using (import_id)""")
-
-
-def _marked(ws: Workspace, grid: Grid) -> Parts:
-    return _by_record(ws, grid, "select distinct record_id, value as name from marks_now where kind = 'tag'")
-
-
-def _languages(ws: Workspace, grid: Grid) -> Parts:
-    return _grouped(grid, keepers.languages(ws, list(grid.items)))
 
 
 def _twins(ws: Workspace, grid: Grid) -> Parts:
@@ -120,10 +110,11 @@ def _expected(grid: Grid) -> Parts:
 def _lengths(ws: Workspace, run: Run, grid: Grid) -> Parts:
     path = ws.path(snapshots.get(ws, run.snapshot_id).file("test"))
     found = ws.rows(
-        r"""select id, len(regexp_extract_all(list_filter(messages, lambda turn: turn.role = 'user')[-1].content, '\S+')) as words
+        r"""select id,
+                   len(regexp_extract_all(list_filter(messages, lambda turn: turn.role = 'user')[-1].content, '\S+')) as words
             from read_json(?, format = 'newline_delimited',
                            columns = {id: 'varchar', messages: 'struct(role varchar, content varchar)[]'})""", [str(path)])
-    names = [f"{low}–{high - 1} words" for low, high in zip(LENGTHS, LENGTHS[1:], strict=False)] + [f"{LENGTHS[-1]} words or more"]
+    names = [f"{low}–{high - 1} words" for low, high in pairwise(LENGTHS)] + [f"{LENGTHS[-1]} words or more"]
     return _grouped(grid, {row["id"]: names[max(0, sum((row["words"] or 0) >= low for low in LENGTHS) - 1)] for row in found})
 
 
@@ -144,7 +135,7 @@ def _by_record(ws: Workspace, grid: Grid, named: str) -> Parts:
                           order by n.name, i.place""", [list(grid.items), len(grid.items)])
     names, places = rows["name"], rows["place"]
     starts = [0, *(np.flatnonzero(names[1:] != names[:-1]) + 1), len(names)] if len(names) else []
-    return {str(names[low]): places[low:high] for low, high in zip(starts, starts[1:], strict=False)}
+    return {str(names[low]): places[low:high] for low, high in pairwise(starts)}
 
 
 def _grouped(grid: Grid, names: Mapping[str, str]) -> Parts:

@@ -1,4 +1,4 @@
-"""Verdicts in words: the same sentences on the page, on Overview and in the report. Pure; names from data are not escaped here."""
+"""Verdicts in words: the same sentences on the page, on Overview and in the report. Pure; escapes nothing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def numbers(found: Comparison, judged: str, rival: str) -> str:
 
 def reach(found: Comparison) -> str:
     """The smallest difference that this set could have shown, and how many more items would settle it."""
-    if found.items < MIN_ITEMS:
+    if found.units < MIN_ITEMS:
         return f"Fewer than {MIN_ITEMS} test items cannot carry a verdict, whatever they say."
     said = (f"So many items show a difference of {found.smallest_detectable:.{places(found.metric)}f} or more in four cases "
             "of five.")
@@ -55,7 +55,8 @@ def correction(found: Sequence[Verdict]) -> str:
              f"The verdict speaks of {metrics.title(found[0].first.metric)} alone.")
     if others < 2:
         return first
-    return f"{first} The {others} comparisons on other metrics are corrected together: what stands there is support, no verdict."
+    return (f"{first} The {others} comparisons on other metrics are corrected together: what stands there is support, no "
+            "verdict.")
 
 
 def places(metric: str, more: int = 0) -> int:
@@ -65,6 +66,6 @@ def places(metric: str, more: int = 0) -> int:
 
 
 def _clusters(found: Comparison) -> str:
-    if found.clusters in (None, found.items):
+    if not found.clusters:
         return ""
-    return f" from {count(found.clusters, 'ticket or customer', 'tickets or customers')}"
+    return f" of {count(found.clusters, 'ticket or customer', 'tickets or customers')}"

@@ -75,7 +75,8 @@ def counted(gain: NDArray[np.float64]) -> dict[Won, int]:
 
 def places(gain: NDArray[np.float64], won: Won = "all", order: Order = "losses",
            among: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
-    """The items to show, as places in the grid: the judged one's heaviest losses first, its largest wins, or what differs most."""
+    """The items to show, as places in the grid: the judged one's heaviest losses first, its largest wins, or what differs
+    most."""
     shown = {"all": np.isfinite(gain), "judged": gain >= SAME, "rival": gain <= -SAME, "tie": np.abs(gain) < SAME}[won]
     found = np.flatnonzero(shown if among is None else shown & among)
     by = {"losses": gain, "wins": -gain, "largest": -np.abs(gain)}[order]
@@ -102,11 +103,14 @@ def page(ws: Workspace, run: Run, grid: Grid, metric: str, rival: str, judged: s
             if item_id in lines and {(rival, item_id), (judged, item_id)} <= said.keys()]
 
 
-def nearest(ws: Workspace, run: Run, item_id: str) -> list[Near]:
-    """The training examples nearest to a test item, as the evaluation found them; none where it did not look."""
-    row = next((row for row in runs.lines(ws, run, NEAREST) if row["item_id"] == item_id), None)
-    if row is None:
-        return []
-    lines = snapshots.lines_of(ws, snapshots.get(ws, run.snapshot_id), row["train_ids"])
-    return [Near(one, next((turn["content"] for turn in reversed(lines[one].messages) if turn["role"] == "user"), ""),
-                 lines[one].messages[-1]["content"]) for one in row["train_ids"] if one in lines]
+def nearest(ws: Workspace, run: Run, item_ids: Sequence[str]) -> dict[str, list[Near]]:
+    """The training examples nearest to some test items, as the evaluation found them; nothing where it did not look."""
+    wanted = set(item_ids)
+    rows = runs.lines(ws, run, NEAREST) if wanted else []
+    found = {row["item_id"]: row["train_ids"] for row in rows if row["item_id"] in wanted}
+    if not found:
+        return {}
+    lines = snapshots.lines_of(ws, snapshots.get(ws, run.snapshot_id), sorted({one for ids in found.values() for one in ids}))
+    return {item_id: [Near(one, next((turn["content"] for turn in reversed(lines[one].messages) if turn["role"] == "user"), ""),
+                           lines[one].messages[-1]["content"]) for one in ids if one in lines]
+            for item_id, ids in found.items()}

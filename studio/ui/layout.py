@@ -17,7 +17,6 @@ from studio.loop import Stage
 from studio.records import Record
 from studio.reviews import Judged
 from studio.runs import Run
-from studio.scores import ItemScore
 from studio.ui import session, sitemap
 from studio.ui.formats import ago, clock, duration, excerpt, rate
 from studio.workspace import Workspace
@@ -217,22 +216,6 @@ def one_record(ws: Workspace, record: Record) -> None:
     if st.button("Back to all records"):
         st.query_params.clear()
         st.rerun()
-
-
-def answer_pair(item: ItemScore) -> None:
-    """One test item with both answers, named; opened from the list of who won."""
-    sign = {"tuned": ":green[tuned better]", "base": ":red[base better]", "tie": ":gray[tie]"}[item.winner]
-    with st.expander(f"{sign} {item.difference:+.2f} · {plain(excerpt(item.question[-1]['content']))}"):
-        conversation(item.question)
-        left, right = st.columns(2, gap="medium")
-        for column, name, text, value, finish in ((left, "Base", item.a_text, item.a, item.a_finish),
-                                                  (right, "Tuned", item.b_text, item.b, item.b_finish)):
-            with column:
-                st.caption(f"{name}: {value:.3f}" + (", stopped at the token limit" if finish == "length" else ""))
-                conversation([{"role": "assistant", "content": text}], name)
-        st.caption("Reference")
-        conversation([{"role": "assistant", "content": item.reference}], "Reference")
-        link("Open its record", "pages/curate.py", {"record": item.item_id})
 
 
 def judged_pair(pair: Judged, won: str) -> None:
