@@ -107,9 +107,9 @@ def table(report: Report) -> tuple[list[str], list[list[str]]]:
     order = list(dict.fromkeys(metric for one in by_metric for metric in one))
     rows = []
     for metric in order:
-        digits = verdict_words.places(metric, 1)
         there = [one.get(metric) for one in by_metric]
         mine = next(one for one in there if one is not None)
+        digits = verdict_words.digits(mine)
         rows.append([metrics.title(metric), *(interval(*one.a.parts, digits) if one else "–" for one in there),
                      interval(*mine.b.parts, digits), *(one.word if one else "–" for one in there)])
     return heads, rows

@@ -65,6 +65,12 @@ def places(metric: str, more: int = 0) -> int:
     return (1 if high is not None and high > 10 else 2) + more
 
 
+def digits(found: Comparison) -> int:
+    """As many decimals as the interval allows: one more where it is narrow."""
+    low, high = found.difference.low, found.difference.high
+    return places(found.metric, int(high - low < 2 * found.worth))
+
+
 def _clusters(found: Comparison) -> str:
     if not found.clusters:
         return ""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 _PIECES = re.compile(r"\s*(?:</?\w[^<>]*>|&#?\w+;|\w+|[^\w\s])|\s+")
 _MANY_PIECES = 3_000
+_SHORT = 4
 _WORDS = re.compile(r"\w+|[^\w\s]+|\s+")
 
 
@@ -35,7 +36,7 @@ def merged(before: str, after: str) -> str:
 def common(reference: str, text: str) -> str:
     """The text, with the words that the reference has too, in the same order, in `<u>`: what ROUGE-L counts, about.
 
-    Capitals do not count; signs between words are never marked by themselves.
+    Capitals do not count. Signs, and short words with no other beside them, are not marked: they would be by chance.
     """
     theirs, mine = (_WORDS.findall(one) for one in (reference, text))
     if len(theirs) + len(mine) > 2 * _MANY_PIECES:
@@ -43,7 +44,8 @@ def common(reference: str, text: str) -> str:
     there = [place for place, piece in enumerate(mine) if piece[0].isalnum()]
     matcher = difflib.SequenceMatcher(None, [piece.casefold() for piece in theirs if piece[0].isalnum()],
                                       [mine[place].casefold() for place in there], autojunk=False)
-    held = {there[place] for _, start, size in matcher.get_matching_blocks() for place in range(start, start + size)}
+    held = {there[place] for _, start, size in matcher.get_matching_blocks() for place in range(start, start + size)
+            if size > 1 or len(mine[there[place]]) > _SHORT}
     joined = {place for place in range(1, len(mine) - 1)  # what stands between two marked words belongs to the stretch
               if not mine[place][0].isalnum() and {place - 1, place + 1} <= held}
     return _stretches(mine, held | joined)

@@ -42,10 +42,11 @@ def recorded(ws: Workspace, snapshot: Snapshot, run_id: str = RUN, seed: int = 7
     source = BaseSource(**BASE)
     adapter = models.get(ws, TUNED).adapter
     spec = EvaluateSpec(
-        run_id=run_id, items_file=snapshot.file("test"), primary="rougeL", probes=True, decoding=Decoding(max_new_tokens=tokens),
+        run_id=run_id, items_file=snapshot.file("test"), primary="rougeL", probes=True,
+        decoding=Decoding(max_new_tokens=tokens),
         candidates=(
             Candidate(model_id="starter", name=BASE["name"], base=source),
-            Candidate(model_id="starter", candidate_id=PROMPTED, name=f"{BASE['name']} + written prompt", base=source, system=PROMPT),
+            Candidate(model_id="starter", candidate_id=PROMPTED, name="Starter + written prompt", base=source, system=PROMPT),
             Candidate(model_id=TUNED, name="Sample in style (tuned)", base=source, adapter=adapter)))  # fmt: skip
     child = _launched(ws, spec, snapshot, "Sample in style against its base")
     dice, scorer = random.Random(seed), rouge_scorer.RougeScorer(["rouge1", "rouge2", "rougeL"])
@@ -59,7 +60,7 @@ def recorded(ws: Workspace, snapshot: Snapshot, run_id: str = RUN, seed: int = 7
                  TUNED: _mixed(dice, reference, VAGUE, 0.15 if bad else skill)}
         for who, text in texts.items():
             cut = who == "starter" and place % 9 == 0
-            child.output({"candidate_id": who, "item_id": item.record_id, "sample": 0, "text": text, "answer_key": f"{who}{place}",
+            child.output({"candidate_id": who, "item_id": item.record_id, "sample": 0, "text": text, "answer_key": "",
                           "new_tokens": len(text.split()) * 4 // 3, "prompt_tokens": 60 + 40 * (who == PROMPTED),
                           "seconds": 0.4 + dice.random(), "finish": "length" if cut else "stop",
                           "reused": who == "starter"})  # fmt: skip

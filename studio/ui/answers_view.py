@@ -45,11 +45,11 @@ def _draw(ws: Workspace, run: Run) -> None:
         layout.empty("Both have no score of this metric on any of these items. Choose another metric or slice.")
         return
     names = {"all": "all", "judged": f"{roles[judged]} better", "rival": f"{roles[rival]} better", "tie": "equal"}
-    won = st.segmented_control("Show", list(get_args(wins.Won)), default="all", required=True, key="won", bind="query-params",
-                               format_func=lambda one: f"{names[one]} {counted[one]:,}")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        order: wins.Order = st.selectbox("Order", list(ORDERS), format_func=ORDERS.__getitem__, key="answers-order", width=240)
-        marks = st.selectbox("Marked", list(MARKS), format_func=MARKS.__getitem__, key="marks", width=240)
+        won = st.segmented_control("Show", list(get_args(wins.Won)), default="all", required=True, key="won",
+                                   format_func=lambda one: f"{names[one]} {counted[one]:,}")
+        order: wins.Order = st.selectbox("Order", list(ORDERS), format_func=ORDERS.__getitem__, key="answers-order", width=215)
+        marks = st.selectbox("Marked", list(MARKS), format_func=MARKS.__getitem__, key="marks", width=215)
     with st.expander("All items at a glance", icon=":material/bar_chart:"):
         charts.wins(shown[np.isfinite(shown)].tolist(), metrics.title(metric), roles[judged], roles[rival])
     found = wins.places(gain, won, order, among)
@@ -64,7 +64,7 @@ def _choose_slice(ws: Workspace, run: Run) -> NDArray[np.bool_] | None:
     """Which items: all, or one slice as Where parts them; kept in the address by its name."""
     ways = slices.ways(ws, evaluate_cache.grid(ws, run))
     by = st.selectbox("Parted by", list(ways), index=None, format_func=lambda one: ways[one], key="by", bind="query-params",
-                      placeholder="all items", width=210)
+                      placeholder="all items", width=verdict_view.CHOICE)
     if by is None:
         return None
     parts = evaluate_cache.parts(ws, run, by)
@@ -103,7 +103,7 @@ def _card(one: Win, rival: str, judged: str, marks: str, near: Sequence[Near], o
             _text("Reference", html.escape(one.reference), "tw-expected"))) + "</div>")
         if near:
             st.caption("The nearest examples it was trained on:")
-            st.html('<div class="tw-answers">' + "".join(_text(
+            st.html('<div class="tw-answers tw-near">' + "".join(_text(
                 "Training example", f'<div class="tw-asked">{html.escape(excerpt(example.question, 300))}</div>'
                                     f"{html.escape(excerpt(example.answer, 500))}", "") for example in near) + "</div>")
         layout.link("Open its record", "pages/curate.py", {"record": one.item_id})

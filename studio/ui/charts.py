@@ -17,7 +17,7 @@ BASE, TUNED, BETTER, WORSE, WARNING = "#7d8a8d", "#2a93a6", "#2f9563", "#cf5860"
 HEIGHT = 260
 WORDS = {"better": BETTER, "worse": WORSE, "inconclusive": WARNING, "no difference worth having": BASE}
 MARKS = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
-LINES = (BASE, TUNED, "#9b43b1", "#b15d25", "#2075f3", "#919108", "#be557f", "#736e45")
+LINES = ("#9b43b1", "#b15d25", "#2075f3", "#919108", "#be557f", "#736e45")
 
 
 def wins(values: Sequence[float], metric: str, judged: str, rival: str) -> None:
@@ -48,8 +48,9 @@ def intervals(rows: Sequence[dict[str, Any]], title: str, axis: str) -> None:
     there = list(dict.fromkeys(row["word"] for row in rows))
     colour = alt.Color("word:N", title=None, legend=alt.Legend(orient="top", columns=2), scale=alt.Scale(
         domain=[word for word in WORDS if word in there], range=[WORDS[word] for word in WORDS if word in there]))
-    shape = [alt.Shape("of:N", sort=groups, title=None, scale=alt.Scale(domain=groups, range=list(MARKS[: len(groups)])),
-                       legend=alt.Legend(orient="top"))] if len(groups) > 1 else []
+    legend = alt.Legend(orient="top", symbolFillColor=BASE, symbolStrokeColor=BASE)
+    shapes = alt.Scale(domain=groups, range=list(MARKS[: len(groups)]))
+    shape = [alt.Shape("of:N", sort=groups, title=None, scale=shapes, legend=legend)] if len(groups) > 1 else []
     bars = alt.Chart(frame).mark_rule(strokeWidth=3).encode(y, *lane, x=alt.X("low:Q", title=axis), x2="high:Q", color=colour)
     dots = alt.Chart(frame).mark_point(filled=True, size=90, opacity=1).encode(
         y, *lane, *shape, x="value:Q", color=colour,
@@ -65,7 +66,9 @@ def over_time(rows: Sequence[dict[str, Any]], metric: str) -> None:
     """Does it get better from one evaluation to the next? One point a candidate and evaluation, with its interval."""
     frame = pd.DataFrame(rows)
     names = list(dict.fromkeys(row["candidate"] for row in rows))
-    colours = alt.Scale(domain=names, range=[LINES[place % len(LINES)] for place in range(len(names))])
+    roles = {row["candidate"]: row["role"] for row in rows}
+    others = iter(LINES * len(names))
+    colours = alt.Scale(domain=names, range=[{"base": BASE, "tuned": TUNED}.get(roles[name]) or next(others) for name in names])
     base = alt.Chart(frame).encode(
         x=alt.X("place:O", title="evaluation", sort=None, axis=alt.Axis(labelAngle=0, labelExpr="split(datum.label, '|')[1]")),
         color=alt.Color("candidate:N", scale=colours, sort=names, title=None,
@@ -76,7 +79,7 @@ def over_time(rows: Sequence[dict[str, Any]], metric: str) -> None:
         y="value:Q", xOffset=alt.XOffset("candidate:N", sort=names),
         tooltip=["candidate:N", "evaluation:N", alt.Tooltip("value:Q", format=".3f")])
     st.altair_chart((bars + dots).properties(title="Does it get better from one evaluation to the next?"), width="stretch",
-                    height=HEIGHT + 22 * len(names), alt=f"{metric} of every candidate by evaluation, with intervals")
+                    height=HEIGHT + 90 + 24 * len(names), alt=f"{metric} of every candidate by evaluation, with intervals")
 
 
 def ratings(counted: Mapping[float, int], lowest: float = -math.inf) -> None:

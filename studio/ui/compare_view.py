@@ -39,12 +39,13 @@ def _one_set(ws: Workspace, entries: list[Entry], metric: str, place: int) -> No
     st.dataframe([{"evaluated": ago(entry.started_at, ws.now()), "candidate": entry.role, "model": entry.name,
                    metrics.title(metric): interval(*entry.value.parts, digits), "items": entry.items,
                    "answers made": entry.decoding, "open": f"/evaluate?run={entry.run_id}"} for entry in reversed(entries)],
-                 hide_index=True, column_config={"open": st.column_config.LinkColumn("open", display_text="open")},
-                 alt="Every candidate of every evaluation of these items")
+                 hide_index=True, alt="Every candidate of every evaluation of these items",
+                 column_config=layout.numbers([metrics.title(metric)]) |
+                 {"open": st.column_config.LinkColumn("open", display_text="open")})
     runs = list(dict.fromkeys(entry.run_id for entry in entries))
     if asked > 1:
         charts.over_time([{"place": f"{runs.index(entry.run_id):04d}|{entry.started_at:%d %b %H:%M}", "evaluation":
-                           f"{entry.started_at:%d %b %Y %H:%M}", "candidate": f"{entry.role}: {entry.name}",
+                           f"{entry.started_at:%d %b %Y %H:%M}", "candidate": f"{entry.role}: {entry.name}", "role": entry.role,
                            "value": entry.value.value, "low": _finite(entry.value.low, entry), "high":
                            _finite(entry.value.high, entry)} for entry in entries], metrics.title(metric))
     if len(entries) > 1:
@@ -61,8 +62,9 @@ def _two(ws: Workspace, entries: list[Entry], metric: str, place: int) -> None:
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
         keys = list(by_key)
-        first = by_key[str(st.selectbox("Hold this", keys, index=len(keys) - 1, format_func=said, key=f"later-{place}"))]
-        second = by_key[str(st.selectbox("against this", keys, index=0, format_func=said, key=f"earlier-{place}"))]
+        newest, older = _default(entries)
+        first = by_key[str(st.selectbox("Hold this", keys, index=newest, format_func=said, key=f"later-{place}"))]
+        second = by_key[str(st.selectbox("against this", keys, index=older, format_func=said, key=f"earlier-{place}"))]
     if reason := evaluations.why_not(second, first):
         st.caption(reason)
         return
@@ -74,6 +76,12 @@ def _two(ws: Workspace, entries: list[Entry], metric: str, place: int) -> None:
                     f"{count(found.items, 'test item')}, item by item. {verdict_words.reach(found)}")
         if warned := evaluations.warning(second, first):
             st.warning(layout.plain(warned))
+
+
+def _default(entries: list[Entry]) -> tuple[int, int]:
+    """The newest tuned model, and the one before it where there is one; else the last and the first."""
+    tuned = [place for place, entry in enumerate(entries) if entry.role.startswith("tuned")]
+    return (tuned[-1], tuned[-2]) if len(tuned) > 1 else (len(entries) - 1, 0)
 
 
 def _finite(value: float, entry: Entry) -> float:

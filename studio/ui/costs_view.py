@@ -21,7 +21,8 @@ def draw(ws: Workspace, run: Run) -> None:
     roles = rivals.roles(run)
     st.subheader("Time, tokens, money", anchor=False)
     spent, price = evaluate_cache.spent(ws, run), prices.now(ws)
-    st.dataframe([_row(one, roles, price, costs.unit(run)) for one in spent], hide_index=True,
+    rows = [_row(one, roles, price, costs.unit(run)) for one in spent]
+    st.dataframe(rows, hide_index=True, column_config=layout.numbers(key for key in rows[0] if key != "candidate"),
                  alt="What each candidate's answers took")
     st.caption(_slowness(spent, roles))
     st.subheader("What was forgotten", anchor=False)
@@ -59,7 +60,8 @@ def _forgotten(kept: list[Kept], rival: str, judged: str) -> None:
                 f"{whole.after} of {whole.items} general questions, {rival} {whole.before}.")
     st.dataframe([{"kind": one.title, "questions": one.items, rival: share(one.before, one.items),
                    judged: share(one.after, one.items), "difference": signed(*one.found.difference.parts)} for one in kept],
-                 hide_index=True, alt="The general suite before and after, by kind")
+                 hide_index=True, column_config=layout.numbers([rival, judged, "difference"]),
+                 alt="The general suite before and after, by kind")
     st.caption("Knowledge, arithmetic, instructions, form, and refusals: questions of our own, asked of every candidate. By "
                "kind they are few, so read the intervals.")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -197,6 +197,11 @@ def run_line(ws: Workspace, run: Run) -> None:
             state_badge(run)
             st.caption(f"{run.kind} · {ago(run.started_at, ws.now())}", width="content")
         link(plain(excerpt(run.title, 42)), "pages/runs.py", {"run": run.run_id})
+
+
+def numbers(names: Iterable[str]) -> dict[str, ColumnConfig]:
+    """Columns of written numbers (with intervals or units): to the right, as numbers are."""
+    return {name: st.column_config.TextColumn(alignment="right") for name in names}
 
 
 def record_address(record_id: str) -> str:

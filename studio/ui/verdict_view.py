@@ -13,6 +13,8 @@ from studio.ui.formats import ago, count, interval, signed
 from studio.verdicts import Word
 from studio.workspace import Workspace
 
+CHOICE = 195
+"""How wide a choice is, in pixels: four of them stand in a row."""
 LOOKS: dict[Word, tuple[str, str]] = {
     "better": ("green", ":material/trending_up:"), "worse": ("red", ":material/trending_down:"),
     "no difference worth having": ("gray", ":material/drag_handle:"), "inconclusive": ("orange", ":material/question_mark:")}
@@ -21,7 +23,7 @@ LOOKS: dict[Word, tuple[str, str]] = {
 def choose_run(ws: Workspace, done: list[Run]) -> Run:
     """Which evaluation is looked at; the address says it."""
     ids = [run.run_id for run in done]
-    run = st.selectbox("Evaluation", done, index=layout.place(ids, st.query_params.get("run")) or 0, width="stretch",
+    run = st.selectbox("Evaluation", done, index=layout.place(ids, st.query_params.get("run")) or 0,
                        format_func=lambda r: f"{r.title} · {r.state} · {ago(r.started_at, ws.now())}")
     if "run" in st.query_params or run is not done[0]:
         st.query_params["run"] = run.run_id
@@ -51,7 +53,7 @@ def choose_judged(run: Run) -> str:
         return default
     ids = list(roles)
     return str(st.selectbox("Judged", ids, index=ids.index(default), format_func=lambda one: roles[one], key="judged",
-                            bind="query-params", width=210, help="Held against each of the others."))
+                            bind="query-params", width=CHOICE, help="Held against each of the others."))
 
 
 def choose_pair(run: Run) -> tuple[str, str]:
@@ -62,7 +64,7 @@ def choose_pair(run: Run) -> tuple[str, str]:
         return next(iter(roles)), judged
     ids = list(roles)
     return str(st.selectbox("Against", ids, format_func=lambda one: roles[one], key="against", bind="query-params",
-                            width=210)), judged
+                            width=CHOICE)), judged
 
 
 def choose_metric(run: Run, grid: Grid, whole: bool = False) -> str:
@@ -70,7 +72,7 @@ def choose_metric(run: Run, grid: Grid, whole: bool = False) -> str:
     first = rivals.primary(run, grid)
     found = [one for one in rivals.measured(grid) if metrics.of(one).better != "neither" and (whole or one != rivals.MACRO_F1)]
     found.sort(key=lambda one: one != first)
-    return str(st.selectbox("Metric", found, format_func=metrics.title, key="metric", bind="query-params", width=210))
+    return str(st.selectbox("Metric", found, format_func=metrics.title, key="metric", bind="query-params", width=CHOICE))
 
 
 def draw(ws: Workspace, run: Run) -> None:
@@ -85,7 +87,8 @@ def draw(ws: Workspace, run: Run) -> None:
     _names(run, roles)
     _cut(ws, run, roles)
     st.subheader("All candidates on all metrics", anchor=False)
-    st.dataframe(_table(found, roles, judged, rest), hide_index=True,
+    rows = _table(found, roles, judged, rest)
+    st.dataframe(rows, hide_index=True, column_config=layout.numbers(key for key in rows[0] if key != "metric"),
                  alt="Scores of every candidate with intervals, and the verdict against each rival")
     _chart(found, roles, judged)
     people = st.container(horizontal=True, vertical_alignment="center")
@@ -143,7 +146,7 @@ def _table(found: list[Verdict], roles: dict[str, str], judged: str, rest: list[
     rows: dict[str, dict[str, str]] = {}
     for one in found:
         for compared in one.every:
-            digits = verdict_words.places(compared.metric, 1)
+            digits = verdict_words.digits(compared)
             row = rows.setdefault(compared.metric, {"metric": metrics.title(compared.metric)})
             row[roles[one.rival]] = interval(*compared.a.parts, digits)
             row[roles[judged]] = interval(*compared.b.parts, digits)
@@ -151,7 +154,7 @@ def _table(found: list[Verdict], roles: dict[str, str], judged: str, rest: list[
         for one in verdicts:
             for compared in one.every:
                 if compared.metric in rows:
-                    digits = verdict_words.places(compared.metric, 1)
+                    digits = verdict_words.digits(compared)
                     rows[compared.metric] |= {f"against {roles[one.rival]}{sign}": signed(*compared.difference.parts, digits),
                                               f"verdict on {roles[one.rival]}{sign}": compared.word}
     heads = ["metric", *(roles[one.rival] for one in found), roles[judged]]

@@ -32,14 +32,15 @@ def draw(ws: Workspace, run: Run) -> None:
     if large:
         charts.intervals([_bar(one) for one in large[:SHOWN]], "Where is it better, and where worse?",
                          f"{metrics.title(metric)}, {roles[judged]} minus {roles[rival]}, 95 % paired interval")
-    st.dataframe([_row(one, metric) for one in found], hide_index=True, alt=f"Every slice by {title} with its interval")
+    st.dataframe([_row(one, metric) for one in found], hide_index=True, column_config=layout.numbers(["difference"]),
+                 alt=f"Every slice by {title} with its interval")
     _act(ws, run, by, found)
 
 
 def choose_way(ws: Workspace, run: Run) -> str:
     ways = slices.ways(ws, evaluate_cache.grid(ws, run))
     return str(st.selectbox("Parted by", list(ways), format_func=lambda one: ways[one], key="by", bind="query-params",
-                            width=210))
+                            width=verdict_view.CHOICE))
 
 
 def _said(large: list[Slice], found: list[Slice], title: str, judged: str, rival: str) -> None:
