@@ -7,10 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipeline import base_models, examples, metrics
+from pipeline import base_models, examples
 from pipeline.errors import PipelineError, Stopped
 from pipeline.examples import Example
 from pipeline.rundir import Child, read_lines, write_atomic
+from pipeline.scoring import engine
 from pipeline.specs import Candidate, EvaluateSpec
 
 
@@ -20,12 +21,10 @@ def run(child: Child, spec: EvaluateSpec, workspace: Path) -> dict[str, Any]:
     for candidate in spec.candidates:
         _answer(child, spec, candidate, items, workspace)
     child.say("scoring", sentence="Scoring the answers")
-    rows, labels = _score(items, read_lines(child.folder / "outputs.jsonl"))
-    write_atomic(child.folder / "scores.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-    return {"candidates": [candidate.candidate_id for candidate in spec.candidates], "items": len(items),
-            "labels": list(labels) if labels else None,
-            "metrics": {candidate.candidate_id: _means([row for row in rows if row["candidate_id"] == candidate.candidate_id])
-                        for candidate in spec.candidates}}
+    rows, facts = engine.score(items, read_lines(child.folder / "outputs.jsonl"), spec,
+                               lambda done, total: child.say("scoring", done, total, "answers", "Scoring the answers"))
+    write_atomic(child.folder / "scores.jsonl", engine.lines(rows))
+    return {"candidates": [candidate.candidate_id for candidate in spec.candidates], "items": len(items)} | facts
 
 
 def _answer(child: Child, spec: EvaluateSpec, candidate: Candidate, items: list[Example], workspace: Path) -> None:
@@ -57,25 +56,3 @@ def _answer(child: Child, spec: EvaluateSpec, candidate: Candidate, items: list[
         child.say(answering, done, len(items), "answers", f"{candidate.name} answers")
     del model
     gc.collect()
-
-
-def _score(items: list[Example], outputs: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], tuple[str, ...] | None]:
-    references = {item.id: item.answer for item in items}
-    labels = metrics.labels_of(list(references.values()))
-    newest = {(row["candidate_id"], row["item_id"]): row["text"] for row in outputs if row["item_id"] in references}
-    rows = []
-    for (candidate_id, item_id), text in newest.items():
-        named = ({"expected": metrics.normal(references[item_id]), "predicted": metrics.to_label(text, labels)} if labels
-                 else {"expected": None, "predicted": None})
-        found = metrics.score(references[item_id], text)
-        if labels:
-            found["accuracy"] = float(named["predicted"] == named["expected"])
-        rows.append({"candidate_id": candidate_id, "item_id": item_id, "sample": 0, "scores": found} | named)
-    return rows, labels
-
-
-def _means(rows: list[dict[str, Any]]) -> dict[str, float]:
-    found = {name: sum(row["scores"][name] for row in rows) / len(rows) for name in (*metrics.ROUGE, "exact_match")}
-    if rows[0]["expected"] is not None:
-        found |= metrics.classify([row["expected"] for row in rows], [row["predicted"] for row in rows])
-    return found

@@ -28,6 +28,10 @@ class Machine:
     def compute_bytes(self) -> int:
         return 2 if self.compute == "bfloat16" else 4
 
+    def free_for(self, processes: int) -> int:
+        """Bytes for one of so many processes: each has a card of its own, but all share the main memory."""
+        return self.free if self.device == "cuda" else self.free // processes
+
     def after_others(self) -> Machine:
         """As it will be when the run that computes now has ended: all but a tenth is free."""
         return replace(self, free=max(self.free, self.memory * 9 // 10))

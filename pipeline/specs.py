@@ -114,6 +114,8 @@ class TrainSpec(Frozen):
     keep: int = Field(default=2, ge=1, le=100, description="newest checkpoints kept, beside the best one")
     sample_prompts: int = Field(default=3, ge=0, le=3, description="questions answered at each validation")
     processes: int = Field(default=1, ge=1, le=8, description="GPUs, or processes on a CPU, that share each step")
+    sharding: Literal["auto", "on", "off"] = Field(default="auto", description="each process holds a part of the 4-bit base; "
+                                                   "auto: where it does not fit whole")
     seed: int = 1234
     template_sha256: str = Field(default="", description="the chat template the snapshot pinned; another one is said in a note")
 
@@ -156,7 +158,7 @@ class Candidate(Frozen):
 class EvaluateSpec(Frozen):
     """Every candidate answers every item with the same decoding; then every answer is scored against the reference.
 
-    The first candidate is what the others are held against. `metrics` none: those that suit the answers (`pipeline.metrics`);
+    The first candidate is what the others are held against. `metrics` none: those that suit the answers (`scoring.names`);
     `primary` is the one that the verdict speaks of, chosen before anything was seen. `probes`: the general and refusal suite
     is answered too. `likelihood`: local models also say how likely the reference is to them, and each label. With a
     `train_file` the nearest training examples of each item are looked up (nearest.jsonl).
@@ -179,7 +181,7 @@ class EvaluateSpec(Frozen):
 class ScoreSpec(Frozen):
     """Score stored answers again (the run folder's answers.jsonl) with these metrics; nothing is generated.
 
-    `own` are functions that people wrote: name → Python source, run in the child alone (`pipeline.own_metrics`).
+    `own` are functions that people wrote: name → Python source, run beside the child alone (`scoring.own`).
     """
 
     kind: Literal["score"] = "score"
@@ -190,6 +192,8 @@ class ScoreSpec(Frozen):
     answers: Literal["auto", "text", "labels", "json"] = "auto"
     labels_read: Literal["lenient", "strict"] = "lenient"
     own: dict[str, str] = {}
+    contains: tuple[str, ...] = Field(default=(), description="words that an answer must contain, all of them")
+    pattern: str = Field(default="", description="a regular expression that must match somewhere in an answer")
     answer_schema: str = Field(default="", description="a JSON schema that answers must meet")
     meaning: Meaning | None = None
 
@@ -334,8 +338,8 @@ class PreviewSpec(Frozen):
     known_tokens_s: float | None = Field(default=None, gt=0, description="what the newest run of this base measured here")
 
 
-AnySpec = (TrainSpec | EvaluateSpec | ConnectSpec | CheckSpec | ValidateSpec | DedupeSpec | InspectSpec | SuggestSpec
-           | PreviewSpec)
+AnySpec = (TrainSpec | EvaluateSpec | ConnectSpec | ScoreSpec | JudgeSpec | CheckSpec | ValidateSpec | DedupeSpec | InspectSpec
+           | SuggestSpec | PreviewSpec)
 Spec = Annotated[AnySpec, Field(discriminator="kind")]
 _adapter: TypeAdapter[AnySpec] = TypeAdapter(Spec)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import PipelineError
 from pipeline.training import fit
-from pipeline.training.fit import GIB, Shape
+from pipeline.training.fit import GIB, Shape, Task
 
 LLAMA_8B = Shape("llama", 4096, 14_336, 32, 32, 8, 128, 128_256, tied=False)
 STARTER = Shape("llama", 576, 1536, 30, 9, 3, 64, 49_152, tied=True)
@@ -198,7 +198,7 @@ def test_what_fits_still_fits_with_more_memory(
     ],
 )
 def test_the_quickest_plan_that_fits_is_taken(free: int, expected: tuple[str, int, bool]) -> None:
-    plan = fit.choose(LLAMA_8B, 16, 1_024, 8_192, free * GIB, "cuda")
+    plan = fit.choose(Task(LLAMA_8B, 16, 1_024, 8_192, "cuda"), free * GIB)
     assert (plan.method, plan.row_tokens, plan.checkpointing) == expected
 
 
@@ -222,25 +222,43 @@ def test_memory_on_a_cpu_is_within_a_tenth_of_the_peaks_of_the_starter(
 
 
 def test_a_card_with_room_keeps_dequantised_weights_where_qlora_is_asked_for() -> None:
-    assert fit.choose(LLAMA_8B, 16, 1_024, 8_192, 79 * GIB, "cuda", "qlora").resident16
+    assert fit.choose(Task(LLAMA_8B, 16, 1_024, 8_192, "cuda", "qlora"), 79 * GIB).resident16
 
 
 def test_a_row_is_no_longer_than_a_step() -> None:
-    assert fit.choose(LLAMA_8B, 16, 512, 3_000, 79 * GIB, "cuda").row_tokens == 3_000
+    assert fit.choose(Task(LLAMA_8B, 16, 512, 3_000, "cuda"), 79 * GIB).row_tokens == 3_000
 
 
 def test_the_starter_trains_on_a_small_machine() -> None:
-    plan = fit.choose(STARTER, 16, 512, 4_000, 4 * GIB, "cpu", compute_bytes=4)
+    plan = fit.choose(Task(STARTER, 16, 512, 4_000, "cpu", compute_bytes=4), 4 * GIB)
     assert (plan.method, plan.row_tokens) == ("lora", 1_024)
+
+
+LLAMA_70B = Shape("llama", 8192, 28_672, 80, 64, 8, 128, 128_256, False)
+
+
+@pytest.mark.parametrize(
+    ("processes", "sharding", "shared"), [(2, "auto", True), (4, "auto", True), (1, "auto", None), (2, "off", None)]
+)
+def test_what_does_not_fit_into_one_card_is_shared_by_several(
+    processes: int, sharding: Literal["auto", "off"], shared: bool | None
+) -> None:
+    task = Task(LLAMA_70B, 16, 512, 2_048, "cuda", processes=processes, sharding=sharding)
+    plan = fit.fitting(task, 36 * GIB)
+    assert (plan and plan.sharded) == shared
+
+
+def test_the_base_is_whole_everywhere_where_it_fits() -> None:
+    assert not fit.choose(Task(LLAMA_8B, 16, 1_024, 8_192, "cuda", processes=2), 79 * GIB).sharded
 
 
 def test_a_model_that_is_too_large_says_which_would_fit() -> None:
     with pytest.raises(PipelineError, match=r"needs at least 8\.\d GiB .* this graphics card has 6\.0 GiB free") as caught:
-        fit.choose(LLAMA_8B, 16, 1_024, 8_192, 6 * GIB, "cuda")
+        fit.choose(Task(LLAMA_8B, 16, 1_024, 8_192, "cuda"), 6 * GIB)
     assert caught.value.hint == "A model of about 3 billion parameters would fit."
 
 
 def test_where_only_the_method_is_too_large_the_other_is_named() -> None:
     with pytest.raises(PipelineError) as caught:
-        fit.choose(LLAMA_8B, 16, 1_024, 8_192, 12 * GIB, "cuda", "lora")
+        fit.choose(Task(LLAMA_8B, 16, 1_024, 8_192, "cuda", "lora"), 12 * GIB)
     assert "QLoRA would fit" in caught.value.hint

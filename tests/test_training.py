@@ -195,8 +195,10 @@ def test_an_example_that_is_too_long_refuses_the_start_until_somebody_says_to_le
 
 
 @pytest.mark.slow
-def test_two_processes_have_the_losses_of_one_with_the_same_steps(workspace: Path, asked: Path) -> None:
-    two = spec("two").model_copy(update={"processes": 2, "row_tokens": 64, "epochs": 1})
+@pytest.mark.parametrize("sharding", ["off", "on"])
+def test_two_processes_have_the_losses_of_one_with_the_same_steps(workspace: Path, asked: Path, sharding: str) -> None:
+    dials = {"processes": 2, "row_tokens": 64, "epochs": 1, "sharding": sharding}
+    two = spec(f"two-{sharding}").model_copy(update=dials)
     folder = children.prepared(workspace, two)
     ended = children.finished(folder, workspace)
     assert ended.outcome == "done", ended

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 
 from pipeline.training import ops
+from pipeline.training.sharded import Gather
 
 ADAPTER = "default"
 
@@ -62,7 +63,7 @@ class Group:
     def hold(self) -> None:
         """Keep the base weight in the products' type, its adapter beside; the layers' own weights become views of it."""
         wide = torch.empty(sum(self.sizes), self.features + self.spare, dtype=self.dtype, device=self.tail.device)
-        self._fill(wide)
+        self._fill(wide, None)
         row = 0
         for layer, size in zip(self.layers, self.sizes, strict=True):
             _replace(layer, nn.Parameter(wide[row : row + size, : self.features], requires_grad=False))
@@ -76,22 +77,24 @@ class Group:
         if self.wide is not None:
             return self.wide
         wide = scratch.of(sum(self.sizes), self.features + self.spare)
-        self._fill(wide)
+        self._fill(wide, scratch.gather)
         wide[:, self.features :] = self.tail
         return wide
 
-    def _fill(self, wide: Tensor) -> None:
+    def _fill(self, wide: Tensor, gather: Gather | None) -> None:
         row = 0
         for layer, size in zip(self.layers, self.sizes, strict=True):
-            write_weight(layer.get_base_layer().weight, wide[row : row + size, : self.features])
+            write_weight(layer.get_base_layer().weight, wide[row : row + size, : self.features], gather)
             row += size
 
 
 class Scratch:
-    """Memory for one group's weight at a time, as large as the largest needs."""
+    """Memory for one group's weight at a time, as large as the largest needs. `gather` brings its codes together where each
+    process holds a part of them."""
 
-    def __init__(self, numbers: int, dtype: torch.dtype, where: torch.device) -> None:
+    def __init__(self, numbers: int, dtype: torch.dtype, where: torch.device, gather: Gather | None) -> None:
         self._flat = torch.empty(numbers, dtype=dtype, device=where)
+        self.gather = gather
 
     def of(self, rows: int, columns: int) -> Tensor:
         return self._flat[: rows * columns].view(rows, columns)
@@ -100,7 +103,7 @@ class Scratch:
 class Adapters:
     """All groups of a model; their parameters flat in `values`, their slopes flat in `slopes` (both float32)."""
 
-    def __init__(self, groups: Sequence[Group], hold: bool) -> None:
+    def __init__(self, groups: Sequence[Group], hold: bool, gather: Gather | None = None) -> None:
         self.groups = list(groups)
         parameters = [parameter for group in self.groups for parameter in group.parameters]
         where = parameters[0].device
@@ -115,7 +118,7 @@ class Adapters:
                 group.hold()
             gc.collect()  # a 4-bit weight and its layer refer to each other, so they go no sooner
         sizes = [sum(group.sizes) * (group.features + group.spare) for group in self.groups if group.wide is None]
-        self.scratch = Scratch(max(sizes, default=0), self.groups[0].dtype, where)
+        self.scratch = Scratch(max(sizes, default=0), self.groups[0].dtype, where, gather)
         self.refresh()
 
     def refresh(self) -> None:
@@ -234,19 +237,20 @@ class _Widen(Function):
         return slope[:, : ctx.features], None
 
 
-def write_weight(weight: Any, out: Tensor) -> None:
+def write_weight(weight: Any, out: Tensor, gather: Gather | None = None) -> None:
     """The values of a linear layer's weight, 4-bit or plain, into `out` (rows may be wider apart)."""
     state = getattr(weight, "quant_state", None)
     if state is None:
         out.copy_(weight)
         return
+    codes = gather.codes(weight) if gather else weight.data
     kernels = ops.kernels_for(out)
     if kernels and state.quant_type == "nf4" and out.shape[1] % state.blocksize == 0:
-        kernels.nf4(weight.data.view(-1), state, out)
+        kernels.nf4(codes.view(-1), state, out)
         return
     import bitsandbytes.functional as bnb
 
-    out.copy_(bnb.dequantize_4bit(weight.data, state))
+    out.copy_(bnb.dequantize_4bit(codes, state))
 
 
 def _bias(bases: Sequence[Any], sizes: Sequence[int], dtype: torch.dtype) -> Tensor | None:

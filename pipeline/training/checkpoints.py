@@ -27,7 +27,7 @@ class Way:
     """How a run computes, chosen at its first start and kept when it is resumed: another way would round differently.
 
     `compute` is "bfloat16" or "float32", `resident16` whether 4-bit values are held in it, `checkpointed` how many layers are
-    computed again in the backward pass.
+    computed again in the backward pass, `sharded` whether each process holds a part of the base.
     """
 
     method: str
@@ -35,6 +35,7 @@ class Way:
     resident16: bool
     row_tokens: int
     checkpointed: int
+    sharded: bool = False
 
 
 @dataclass(frozen=True)

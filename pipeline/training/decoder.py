@@ -18,6 +18,7 @@ from pipeline.training import adapted, attention
 from pipeline.training.adapted import Adapters, Apply, GatedMlp, Group, widen
 from pipeline.training.ops import AddNorm, HeadLoss, Rotate
 from pipeline.training.rows import Row
+from pipeline.training.sharded import Gather
 
 OUR_OWN = ("LlamaModel", "MistralModel", "Qwen2Model", "Qwen3Model")
 
@@ -154,13 +155,13 @@ class TheirBody:
 class Decoder:
     """A base with its adapter, ready to learn: `loss` of a row, and the flat values and slopes of the adapter."""
 
-    def __init__(self, model: Any, dtype: torch.dtype, hold: bool) -> None:
+    def __init__(self, model: Any, dtype: torch.dtype, hold: bool, gather: Gather | None = None) -> None:
         base = model.get_base_model()
-        self.model, self.dtype = model, dtype
+        self.model, self.dtype, self.gather = model, dtype, gather
         body = base.base_model
         own = type(body).__name__ in OUR_OWN and all(hasattr(part, "lora_A") for part in _projections(body))
         self.body: OwnBody | TheirBody = OwnBody(body, dtype) if own else TheirBody(body, dtype)
-        self.adapters = Adapters(self.body.groups, hold)
+        self.adapters = Adapters(self.body.groups, hold, gather)
         self.head = base.get_output_embeddings().weight
         self.softcap = getattr(base.config, "final_logit_softcapping", None)
         self.layers = int(base.config.num_hidden_layers)
@@ -179,7 +180,8 @@ class Decoder:
         self.body.checkpointed = layers
 
     def plain(self) -> Any:
-        """The model as transformers and peft know it, to generate answers or to be saved."""
+        """The model as transformers and peft know it, to generate answers or to be saved. (Where processes share the base it
+        cannot answer: no one has it whole.)"""
         self.body.give_back()
         return self.model
 

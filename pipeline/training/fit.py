@@ -19,14 +19,14 @@ Method = Literal["qlora", "lora"]
 Device = Literal["cuda", "cpu"]
 GIB = 1 << 30
 
-NF4_BYTES = (4 + 8 / 64 + 32 / (64 * 256)) / 8
-"""A parameter in NF4 with double quantisation: 4 bits, an 8-bit scale for 64 of them, a 32-bit one for 256 scales
+NF4_CODES, NF4_SCALES = 4 / 8, (8 / 64 + 32 / (64 * 256)) / 8
+"""Bytes a parameter in NF4 with double quantisation takes: 4 bits, and of scales 8 bits for 64 of them and 32 for 256 scales
 (arXiv:2305.14314, 4.127 bits)."""
 
 MASTER_BYTES, GRADIENT_BYTES, MOMENT_BYTES = 4, 4, 8
 """A trained parameter's float32 weight, float32 gradient and AdamW's two float32 moments."""
 
-HEAD_BYTES, HEAD_ROWS = 1 << 29, 256
+HEAD_BYTES, HEAD_ROWS = {"cuda": 1 << 29, "cpu": 1 << 26}, 64
 """Logits that are in memory at once, at most, unless that were fewer rows than these (`ops.HeadLoss`)."""
 
 LOGIT_EXTRA = {"cuda": 0, "cpu": 14}
@@ -45,6 +45,9 @@ and oneDNN hold on to once training has begun (measured)."""
 
 FRAGMENTED = {"cuda": 0.03, "cpu": 0.0}
 """What the allocator holds and cannot use, of everything else."""
+
+ROOM_IN_ROWS = 1.15
+"""A row may have so much more to learn than the mean of all."""
 
 USABLE = 0.92
 """The share of free memory a plan may take: the rest is for the estimate's error and for other programs."""
@@ -83,7 +86,8 @@ class Memory:
 @dataclass(frozen=True)
 class Plan:
     """How to train. `row_tokens`: tokens computed at once. `resident16`: NF4 values kept in the compute type, dequantised once.
-    `recompute`: what checkpointing computes a second time, as a share of the useful work."""
+    `recompute`: what checkpointing computes a second time, as a share of the useful work. `sharded`: each process holds a part
+    of the base."""
 
     method: Method
     resident16: bool
@@ -91,12 +95,14 @@ class Plan:
     checkpointing: bool
     memory: Memory
     recompute: float
+    sharded: bool = False
 
 
 @dataclass(frozen=True)
 class Task:
     """What has to fit. `longest` example and `step_tokens` (of one process) in tokens; `learned` is the share of tokens that
-    are learned (1: to be safe); `compute_bytes` 2 where it computes in bfloat16, 4 in float32 (some CPUs)."""
+    are learned (1: to be safe); `compute_bytes` 2 where it computes in bfloat16, 4 in float32 (some CPUs). Several processes
+    may hold a part of the base each ("auto": where no plan fits with the whole base in each)."""
 
     shape: Shape
     rank: int
@@ -106,6 +112,8 @@ class Task:
     method: str = "auto"
     compute_bytes: int = 2
     learned: float = 1.0
+    processes: int = 1
+    sharding: Literal["auto", "on", "off"] = "auto"
 
 
 def kept_per_token(shape: Shape, rank: int, device: Device) -> int:
@@ -122,39 +130,39 @@ def kept_per_token(shape: Shape, rank: int, device: Device) -> int:
 
 
 def memory(shape: Shape, method: Method, rank: int, row_tokens: int, checkpointing: bool, device: Device,
-           resident16: bool = False, compute_bytes: int = 2, learned: float = 1.0) -> Memory:
+           resident16: bool = False, compute_bytes: int = 2, learned: float = 1.0, parts: int = 1) -> Memory:
     """The peak of a training step on rows of `row_tokens` tokens, in bytes by part.
 
     With checkpointing every layer keeps its input only, and one layer at a time everything. The head's logits are gone before
-    a layer's slopes are made, so only the larger of the two counts.
+    a layer's slopes are made, so only the larger of the two counts. `parts`: so many processes hold the 4-bit codes together.
     """
     packed = method == "qlora" and not resident16
     trained = shape.lora_parameters(rank)
-    weights = (shape.block_parameters * (NF4_BYTES if packed else compute_bytes)
+    codes = NF4_CODES / parts + NF4_SCALES
+    weights = (shape.block_parameters * (codes if packed else compute_bytes)
                + (shape.parameters - shape.block_parameters) * compute_bytes)
     layer = kept_per_token(shape, rank, device)
     kept = shape.hidden * shape.layers + layer if checkpointing else layer * shape.layers
     targets = row_tokens * learned
-    rows = min(targets, max(HEAD_ROWS, HEAD_BYTES // (shape.vocabulary * compute_bytes)))
+    rows = min(targets, max(HEAD_ROWS, HEAD_BYTES[device] // (shape.vocabulary * compute_bytes)))
     logits = rows * shape.vocabulary * (compute_bytes + LOGIT_EXTRA[device]) + 2 * targets * shape.hidden * compute_bytes
     working = row_tokens * (WORKING_MLP * shape.intermediate + WORKING_HIDDEN * shape.hidden) * compute_bytes
-    parts = {
+    buffers = shape.largest_group * compute_bytes + (shape.largest_linear * NF4_CODES if parts > 1 else 0)
+    sizes = {
         "weights": weights,
         "adapter": trained * (MASTER_BYTES + GRADIENT_BYTES) + (trained + shape.spread_parameters(rank)) * compute_bytes,
         "optimizer": trained * MOMENT_BYTES, "activations": row_tokens * kept * compute_bytes + max(0, working - logits),
-        "logits": logits, "dequantised": shape.largest_group * compute_bytes if packed else 0}
-    overhead = (CUDA_BYTES if device == "cuda" else CPU_BYTES) + FRAGMENTED[device] * sum(parts.values())
-    return Memory(**{name: round(size) for name, size in parts.items()}, overhead=round(overhead))
+        "logits": logits, "dequantised": buffers if packed else 0}
+    overhead = (CUDA_BYTES if device == "cuda" else CPU_BYTES) + FRAGMENTED[device] * sum(sizes.values())
+    return Memory(**{name: round(size) for name, size in sizes.items()}, overhead=round(overhead))
 
 
-def choose(shape: Shape, rank: int, longest: int, step_tokens: int, free_bytes: int, device: Device, method: str = "auto",
-           compute_bytes: int = 2, learned: float = 1.0) -> Plan:
-    """The quickest plan that fits into 92 % of the free memory.
+def choose(task: Task, free_bytes: int) -> Plan:
+    """The quickest plan that fits into 92 % of the free memory of one process.
 
-    `longest` is the longest example in tokens: no row is shorter. `step_tokens` are the tokens of an optimizer step of one
-    process: no row needs to be longer. Raises PipelineError, saying which size of model would fit, when nothing does.
+    No row is shorter than the longest example, and none needs to be longer than a step. Raises PipelineError, saying which
+    size of model would fit, when nothing does.
     """
-    task = Task(shape, rank, longest, step_tokens, device, method, compute_bytes, learned)
     found = fitting(task, free_bytes)
     if found is None:
         raise too_large(task, free_bytes)
@@ -175,18 +183,32 @@ def _plans(task: Task) -> Iterator[Plan]:
     """Every plan, quickest first: without checkpointing on long rows, then on shorter ones, then with it.
 
     At each length 16 bits go first: no weight is dequantised. (Tokens/s on an H100: 8k rows 15,700 in 16 bits and 15,400
-    in NF4, 4k rows 14,800 and 14,150; checkpointing 9,400.)
+    in NF4, 4k rows 14,800 and 14,150; checkpointing 9,400.) Plans that share the base come last: they gather it for each row.
     """
+    for parts in _shares(task):
+        yield from _plans_with(task, parts)
+
+
+def _shares(task: Task) -> list[int]:
+    """How many processes hold the base together, 1 for each having it whole."""
+    together = [task.processes] if task.processes > 1 and task.method != "lora" and task.sharding != "off" else []
+    return together if together and task.sharding == "on" else [1, *together]
+
+
+def _plans_with(task: Task, parts: int) -> Iterator[Plan]:
     on_gpu = task.device == "cuda"
     most = max(task.longest, min(GPU_ROWS if on_gpu else CPU_ROWS, task.step_tokens))
     least = min(most, max(task.longest, FEWEST_UNCHECKPOINTED if on_gpu else task.longest))
     for checkpointing, shortest in ((False, least), (True, task.longest)):
         again = recompute(task.shape, task.rank) if checkpointing else 0.0
         for rows in _rows(most, shortest):
-            for name, resident in _holdings(task.method):
+            for name, resident in _holdings(task.method) if parts == 1 else _SHARED:
                 size = memory(task.shape, name, task.rank, rows, checkpointing, task.device, resident, task.compute_bytes,
-                              task.learned)
-                yield Plan(name, resident, rows, checkpointing, size, again)
+                              task.learned, parts)
+                yield Plan(name, resident, rows, checkpointing, size, again, parts > 1)
+
+
+_SHARED: Sequence[tuple[Method, bool]] = (("qlora", False),)
 
 
 def _rows(most: int, least: int) -> list[int]:

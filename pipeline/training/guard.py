@@ -25,6 +25,10 @@ def check(decoder: Decoder, examples: Sequence[Encoded]) -> None:
 
     The model must not have been evaluated yet: only the first pass does the damage.
     """
+    if decoder.gather:  # no process has the model whole, so its own loss cannot be asked for
+        _slopes(decoder, rows.filler())
+        decoder.gather.learn_order()
+        return
     looked_at = [part for example in examples[:2] if any((part := _beginning(example)).learned[1:])]
     row = rows.row(looked_at or examples[:2])
     before = _slopes(decoder, row)
@@ -48,7 +52,7 @@ def _beginning(example: Encoded) -> Encoded:
 def _slopes(decoder: Decoder, row: rows.Row) -> Tensor:
     """The adapter's gradient of the row's mean loss; the decoder's own is empty again afterwards."""
     decoder.adapters.slopes.zero_()
-    decoder.loss(row.to(decoder.where), 1 / row.learned).backward()  # type: ignore[no-untyped-call]
+    decoder.loss(row.to(decoder.where), 1 / max(1, row.learned)).backward()  # type: ignore[no-untyped-call]
     found = decoder.adapters.slopes.clone()
     decoder.adapters.slopes.zero_()
     return found

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from pipeline.errors import is_out_of_memory
 from pipeline.training.decoder import Decoder
 from pipeline.training.rows import Row
+from pipeline.training.together import World
 
 CLIP = 1.0
 """The largest norm of a step's slope."""
@@ -43,6 +45,27 @@ class Learner:
             loss = self.decoder.loss(row.to(where), 1 / learned)
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
+        return total
+
+    def learn_together(self, rows: Iterable[Row], learned: int, world: World) -> Tensor:
+        """`learn` where each process holds a part of the base. All have equally many rows, and at the end of each all know
+        whether memory ran out in one of them. Raises MemoryError in all when it did."""
+        gather = self.decoder.gather
+        assert gather is not None
+        total = torch.zeros((), dtype=torch.float32, device=self.values.device)
+        for row in rows:
+            short = False
+            try:
+                total += self.learn([row], learned)
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                short = True
+            if short:  # outside of the handler, so that the broken row's tensors are gone
+                gather.keep_up()
+            gather.row_ends()
+            if world.any(short):
+                raise MemoryError("one of the processes that share the base has too little memory")
         return total
 
     def update(self, loss: Tensor, rate: float,

@@ -10,9 +10,6 @@ from pipeline.training import fit, speed
 from pipeline.training.fit import GIB, Plan, Shape
 
 METHODS: tuple[fit.Method, ...] = ("qlora", "lora")
-ROOM_IN_ROWS = 1.15
-"""A row may have so much more to learn than the mean of all."""
-
 NAMES = {"qlora": "QLoRA", "lora": "LoRA"}
 
 
@@ -45,24 +42,19 @@ def said(shape: Shape, asked: Asked, here: Machine, flops: float | None, busy: b
             "recommended": best.method if best else None, "why": _why(shape, asked, here, best)}
 
 
-def _free(asked: Asked, here: Machine) -> int:
-    """Bytes for one process: each has a card of its own, but all share the main memory."""
-    return here.free if here.device == "cuda" else here.free // asked.processes
-
-
 def _task(shape: Shape, asked: Asked, here: Machine, method: str) -> fit.Task:
     return fit.Task(shape, asked.rank, asked.longest, asked.step_tokens, here.device, method, here.compute_bytes,
-                    min(1.0, ROOM_IN_ROWS * asked.learned))
+                    min(1.0, fit.ROOM_IN_ROWS * asked.learned), asked.processes)
 
 
 def _plan(shape: Shape, asked: Asked, here: Machine, method: fit.Method) -> Plan:
     """The quickest plan of a method that fits, else the one that needs least."""
     task = _task(shape, asked, here, method)
-    return fit.fitting(task, _free(asked, here)) or fit.smallest(task)
+    return fit.fitting(task, here.free_for(asked.processes)) or fit.smallest(task)
 
 
 def _best(shape: Shape, asked: Asked, here: Machine) -> Plan | None:
-    return fit.fitting(_task(shape, asked, here, asked.method), _free(asked, here))
+    return fit.fitting(_task(shape, asked, here, asked.method), here.free_for(asked.processes))
 
 
 def _speed(shape: Shape, asked: Asked, here: Machine, flops: float | None, plan: Plan) -> float | None:
@@ -78,8 +70,9 @@ def _row(plan: Plan, asked: Asked, here: Machine, tokens_s: float | None, basis:
     parts = {part.name: getattr(memory, part.name) / GIB for part in fields(memory)}
     parts["other"] = parts.pop("dequantised") + parts.pop("overhead")
     seconds = (asked.tokens + speed.FORWARD_SHARE * asked.validation_tokens) / tokens_s if tokens_s else None
-    return {"method": plan.method, "fits": memory.total <= fit.USABLE * _free(asked, here), "row_tokens": plan.row_tokens,
-            "checkpointing": plan.checkpointing, "resident16": plan.resident16, "parts": parts, "peak_gib": memory.total / GIB,
+    fits = memory.total <= fit.USABLE * here.free_for(asked.processes)
+    return {"method": plan.method, "fits": fits, "row_tokens": plan.row_tokens, "checkpointing": plan.checkpointing,
+            "resident16": plan.resident16, "sharded": plan.sharded, "parts": parts, "peak_gib": memory.total / GIB,
             "tokens_s": tokens_s, "seconds": seconds, "basis": basis}
 
 
@@ -94,9 +87,12 @@ def _basis(asked: Asked, here: Machine, flops: float | None, busy: bool) -> str:
 
 def _why(shape: Shape, asked: Asked, here: Machine, best: Plan | None) -> str:
     if best is None:
-        error = fit.too_large(_task(shape, asked, here, asked.method), _free(asked, here))
+        error = fit.too_large(_task(shape, asked, here, asked.method), here.free_for(asked.processes))
         return f"{error.message} {error.hint}"
-    room = f"{_free(asked, here) / GIB:.1f} GiB are free"
+    room = f"{here.free_for(asked.processes) / GIB:.1f} GiB are free"
+    if best.sharded:
+        return (f"The base does not fit whole ({room}): each of the {asked.processes} processes holds a part of its 4 bits, "
+                f"with rows of {best.row_tokens:,} tokens. That costs time, and no sample answers are written.")
     how = f"rows of {best.row_tokens:,} tokens{' with checkpointing' if best.checkpointing else ''}"
     if asked.method != "auto":
         return f"{NAMES[best.method]} was asked for and fits with {how}; {room}."

@@ -77,6 +77,14 @@ def row(examples: Sequence[Encoded], multiple: int = 1) -> Row:
                max(fill, *(len(example.ids) for example in examples)))
 
 
+def filler(multiple: int = 1) -> Row:
+    """A row in which nothing is learned, for a process that has none while the others compute."""
+    size = max(2, multiple)
+    nothing = torch.empty(0, dtype=torch.long)
+    return Row(torch.zeros(size, dtype=torch.long), torch.arange(size), torch.tensor([0, size], dtype=torch.int32), nothing,
+               nothing, 0, size)
+
+
 def rows(examples: Sequence[Encoded], most_tokens: int, multiple: int = 1) -> list[Row]:
     """As few rows as pack well, of at most `most_tokens` tokens, or as many as the longest example has,
     before they are filled up."""

@@ -94,6 +94,11 @@ class Shape:
         """Parameters of the largest group of one block."""
         return max(inputs * outputs for inputs, outputs, _ in self.groups)
 
+    @property
+    def largest_linear(self) -> int:
+        """Parameters of the largest linear layer of one block."""
+        return max(inputs * outputs for inputs, outputs in self.linears)
+
     def spread_parameters(self, rank: int) -> int:
         """Of LoRA's B as the fused products see it: each group's outputs by the rank of all its layers."""
         return self.layers * sum(outputs * rank * layers for _, outputs, layers in self.groups)

@@ -50,6 +50,11 @@ class World:
         """Every `size`-th part, the next processes having the next ones."""
         return list(parts[self.rank :: self.size])
 
+    def alike(self, parts: Sequence[Part]) -> list[Part | None]:
+        """`mine`, filled up with None, so that each process has equally many."""
+        mine: list[Part | None] = [*self.mine(parts)]
+        return mine + [None] * (-(-len(parts) // self.size) - len(mine))
+
     def exchange(self, slopes: Tensor, loss: Tensor) -> None:
         """Sum both over all processes, in place."""
         if self.size > 1:

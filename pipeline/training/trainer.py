@@ -22,7 +22,7 @@ from pipeline import base_models, machine
 from pipeline.errors import PipelineError, Stopped, is_out_of_memory
 from pipeline.rundir import Child
 from pipeline.specs import TrainSpec
-from pipeline.training import checkpoints, fit, guard, quantised, reading, recipe, rows, samples, together
+from pipeline.training import checkpoints, fit, guard, quantised, reading, recipe, rows, samples, sharded, together
 from pipeline.training.checkpoints import Place, Way
 from pipeline.training.decoder import Decoder
 from pipeline.training.learner import Learner
@@ -77,9 +77,11 @@ class Trainer:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // world.size))
         child.say("loading", sentence="Loading the base model")
         where = quantised.device()
-        base = quantised.load_base(folder, getattr(torch, way.compute), where, way.method == "qlora")
+        dtype, at_first = getattr(torch, way.compute), torch.device("cpu") if way.sharded else where
+        base = quantised.load_base(folder, dtype, at_first, way.method == "qlora")
+        gather = sharded.share(base, world, where) if way.sharded else None
         model = quantised.add_adapter(base, spec.rank, spec.seed)
-        self.decoder = Decoder(model, getattr(torch, way.compute), hold=way.method == "lora" or way.resident16)
+        self.decoder = Decoder(model, dtype, hold=way.method == "lora" or way.resident16, gather=gather)
         self.decoder.checkpointed = way.checkpointed
         self.learner = Learner(self.decoder)
         self.parameters = quantised.trained(model)
@@ -134,13 +136,16 @@ class Trainer:
         here, spec = machine.look(), self.spec
         shape = fit.Shape.from_config(json.loads((folder / "config.json").read_text(encoding="utf-8")))
         mine = -(-self.step_tokens // self.world.size)
-        plan = fit.choose(shape, spec.rank, max(self.lengths), mine, here.free, here.device, spec.method, here.compute_bytes)
+        learned = sum(sum(example.learned) for example in self.data.train) / sum(self.lengths)
+        task = fit.Task(shape, spec.rank, max(self.lengths), mine, here.device, spec.method, here.compute_bytes,
+                        min(1.0, fit.ROOM_IN_ROWS * learned), self.world.size, spec.sharding)
+        plan = fit.choose(task, here.free_for(self.world.size))
         checkpointing = plan.checkpointing if spec.checkpointing == "auto" else spec.checkpointing == "on"
         tokens = max(spec.row_tokens or plan.row_tokens, *self.lengths)
-        found = [plan.method == "qlora", here.compute == "bfloat16", plan.resident16, tokens, checkpointing]
-        packed, low, resident, most, again = self.world.sum([float(part) * self.world.first for part in found])
+        found = [plan.method == "qlora", here.compute == "bfloat16", plan.resident16, tokens, checkpointing, plan.sharded]
+        packed, low, resident, most, again, parts = self.world.sum([float(part) * self.world.first for part in found])
         return Way("qlora" if packed else "lora", "bfloat16" if low else "float32", bool(resident), int(most),
-                   shape.layers if again else 0)
+                   shape.layers if again else 0, bool(parts))
 
     def _say_recipe(self) -> None:
         way = self.place.way
@@ -150,7 +155,10 @@ class Trainer:
                          forward=body, row_tokens=way.row_tokens, step_tokens=self.step_tokens,
                          checkpointing=way.checkpointed, steps=self.steps, steps_per_epoch=self.per_epoch[0],
                          trained_parameters=sum(p.numel() for p in self.parameters.values()), alpha=2 * self.spec.rank,
-                         warm_steps=warm_steps(self.steps), processes=self.world.size)
+                         warm_steps=warm_steps(self.steps), processes=self.world.size, sharded=int(way.sharded))
+        if way.sharded:
+            self.child.event("note", sentence=f"Each of the {self.world.size} processes holds a part of the base. Sample "
+                             "answers are not written, because no process can answer alone.")
 
     def _device_name(self) -> str:
         return torch.cuda.get_device_name() if self.decoder.where.type == "cuda" else "CPU"
@@ -218,9 +226,15 @@ class Trainer:
             self._need_less()
 
     def _slopes(self, places: Sequence[int], learned: int) -> Tensor:
-        parts = self.world.mine(recipe.pack(places, self.lengths, self.place.way.row_tokens))
-        return self.learner.learn((rows.row([self.data.train[place] for place in part], self._multiple) for part in parts),
-                                  learned)
+        packed = recipe.pack(places, self.lengths, self.place.way.row_tokens)
+        if self.decoder.gather:
+            filler = rows.filler(self._multiple)
+            return self.learner.learn_together((self._row(part) if part else filler for part in self.world.alike(packed)),
+                                               learned, self.world)
+        return self.learner.learn((self._row(part) for part in self.world.mine(packed)), learned)
+
+    def _row(self, places: Sequence[int]) -> rows.Row:
+        return rows.row([self.data.train[place] for place in places], self._multiple)
 
     @property
     def _multiple(self) -> int:
@@ -242,6 +256,8 @@ class Trainer:
             raise PipelineError("One example alone does not fit into memory.",
                                 "Leave out the longest examples, use a smaller base model, or a machine with more memory.")
         self.decoder.checkpointed = checkpointed
+        if self.decoder.gather:
+            guard.check(self.decoder, self.data.train)  # layers that are computed again ask for their weights again
         self.place = replace(self.place, way=replace(before, row_tokens=tokens, checkpointed=checkpointed))
         extra = ", and computes layers again instead of keeping them" if checkpointed > before.checkpointed else ""
         self.child.event(
@@ -290,7 +306,7 @@ class Trainer:
         self.place = replace(self.place, first_validation_loss=first, validated_step=step)
         if loss < self.place.best_validation_loss:
             self.place = replace(self.place, best_validation_loss=loss, best_step=step)
-        if self.world.first and self.data.asked:
+        if self.world.first and self.data.asked and not self.decoder.gather:
             self._answer(step)
         self._read_at = time.monotonic()
 
@@ -299,10 +315,12 @@ class Trainer:
         while True:
             try:
                 total = tokens = 0.0
-                for row in self.world.mine(self._measured_rows()):
+                for row in self._my_measured_rows():
                     self._stop_if_asked(alone=True)
                     with torch.no_grad():
                         total, tokens = total + float(self.decoder.loss(row.to(self.decoder.where))), tokens + row.learned
+                    if self.decoder.gather:
+                        self.decoder.gather.row_ends()
                 total, tokens = self.world.sum([total, tokens])
                 return total / tokens
             except (MemoryError, RuntimeError) as error:
@@ -310,6 +328,11 @@ class Trainer:
                     raise
             self.measured_at_once //= 2
             self._rows = None
+
+    def _my_measured_rows(self) -> list[rows.Row]:
+        if self.decoder.gather:
+            return [row or rows.filler(self._multiple) for row in self.world.alike(self._measured_rows())]
+        return self.world.mine(self._measured_rows())
 
     def _measured_rows(self) -> list[rows.Row]:
         if self._rows is None:
