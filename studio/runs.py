@@ -16,10 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from pipeline.metrics import labels_of, normal
+
 from pipeline import launch, rundir
 from pipeline.dedupe.words import CROWDS, NORMALISATION, SHORT_TEXTS
 from pipeline.foreign import read_foreign, sides
-from pipeline.metrics import labels_of, normal
 from pipeline.rundir import Mark, Result, State, Status
 from pipeline.specs import (
     AnySpec,

@@ -48,7 +48,7 @@ def intervals(rows: Sequence[dict[str, Any]], title: str, axis: str) -> None:
     there = list(dict.fromkeys(row["word"] for row in rows))
     colour = alt.Color("word:N", title=None, legend=alt.Legend(orient="top", columns=2), scale=alt.Scale(
         domain=[word for word in WORDS if word in there], range=[WORDS[word] for word in WORDS if word in there]))
-    legend = alt.Legend(orient="top", symbolFillColor=BASE, symbolStrokeColor=BASE)
+    legend = alt.Legend(orient="bottom", columns=1, symbolFillColor=BASE, symbolStrokeColor=BASE)
     shapes = alt.Scale(domain=groups, range=list(MARKS[: len(groups)]))
     shape = [alt.Shape("of:N", sort=groups, title=None, scale=shapes, legend=legend)] if len(groups) > 1 else []
     bars = alt.Chart(frame).mark_rule(strokeWidth=3).encode(y, *lane, x=alt.X("low:Q", title=axis), x2="high:Q", color=colour)
@@ -63,7 +63,7 @@ def intervals(rows: Sequence[dict[str, Any]], title: str, axis: str) -> None:
 
 
 def over_time(rows: Sequence[dict[str, Any]], metric: str) -> None:
-    """Does it get better from one evaluation to the next? One point a candidate and evaluation, with its interval."""
+    """Does it get better over time? One point a candidate and evaluation, with its interval."""
     frame = pd.DataFrame(rows)
     names = list(dict.fromkeys(row["candidate"] for row in rows))
     roles = {row["candidate"]: row["role"] for row in rows}
@@ -78,7 +78,7 @@ def over_time(rows: Sequence[dict[str, Any]], metric: str) -> None:
     dots = base.mark_point(filled=True, size=80, opacity=1).encode(
         y="value:Q", xOffset=alt.XOffset("candidate:N", sort=names),
         tooltip=["candidate:N", "evaluation:N", alt.Tooltip("value:Q", format=".3f")])
-    st.altair_chart((bars + dots).properties(title="Does it get better from one evaluation to the next?"), width="stretch",
+    st.altair_chart((bars + dots).properties(title="Does it get better over time?"), width="stretch",
                     height=HEIGHT + 90 + 24 * len(names), alt=f"{metric} of every candidate by evaluation, with intervals")
 
 

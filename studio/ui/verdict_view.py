@@ -13,8 +13,8 @@ from studio.ui.formats import ago, count, interval, signed
 from studio.verdicts import Word
 from studio.workspace import Workspace
 
-CHOICE = 195
-"""How wide a choice is, in pixels: four of them stand in a row."""
+CHOICE = 167
+"""How wide a choice is, in pixels: four stand in a row, two on a phone."""
 LOOKS: dict[Word, tuple[str, str]] = {
     "better": ("green", ":material/trending_up:"), "worse": ("red", ":material/trending_down:"),
     "no difference worth having": ("gray", ":material/drag_handle:"), "inconclusive": ("orange", ":material/question_mark:")}
@@ -88,7 +88,7 @@ def draw(ws: Workspace, run: Run) -> None:
     _cut(ws, run, roles)
     st.subheader("All candidates on all metrics", anchor=False)
     rows = _table(found, roles, judged, rest)
-    st.dataframe(rows, hide_index=True, column_config=layout.numbers(key for key in rows[0] if key != "metric"),
+    st.dataframe(rows, hide_index=True, column_config=layout.numbers(key for key in rows[0] if not key.startswith(("metric", "verdict"))),
                  alt="Scores of every candidate with intervals, and the verdict against each rival")
     _chart(found, roles, judged)
     people = st.container(horizontal=True, vertical_alignment="center")
