@@ -212,7 +212,6 @@ class JudgeSpec(Frozen):
     mode: Literal["absolute", "pairwise"] = "pairwise"
     pairs: Annotated[tuple[tuple[str, str], ...], Field(min_length=1)]
     item_ids: tuple[str, ...] = Field(default=(), description="none: all items")
-    concurrency: int = Field(default=8, ge=1, le=64)
     budget: float | None = Field(default=None, gt=0, description="money that the run stops before it passes")
 
 
@@ -338,7 +337,7 @@ class PreviewSpec(Frozen):
     known_tokens_s: float | None = Field(default=None, gt=0, description="what the newest run of this base measured here")
 
 
-AnySpec = (TrainSpec | EvaluateSpec | ConnectSpec | ScoreSpec | JudgeSpec | CheckSpec | ValidateSpec | DedupeSpec | InspectSpec
+AnySpec = (TrainSpec | EvaluateSpec | ScoreSpec | JudgeSpec | ConnectSpec | CheckSpec | ValidateSpec | DedupeSpec | InspectSpec
            | SuggestSpec | PreviewSpec)
 Spec = Annotated[AnySpec, Field(discriminator="kind")]
 _adapter: TypeAdapter[AnySpec] = TypeAdapter(Spec)

@@ -16,12 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline.metrics import labels_of, normal
-
-from pipeline import launch, rundir
+from pipeline import answers, launch, rundir
 from pipeline.dedupe.words import CROWDS, NORMALISATION, SHORT_TEXTS
 from pipeline.foreign import read_foreign, sides
 from pipeline.rundir import Mark, Result, State, Status
+from pipeline.scoring.labels import labels_of, normal
 from pipeline.specs import (
     AnySpec,
     Candidate,
@@ -44,7 +43,7 @@ Kind = Literal["train", "evaluate", "check", "validate", "dedupe", "inspect", "s
 MOVING: tuple[State, ...] = ("starting", "running")
 _COLLECTED = "select 1 from run_results where run_id = ? and attempt = ?"
 RESUMABLE: tuple[State, ...] = ("lost", "failed", "stopped")
-EVENTS, SAMPLES, PREVIEW = "events.jsonl", "samples.jsonl", "preview.jsonl"
+EVENTS, SAMPLES, PREVIEW, OUTPUTS, KNOWN = "events.jsonl", "samples.jsonl", "preview.jsonl", "outputs.jsonl", answers.KNOWN
 RECORDS, FINDINGS, SUGGESTIONS, DOUBTS = "records.jsonl", "findings.jsonl", "suggestions.jsonl", "doubts.jsonl"
 TEXTS, COPIES, PAIRS, WORK = "texts.parquet", "copies.parquet", "pairs.parquet", "work"
 LINES = tuple(f"{split}.jsonl" for split in SPLITS)
@@ -185,7 +184,7 @@ def collect(ws: Workspace) -> list[Run]:
                 if transaction.rows(_COLLECTED, [run.run_id, run.attempt]):  # another browser's page was quicker
                     continue
                 _collect(ws, transaction, run, run.result)
-            if run.kind in FOLLOWS and run.result.outcome == "done":
+            if run.kind in (*FOLLOWS, "evaluate") and run.result.outcome == "done":
                 clear_copies(ws, run)
             collected.append(run)
     return collected
@@ -294,7 +293,7 @@ def tokenizer(ws: Workspace) -> str:
 
 def clear_copies(ws: Workspace, run: Run) -> None:
     """Copies of texts, and what was made of them, hold personal data: they stay only while the run can go on."""
-    for name in (RECORDS, FINDINGS, SUGGESTIONS, DOUBTS, TEXTS, COPIES, PAIRS, PREVIEW, *LINES):
+    for name in (RECORDS, FINDINGS, SUGGESTIONS, DOUBTS, TEXTS, COPIES, PAIRS, PREVIEW, KNOWN, *LINES):
         (ws.path(run.folder) / name).unlink(missing_ok=True)
     shutil.rmtree(ws.path(run.folder) / WORK, ignore_errors=True)
 
@@ -331,7 +330,7 @@ def _collect(ws: Workspace, transaction: Transaction, run: Run, ended: Result) -
         _collect_adapter(ws, transaction, run, ended.data)
     if ended.outcome == "done" and run.kind == "evaluate":
         folder = ws.path(run.folder)
-        scores.add(transaction, run.run_id, rundir.read_lines(folder / "outputs.jsonl"),
+        scores.add(transaction, run.run_id, rundir.read_lines(folder / OUTPUTS),
                    rundir.read_lines(folder / "scores.jsonl"))
     if ended.outcome == "done" and run.kind == "check":
         findings.collect(transaction, run.run_id, ws.path(run.folder) / FINDINGS)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from pipeline import launch, rundir
+from pipeline import answers as wanted_answers
+from pipeline import examples, launch, rundir
 from pipeline.specs import (
     BaseSource,
     CheckSpec,
@@ -24,7 +27,7 @@ from pipeline.specs import (
     dumps,
 )
 from pipeline.training import recipe
-from studio import candidates, duplicates, findings, groups, label_sets, previews, runs, snapshots
+from studio import candidates, duplicates, findings, groups, label_sets, outputs, previews, runs, snapshots
 from studio import suggestions as light_model
 from studio.candidates import Chosen
 from studio.dials import Dials
@@ -132,7 +135,15 @@ def evaluation(ws: Workspace, snapshot: Snapshot, chosen: Sequence[Chosen], deco
         candidates=tuple(candidates.spec(ws, one, candidates.held(chosen, one.model.base)) for one in chosen),
         primary=primary, probes=probes, metrics=tuple(metrics), answers=answers, labels_read=labels_read)
     title = f"{chosen[-1].model.name} against {'its base' if len(ids) < 4 else f'{len(ids) - 1} others'}"
-    return runs.begin(ws, spec, title, snapshot.snapshot_id)
+    return runs.begin(ws, spec, title, snapshot.snapshot_id, lambda folder: _leave_known(ws, spec, snapshot, folder))
+
+
+def _leave_known(ws: Workspace, spec: EvaluateSpec, snapshot: Snapshot, folder: Path) -> None:
+    """Write the answers that earlier evaluations have beside the spec."""
+    items = examples.read(ws.path(spec.items_file))
+    keys = {one.key for candidate in spec.candidates for one in wanted_answers.wanted(spec, candidate, items)}
+    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in outputs.known(ws, snapshot.snapshot_id, keys))
+    rundir.write_atomic(folder / wanted_answers.KNOWN, "".join(lines))
 
 
 def connection(ws: Workspace, endpoint: Model) -> str:
