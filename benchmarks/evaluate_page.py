@@ -65,7 +65,7 @@ def fill(home: Path, answers: int) -> int:
     base = BaseSource(**BASE)
     spec = EvaluateSpec(run_id=RUN, items_file=snapshot.file("test"), primary="rougeL", candidates=(
         Candidate(model_id="starter", name="Starter", base=base),
-        Candidate(model_id="starter", candidate_id="starter-prompted", name="Starter with a prompt", base=base, system="Be kind."),
+        Candidate(model_id="starter", candidate_id="starter-prompted", name="Prompted", base=base, system="Be kind."),
         Candidate(model_id="trained00001", name="Tuned", base=base, adapter="runs/trained00001/adapter")))  # fmt: skip
     child = _launched(ws, spec, snapshot, "Large against its base")
     child.finish("done", "Answered.", data={"items": items})
@@ -89,8 +89,7 @@ def _store(ws: Workspace, snapshot_id: str) -> None:
         transaction.execute(
             """insert into scores
                select o.run_id, o.candidate_id, o.item_id, 0, m.metric,
-                      least(1, greatest(0, json_extract(?, '$.' || '"' || o.candidate_id || '"')::double + 0.3 * random() - 0.15)),
-                      null
+                      json_extract(?, '$."' || o.candidate_id || '"')::double + 0.3 * random() - 0.15, null
                from outputs o, (select unnest(?::varchar[]) as metric) m""", [json.dumps(CANDIDATES), list(METRICS)])
 
 

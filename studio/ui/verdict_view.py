@@ -88,7 +88,8 @@ def draw(ws: Workspace, run: Run) -> None:
     _cut(ws, run, roles)
     st.subheader("All candidates on all metrics", anchor=False)
     rows = _table(found, roles, judged, rest)
-    st.dataframe(rows, hide_index=True, column_config=layout.numbers(key for key in rows[0] if not key.startswith(("metric", "verdict"))),
+    numbers = layout.numbers(key for key in rows[0] if not key.startswith(("metric", "verdict")))
+    st.dataframe(rows, hide_index=True, column_config=numbers,
                  alt="Scores of every candidate with intervals, and the verdict against each rival")
     _chart(found, roles, judged)
     people = st.container(horizontal=True, vertical_alignment="center")
