@@ -5,15 +5,19 @@ A redraw without a change (another page of answers, a fold opened) then costs no
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
-from studio import costs, evaluations, grids, leaks, rivals, slices
+from studio import costs, evaluations, grids, leaks, rivals, slices, starts
 from studio.costs import Cost, Kept
 from studio.evaluations import Entry
 from studio.grids import Grid
 from studio.rivals import Verdict
 from studio.runs import Run
 from studio.slices import Parts, Slice
+from studio.snapshots import Snapshot
+from studio.starts import Chosen, Decoding
 from studio.workspace import Workspace
 
 
@@ -51,6 +55,12 @@ def entries(ws: Workspace, metric: str) -> list[Entry]:
     return _entries(ws, grids.stamp(ws, ""), metric)
 
 
+def already(ws: Workspace, snapshot: Snapshot, chosen: Sequence[Chosen], decoding: Decoding, probes: bool) -> tuple[int, int]:
+    """Answers that are there, and all that are needed."""
+    who = "-".join((snapshot.snapshot_id, *(one.candidate_id for one in chosen), decoding.model_dump_json(), str(probes)))
+    return _already(ws, grids.stamp(ws, who), snapshot, tuple(chosen), decoding, probes)
+
+
 @st.cache_resource(max_entries=6, show_spinner="Reading the scores…")
 def _grid(_ws: Workspace, stamp: str, run_id: str) -> Grid:
     return grids.read(_ws, run_id)
@@ -84,3 +94,9 @@ def _kept(_ws: Workspace, stamp: str, _run: Run, before: str, after: str) -> lis
 @st.cache_resource(max_entries=8, show_spinner="Reading all evaluations…")
 def _entries(_ws: Workspace, stamp: str, metric: str) -> list[Entry]:
     return evaluations.entries(_ws, metric)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Looking for answers that are there…")
+def _already(_ws: Workspace, stamp: str, _snapshot: Snapshot, _chosen: tuple[Chosen, ...], _decoding: Decoding,
+             probes: bool) -> tuple[int, int]:
+    return starts.already(_ws, _snapshot, _chosen, _decoding, probes)

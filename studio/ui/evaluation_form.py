@@ -11,8 +11,8 @@ from studio.candidates import Chosen
 from studio.models import Model
 from studio.snapshots import Snapshot
 from studio.starts import Decoding
-from studio.ui import layout, session
-from studio.ui.formats import count
+from studio.ui import evaluate_cache, layout, session
+from studio.ui.formats import count, share
 from studio.workspace import Workspace
 
 WAYS = {"greedy": "Greedy: the likeliest words, the same each time", "samples": "Several samples an item, drawn with a seed"}
@@ -34,8 +34,10 @@ def draw(ws: Workspace) -> None:
     probes = st.checkbox("Also ask the general suite: was anything forgotten?", True, key="probes",
                          help="About forty short questions of our own on knowledge, arithmetic, form and refusals.")
     st.divider()
-    st.markdown(f"**{count(len(chosen), 'candidate')}** × **{count(snapshot.test, 'test item')}**, the same items and the same "
-                "decoding for all. What an earlier evaluation has answered already is taken from there.")
+    there, wanted = evaluate_cache.already(ws, snapshot, chosen, decoding, probes)
+    st.markdown(f"**{count(len(chosen), 'candidate')}** × **{count(snapshot.test, 'test item')}**"
+                + (" and the general suite" if probes else "") + f": {count(wanted, 'answer')}, the same items and the same "
+                f"decoding for all. **{share(there, wanted)}** are there from earlier evaluations and are not made again.")
     if st.button("Start evaluation", type="primary", icon=":material/play_arrow:", disabled=len(chosen) < 2):
         run_id = starts.evaluation(ws, snapshot, chosen, decoding, primary=primary, probes=probes)
         layout.open_page("pages/evaluate.py", {"run": run_id})
