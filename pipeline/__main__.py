@@ -84,11 +84,13 @@ def _work(child: Child, workspace: Path) -> int:
 
 
 def _needs_device(spec: AnySpec) -> bool:
-    """A search for duplicates only needs it where a transformer makes the vectors, an evaluation where a local
-    model answers."""
+    """A search for duplicates, and scoring, only need it where a transformer makes the vectors, an evaluation and a judge
+    where a local model answers."""
     if isinstance(spec, EvaluateSpec):
         return any(candidate.base for candidate in spec.candidates)
-    if isinstance(spec, DedupeSpec):
+    if isinstance(spec, JudgeSpec):
+        return spec.judge.base is not None
+    if isinstance(spec, DedupeSpec | ScoreSpec):
         return spec.meaning is not None and spec.meaning.kind == "transformer"
     return not isinstance(spec, NEEDS_NO_DEVICE)
 

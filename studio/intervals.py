@@ -142,8 +142,8 @@ def mcnemar_exact(only_a: int, only_b: int) -> float:
 
 def macro_f1_parts(expected: Sequence[str], predicted: Sequence[str | None]) -> tuple[float, Floats]:
     """Macro-F1 over the labels that occur (scikit-learn's definition), and each item's part of it: the jackknife's
-    pseudo-values (Tukey 1958), moved so that their mean is the macro-F1 itself. A label may occur once, so what an item adds is found by
-    leaving it out and not by a slope: slopes cover 87 % where twenty labels share a hundred items."""
+    pseudo-values (Tukey 1958), moved so that their mean is the macro-F1 itself. A label may occur once, so what an item adds
+    is found by leaving it out and not by a slope: slopes cover 87 % where twenty labels share a hundred items."""
     said = ["(none)" if label is None else label for label in predicted]
     names, codes = np.unique(np.array([*expected, *said], dtype=str), return_inverse=True)
     n, labels = len(said), len(names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,10 @@ from pipeline.specs import (
     DedupeSpec,
     Endpoint,
     EvaluateSpec,
+    JudgeSpec,
     Meaning,
     PreviewSpec,
+    ScoreSpec,
     SuggestField,
     SuggestSpec,
     TrainSpec,
@@ -27,12 +29,27 @@ from pipeline.specs import (
     dumps,
 )
 from pipeline.training import recipe
-from studio import candidates, duplicates, findings, groups, label_sets, outputs, previews, runs, snapshots
+from studio import (
+    candidates,
+    duplicates,
+    findings,
+    groups,
+    judges,
+    label_sets,
+    metrics,
+    outputs,
+    own_metrics,
+    previews,
+    rescored,
+    runs,
+    snapshots,
+)
 from studio import suggestions as light_model
 from studio.candidates import Chosen
 from studio.dials import Dials
 from studio.errors import StudioError
 from studio.models import Model
+from studio.runs import Run
 from studio.snapshots import Snapshot
 from studio.workspace import Row, Workspace
 
@@ -163,6 +180,56 @@ def connection(ws: Workspace, endpoint: Model) -> str:
     """Ask an endpoint one short question, to see whether it answers; returns the run's id."""
     spec = ConnectSpec(run_id=ws.new_id(), model_id=endpoint.model_id, endpoint=Endpoint(**endpoint.base))
     return runs.begin(ws, spec, f"Connection to {endpoint.name}")
+
+
+def scoring(ws: Workspace, evaluation: Run, asked: Sequence[str], contains: Sequence[str] = (), pattern: str = "",
+            answer_schema: str = "", labels_read: Any = "lenient", answers: Any = "auto",
+            meaning: Meaning | None = None) -> str:
+    """Score an evaluation's stored answers by these metrics, own ones among them; returns the run's id. None is generated."""
+    if not asked:
+        raise StudioError("No score is chosen.", "Choose at least one.")
+    _is_answered(ws, evaluation)
+    names = [key.removeprefix(metrics.OWN) for key in asked if key.startswith(metrics.OWN)]
+    spec = ScoreSpec(
+        run_id=ws.new_id(), evaluation_id=evaluation.run_id, items_file=evaluation.spec["items_file"], metrics=tuple(asked),
+        own={name: own_metrics.get(ws, name).code for name in names}, contains=tuple(contains), pattern=pattern,
+        answer_schema=answer_schema, labels_read=labels_read, answers=answers, meaning=meaning)
+    for earlier in runs.over(ws, evaluation.run_id, "score"):
+        if not earlier.moving:
+            runs.clear_copies(ws, earlier)
+    title = f"{', '.join(map(metrics.title, asked[:3]))}{' and more' if len(asked) > 3 else ''} for {evaluation.title}"
+    return _over(ws, evaluation, spec, title)
+
+
+def judging(ws: Workspace, evaluation: Run, judge: Model, rubric: str, pairs: Sequence[tuple[str, str]],
+            mode: Any = "pairwise", item_ids: Sequence[str] = (), budget: float | None = None) -> str:
+    """Let a chat model judge an evaluation's stored answers; returns the run's id. `pairs` are of candidate ids, `item_ids`
+    none: all items. Raises StudioError where nothing can be judged."""
+    _is_answered(ws, evaluation)
+    judges.check_text(rubric)
+    known = {one.candidate_id for one in runs.candidates(evaluation)}
+    if not pairs or any(a == b or not {a, b} <= known for a, b in pairs):
+        raise StudioError("A judge needs two different candidates of this evaluation.", "Choose two.")
+    if budget is not None and (judge.base.get("price_in") is None or judge.base.get("price_out") is None):
+        raise StudioError("A budget needs the judge's prices.", "Give them on the Models page, or set no budget.")
+    spec = JudgeSpec(
+        run_id=ws.new_id(), evaluation_id=evaluation.run_id, items_file=evaluation.spec["items_file"],
+        judge=candidates.spec(ws, Chosen(judge), candidates.held([Chosen(judge)], judge.base)), rubric=rubric, mode=mode,
+        pairs=tuple(pairs), item_ids=tuple(item_ids), budget=budget)
+    return _over(ws, evaluation, spec, f"{judge.name} judges {evaluation.title}", {one for pair in pairs for one in pair})
+
+
+def _is_answered(ws: Workspace, evaluation: Run) -> None:
+    runs.collect(ws)
+    if evaluation.state != "done" or not rescored.answered(ws, evaluation.run_id):
+        raise StudioError("This evaluation has no answers yet.", "Wait until its run is done, then open it again.")
+
+
+def _over(ws: Workspace, evaluation: Run, spec: ScoreSpec | JudgeSpec, title: str, candidate_ids: Collection[str] = ()) -> str:
+    """Begin a run that reads an evaluation's answers."""
+    snapshots.verify(ws, snapshots.get(ws, evaluation.snapshot_id))
+    return runs.begin(ws, spec, title, evaluation.snapshot_id, lambda folder: rescored.write_out(
+        ws, evaluation.run_id, folder / runs.ANSWERS, candidate_ids))
 
 
 def check(ws: Workspace, only_new: bool = True, context_tokens: int = CONTEXT_TOKENS, names_model: str = "") -> str:
