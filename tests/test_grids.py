@@ -6,7 +6,7 @@ import numpy as np
 
 from studio import grids
 from studio.workspace import Workspace
-from tests.evaluated import PROMPTED, RUN, TUNED, evaluated
+from tests.evaluated import PROMPTED, RUN, TUNED
 from tests.tickets import filled
 
 
@@ -21,7 +21,11 @@ def test_every_score_stands_in_its_place(ws: Workspace) -> None:
     stored(ws, ("b", "y", 0, "rougeL", 0.4, None), ("a", "y", 0, "rougeL", 0.3, None), ("a", "x", 0, "rougeL", 0.1, None))
     grid = grids.read(ws, "r")
     assert (list(grid.items), grid.candidates, grid.of("rougeL", "a").tolist(), grid.both("rougeL", "a", "b").tolist()) == (
-        ["x", "y"], ("a", "b"), [0.1, 0.3], [False, True])  # fmt: skip
+        ["x", "y"],
+        ("a", "b"),
+        [0.1, 0.3],
+        [False, True],
+    )
 
 
 def test_samples_of_an_item_are_averaged(ws: Workspace) -> None:
@@ -55,15 +59,22 @@ def test_items_of_one_customer_or_one_ticket_are_one_cluster(ws: Workspace) -> N
     filled(ws)
     items = [row["item_id"] for row in ws.rows("select distinct item_id from scores order by item_id")]
     with ws.transaction() as transaction:
-        transaction.insert("record_people", [
-            {"record_id": items[0], "name": "Ana Lee", "email": ""}, {"record_id": items[3], "name": " ana lee", "email": None},
-            {"record_id": items[5], "name": "", "email": "b@example.com"}])  # fmt: skip
+        transaction.insert(
+            "record_people",
+            [
+                {"record_id": items[0], "name": "Ana Lee", "email": ""},
+                {"record_id": items[3], "name": " ana lee", "email": None},
+                {"record_id": items[5], "name": "", "email": "b@example.com"},
+            ],
+        )
         transaction.execute("update records set external_id = 'T1' where record_id in (?, ?)", [items[1], items[2]])
     assert grids.read(ws, "evaluated001").clusters.tolist() == [0, 1, 1, 0, 2, 3, 4, 5, 6, 7, 8, 9]
 
 
-def test_a_grid_of_three_candidates_is_whole(ws: Workspace) -> None:
-    snapshot = evaluated(ws, 40)
-    grid = grids.read(ws, RUN)
+def test_a_grid_of_three_candidates_is_whole(three: Workspace) -> None:
+    grid = grids.read(three, RUN)
     assert (grid.values.shape, np.isfinite(grid.values).all(), sorted(grid.candidates)) == (
-        (5, 3, snapshot.test), True, sorted(["starter", PROMPTED, TUNED]))  # fmt: skip
+        (5, 3, 60),
+        True,
+        sorted(["starter", PROMPTED, TUNED]),
+    )

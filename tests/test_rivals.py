@@ -9,7 +9,7 @@ from studio import grids, rivals, runs, verdict_words
 from studio.errors import StudioError
 from studio.grids import Grid
 from studio.workspace import Workspace
-from tests.evaluated import PROMPTED, RUN, TUNED, evaluated
+from tests.evaluated import PROMPTED, RUN, TUNED
 from tests.tickets import filled, freeze_forty, recorded_evaluation, recorded_training
 
 
@@ -17,9 +17,16 @@ def small(values: dict[str, list[list[float]]], **more: object) -> Grid:
     """A grid of two candidates, a and b."""
     items = len(next(iter(values.values()))[0])
     none = np.full(items, -1)
-    return Grid(np.array([f"i{n}" for n in range(items)], object), tuple(values), ("a", "b"), np.array(list(values.values())),
-                more.get("labels", ()), more.get("expected", none), more.get("predicted", np.full((2, items), -1)),  # type: ignore[arg-type]
-                more.get("clusters", np.arange(items)))  # type: ignore[arg-type] # fmt: skip
+    return Grid(
+        np.array([f"i{n}" for n in range(items)], object),
+        tuple(values),
+        ("a", "b"),
+        np.array(list(values.values())),
+        more.get("labels", ()),
+        more.get("expected", none),
+        more.get("predicted", np.full((2, items), -1)),  # type: ignore[arg-type]
+        more.get("clusters", np.arange(items)),
+    )  # type: ignore[arg-type]
 
 
 def all_of(grid: Grid) -> np.ndarray:
@@ -56,18 +63,23 @@ def test_an_evaluation_without_scores_says_so(ws: Workspace) -> None:
         rivals.judge(run, grids.read(ws, "another"), "trained00001")
 
 
-def test_who_is_judged_is_the_tuned_model_and_all_others_are_its_rivals(ws: Workspace) -> None:
-    evaluated(ws, 40)
-    run = runs.get(ws, RUN)
-    found = rivals.judge(run, grids.read(ws, RUN), rivals.judged(run))
+def test_who_is_judged_is_the_tuned_model_and_all_others_are_its_rivals(three: Workspace) -> None:
+    run = runs.get(three, RUN)
+    found = rivals.judge(run, grids.read(three, RUN), rivals.judged(run))
     assert (rivals.judged(run), [one.rival for one in found], [one.first.family for one in found], rivals.roles(run)) == (
-        TUNED, ["starter", PROMPTED], [2, 2], {"starter": "base", PROMPTED: "prompted base", TUNED: "tuned"})  # fmt: skip
+        TUNED,
+        ["starter", PROMPTED],
+        [2, 2],
+        {"starter": "base", PROMPTED: "prompted base", TUNED: "tuned"},
+    )
 
 
 def test_a_metric_that_one_candidate_lacks_is_left_out() -> None:
     grid = small({"rougeL": [[0.1] * 12, [0.5, 0.6] * 6], "perplexity": [[4.0] * 12, [np.nan] * 12]})
-    assert (rivals.grid_has(grid, "rougeL", "a", "b", all_of(grid)), rivals.grid_has(grid, "perplexity", "a", "b", all_of(grid))) == (
-        True, False)  # fmt: skip
+    assert (
+        rivals.grid_has(grid, "rougeL", "a", "b", all_of(grid)),
+        rivals.grid_has(grid, "perplexity", "a", "b", all_of(grid)),
+    ) == (True, False)
 
 
 def test_a_lower_perplexity_is_better() -> None:
@@ -78,23 +90,39 @@ def test_a_lower_perplexity_is_better() -> None:
 
 def test_macro_f1_is_compared_where_answers_are_labels() -> None:
     expected = np.array([0, 1] * 20)
-    grid = small({"accuracy": [[0.5] * 40, [1.0] * 40]}, labels=("late", "torn"), expected=expected,
-                 predicted=np.array([np.zeros(40, int), expected]))  # fmt: skip
+    grid = small(
+        {"accuracy": [[0.5] * 40, [1.0] * 40]},
+        labels=("late", "torn"),
+        expected=expected,
+        predicted=np.array([np.zeros(40, int), expected]),
+    )
     found = rivals.compare(grid, "macro_f1", "a", "b", all_of(grid))
     assert (rivals.measured(grid), round(found.a.value, 3), found.b.value, found.word) == (
-        ["accuracy", "macro_f1"], 0.333, 1.0, "better")  # fmt: skip
+        ["accuracy", "macro_f1"],
+        0.333,
+        1.0,
+        "better",
+    )
 
 
 def test_items_of_one_customer_count_as_one() -> None:
     grid = small({"rougeL": [[0.1, 0.2] * 20, [0.5, 0.3] * 20]}, clusters=np.repeat(np.arange(4), 10))
     found = rivals.compare(grid, "rougeL", "a", "b", all_of(grid))
     assert (found.clusters, found.word, "of 4 tickets or customers" in verdict_words.numbers(found, "tuned", "base")) == (
-        4, "inconclusive", True)  # fmt: skip
+        4,
+        "inconclusive",
+        True,
+    )
 
 
-@pytest.mark.parametrize(("gain", "said"), [
-    (0.3, "The tuned model is better than the base model"), (-0.3, "The tuned model is worse than the base model"),
-    (0.0, "No difference worth having between the tuned model and the base model")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("gain", "said"),
+    [
+        (0.3, "The tuned model is better than the base model"),
+        (-0.3, "The tuned model is worse than the base model"),
+        (0.0, "No difference worth having between the tuned model and the base model"),
+    ],
+)
 def test_the_headline_says_what_the_interval_allows(gain: float, said: str) -> None:
     grid = small({"rougeL": [[0.4, 0.5] * 200, [0.4 + gain, 0.501 + gain] * 200]})
     found = rivals.compare(grid, "rougeL", "a", "b", all_of(grid))
