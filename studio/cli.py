@@ -23,6 +23,7 @@ from studio import (
     leaks,
     metrics,
     models,
+    report_text,
     rivals,
     runs,
     snapshots,
@@ -30,6 +31,7 @@ from studio import (
     validation,
     workspace,
 )
+from studio import report as reports
 from studio.errors import StudioError
 from studio.intake import Report
 from studio.snapshots import Recipe, Snapshot
@@ -127,6 +129,30 @@ def forget(
             _say(f"Forgotten: {done.records:,} records, {done.snapshot_lines:,} lines of snapshots, {done.files:,} files.")
         elif ids:
             _say("Nothing was changed. Add --yes to forget them for good.")
+    except StudioError as error:
+        typer.echo(f"{error.message}\n{error.hint}".strip(), err=True)
+        raise typer.Exit(1) from None
+    finally:
+        workspace.close_all()
+
+
+@app.command()
+def report(
+    run: Annotated[str, typer.Argument(help="The id of an evaluation, or `latest`.")],
+    folder: Annotated[Path, typer.Option("--workspace", help="Folder of the workspace.")],
+    form: Annotated[str, typer.Option("--format", help="html or md.")] = "html",
+    examples: Annotated[int, typer.Option(help="Losses, and as many wins, as texts: your customers' words.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="The file to write; without it a name of its own, here.")] = None,
+) -> None:
+    """Write the report of an evaluation, to send to somebody who has no studio."""
+    try:
+        ws = workspace.open_workspace(folder)
+        made = reports.of(ws, reports.newest(ws) if run == "latest" else run, examples)
+        path = out or Path(reports.file_name(made, reports.known_form(form)))
+        path.write_text(report_text.as_html(made) if form == "html" else report_text.as_markdown(made), encoding="utf-8")
+        for _, said, _ in reports.summary(made):
+            _say(f"{said}.")
+        _say(f"Written: {path.resolve()}")
     except StudioError as error:
         typer.echo(f"{error.message}\n{error.hint}".strip(), err=True)
         raise typer.Exit(1) from None

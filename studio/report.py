@@ -12,6 +12,7 @@ from datetime import datetime
 
 from studio import cards, costs, grids, leaks, metrics, prices, reviews, rivals, runs, slices, snapshots, verdict_words, wins
 from studio.costs import Cost, Kept
+from studio.errors import StudioError
 from studio.evaluations import decoding
 from studio.grids import Grid
 from studio.rivals import Verdict
@@ -85,6 +86,21 @@ def of(ws: Workspace, run_id: str, examples: int = 0) -> Report:
     """The report of an evaluation on who is judged where nobody chose."""
     run = runs.get(ws, run_id)
     return gather(ws, run, grids.read(ws, run_id), rivals.judged(run), examples)
+
+
+def newest(ws: Workspace) -> str:
+    """The id of the newest evaluation that is done. Raises StudioError where there is none."""
+    found = runs.proven(ws)
+    if not found:
+        raise StudioError("No evaluation is done yet.", "Start one on the Evaluate page.")
+    return found[0].run_id
+
+
+def known_form(form: str) -> str:
+    """The form of a report. Raises StudioError for another word."""
+    if form not in ("html", "md"):
+        raise StudioError(f"A report is html or md, not {form!r}.")
+    return form
 
 
 def file_name(report: Report, kind: str) -> str:

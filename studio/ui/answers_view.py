@@ -81,15 +81,17 @@ def _turn(total: int, key: str) -> int:
     pages, held = max(1, -(-total // PAGE)), f"answers-page-{hash(key)}"
     number = min(int(st.session_state.get(held, 1)), pages)
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Back", icon=":material/arrow_back:", shortcut="Left", disabled=number <= 1, key="answers-back"):
-            st.session_state[held] = number - 1
-            st.rerun(scope="fragment")
-        if st.button("On", icon=":material/arrow_forward:", shortcut="Right", disabled=number >= pages, key="answers-on"):
-            st.session_state[held] = number + 1
-            st.rerun(scope="fragment")
+        st.button("Back", icon=":material/arrow_back:", shortcut="Left", disabled=number <= 1, key="answers-back",
+                  on_click=_to_page, args=(held, number - 1))
+        st.button("On", icon=":material/arrow_forward:", shortcut="Right", disabled=number >= pages, key="answers-on",
+                  on_click=_to_page, args=(held, number + 1))
         low = (number - 1) * PAGE + 1 if total else 0
         st.caption(f"{low:,}–{min(total, number * PAGE):,} of {count(total, 'item')}", width="content")
     return number
+
+
+def _to_page(held: str, number: int) -> None:
+    st.session_state[held] = number
 
 
 def _card(one: Win, rival: str, judged: str, marks: str, near: Sequence[Near], open_: bool) -> None:

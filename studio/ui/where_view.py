@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from studio import acts, metrics, similar, slices, verdict_words
 from studio.rivals import roles as roles_of
 from studio.runs import Run
+from studio.similar import Like
 from studio.slices import Slice
 from studio.ui import charts, evaluate_cache, layout, session, verdict_view
 from studio.ui.formats import count, excerpt, signed
@@ -76,19 +79,18 @@ def _act(ws: Workspace, run: Run, by: str, found: list[Slice]) -> None:
                         bind="query-params")
     chosen, tag = named[name], slices.tag_for(by, name)
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Read the answers", icon=":material/menu_book:"):
-            st.query_params.from_dict(st.query_params.to_dict() | {"view": "Answers"})
-            st.session_state["view"] = "answers"
-            st.rerun()
+        st.button("Read the answers", icon=":material/menu_book:", on_click=_to_answers)
         if st.button("Label these", icon=":material/label:",
                      help=f"Tags them “{tag}” and opens the label queue with this tag."):
             slices.tag_items(ws, evaluate_cache.grid(ws, run), [int(place) for place in chosen.places], tag, session.person(),
                              ws.new_id())
             layout.open_page("pages/label.py", {"marked": tag})
-    with st.expander("Add more like these to the next snapshot", icon=":material/library_add:", key="like",
-                     on_change="rerun") as more:
-        if more.open:
-            layout.fragment(lambda: _more_like(ws, run, chosen, name))
+    if st.toggle("Add more like these to the next snapshot", key="like"):
+        layout.fragment(lambda: _more_like(ws, run, chosen, name))
+
+
+def _to_answers() -> None:
+    st.session_state["view"] = "answers"
 
 
 def _more_like(ws: Workspace, run: Run, chosen: Slice, name: str) -> None:
@@ -102,20 +104,29 @@ def _more_like(ws: Workspace, run: Run, chosen: Slice, name: str) -> None:
     if not found:
         st.markdown("No undecided record outside this snapshot speaks of the same. Import newer tickets, or reset decisions on "
                     "Curate.")
-        return
-    st.caption(f"Looked for by what these items say more often than others: {layout.plain(', '.join(words[:12]))}.")
+    else:
+        st.caption(f"Looked for by what these items say more often than others: {layout.plain(', '.join(words[:12]))}.")
+        _listed(found)
+    with st.container(horizontal=True):
+        st.button(f"Keep {count(len(found), 'record')}", type="primary", icon=":material/check:", disabled=not found,
+                  on_click=_keep, args=(ws, found, name, who))
+        st.button("Undo my last act", icon=":material/undo:", on_click=_undo, args=(ws, who))
+
+
+def _keep(ws: Workspace, found: Sequence[Like], name: str, who: str) -> None:
+    kept = similar.keep(ws, found, name, who, ws.new_id())
+    st.toast(f"Kept {count(kept, 'record')}: the next snapshot can hold them. Undo takes all of them back.")
+
+
+def _undo(ws: Workspace, who: str) -> None:
+    undone = acts.undo(ws, who, ws.new_id())
+    st.toast(layout.plain(undone.sentence) if undone else "There is nothing of yours to undo.")
+
+
+def _listed(found: Sequence[Like]) -> None:
     st.dataframe([{"record": layout.record_address(one.record.record_id), "likeness": one.weight,
                    "asks": excerpt(one.record.question, 120)} for one in found], hide_index=True,
                  column_config={"record": layout.record_column(),
                                 "likeness": st.column_config.NumberColumn(format="percent",
                                                                           help="Share of these words' weight")},
                  alt="Records like the slice")
-    with st.container(horizontal=True):
-        if st.button(f"Keep {count(len(found), 'record')}", type="primary", icon=":material/check:"):
-            kept = similar.keep(ws, found, name, who, ws.new_id())
-            st.toast(f"Kept {count(kept, 'record')}: the next snapshot can hold them. Undo takes all of them back.")
-            st.rerun(scope="fragment")
-        if st.button("Undo my last act", icon=":material/undo:"):
-            undone = acts.undo(ws, who, ws.new_id())
-            st.toast(layout.plain(undone.sentence) if undone else "There is nothing of yours to undo.")
-            st.rerun(scope="fragment")
