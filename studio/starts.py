@@ -147,12 +147,25 @@ def evaluation(ws: Workspace, snapshot: Snapshot, chosen: Sequence[Chosen], deco
         raise StudioError("Two of the candidates are the same.", "Give one of them another prompt, or take it out.")
     snapshots.verify(ws, snapshot)
     runs.collect(ws)
-    spec = EvaluateSpec(
-        run_id=ws.new_id(), items_file=snapshot.file("test"), train_file=snapshot.file("train"), decoding=decoding,
-        candidates=tuple(candidates.spec(ws, one, candidates.held(chosen, one.model.base)) for one in chosen),
-        primary=primary, probes=probes, metrics=tuple(metrics), answers=answers, labels_read=labels_read)
+    spec = _evaluate_spec(ws, ws.new_id(), snapshot, chosen, decoding, probes).model_copy(update={
+        "primary": primary, "metrics": tuple(metrics), "answers": answers, "labels_read": labels_read})
     title = f"{chosen[-1].model.name} against {'its base' if len(ids) < 4 else f'{len(ids) - 1} others'}"
     return runs.begin(ws, spec, title, snapshot.snapshot_id, lambda folder: _leave_known(ws, spec, snapshot, folder))
+
+
+def already(ws: Workspace, snapshot: Snapshot, chosen: Sequence[Chosen], decoding: Decoding, probes: bool) -> tuple[int, int]:
+    """How many answers such an evaluation would find from earlier ones, and how many it needs in all."""
+    spec = _evaluate_spec(ws, "", snapshot, chosen, decoding, probes)
+    items = examples.read(ws.path(spec.items_file))
+    keys = [one.key for candidate in spec.candidates for one in wanted_answers.wanted(spec, candidate, items)]
+    return len(outputs.there(ws, set(keys))), len(keys)
+
+
+def _evaluate_spec(ws: Workspace, run_id: str, snapshot: Snapshot, chosen: Sequence[Chosen], decoding: Decoding,
+                   probes: bool) -> EvaluateSpec:
+    return EvaluateSpec(
+        run_id=run_id, items_file=snapshot.file("test"), train_file=snapshot.file("train"), decoding=decoding, probes=probes,
+        candidates=tuple(candidates.spec(ws, one, candidates.held(chosen, one.model.base)) for one in chosen))
 
 
 def _leave_known(ws: Workspace, spec: EvaluateSpec, snapshot: Snapshot, folder: Path) -> None:
