@@ -286,9 +286,10 @@ def _why(shared: int, accuracy: Interval, chance: float) -> str:
         return (f"Unlicensed: people judged {shared} of its items blind; a licence needs {LEAST_SHARED}. Review "
                 f"{LEAST_SHARED - shared} more, and reveal the session.")
     if accuracy.low <= chance:
-        return (f"Unlicensed: it agrees with people on {accuracy.value:.0%} of {shared} items, which chance could do too "
-                f"({chance:.0%}). Change the rubric or the judge.")
-    return f"Licensed: it agrees with people on {accuracy.value:.0%} of {shared} items, where chance would on {chance:.0%}."
+        return (f"Unlicensed: it agrees with people on {100 * accuracy.value:.0f} % of {shared} items, which chance could do "
+                f"too ({100 * chance:.0f} %). Change the rubric or the judge.")
+    return (f"Licensed: it agrees with people on {100 * accuracy.value:.0f} % of {shared} items, where chance would on "
+            f"{100 * chance:.0f} %.")
 
 
 def _say(ws: Workspace, name: str, mode: Mode, text: str, who: str) -> Rubric:

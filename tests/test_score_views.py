@@ -69,6 +69,5 @@ def test_a_judge_that_nobody_held_against_people_is_unlicensed(there: Workspace)
             "collected_at": there.now(),
             "data": '{"asked": 24, "unread": 0, "spent": 0.5, "money": "USD", "budget_reached": false}'}])
     page = draw("evaluate", view="Judge", run=RUN)
-    table = page.dataframe[0].value
     assert "unlicensed" in said(page) and "a licence needs 30" in said(page) and "24 questions, 0.50 USD" in said(page)
-    assert (table["wins"][0], table["flips"][0], table["agreement with people"][0]) == (12, "0.00 [0.00, 0.24]", "none yet")
+    assert "12 wins, 0 losses, 0 ties" in said(page) and "flips 0.00 [0.00, 0.24]" in said(page)

@@ -91,8 +91,9 @@ def confusion(labels: Sequence[str], counted: Sequence[Sequence[int]]) -> None:
     order = list(labels)
     base = alt.Chart(pd.DataFrame(rows)).encode(
         x=alt.X("said:N", title="said", sort=order, scale=alt.Scale(domain=order),
-                axis=alt.Axis(labelAngle=-40)),
-        y=alt.Y("expected:N", title="expected", sort=order, scale=alt.Scale(domain=order)),
+                axis=alt.Axis(labelAngle=-40, labelOverlap=False)),
+        y=alt.Y("expected:N", title="expected", sort=order, scale=alt.Scale(domain=order),
+                axis=alt.Axis(labelOverlap=False)),
         tooltip=["expected:N", "said:N", "items:Q", alt.Tooltip("share:Q", format=".0%"), "what:N"])
     cells = base.mark_rect().encode(
         color=alt.Color("what:N", title=None, legend=alt.Legend(orient="top"),

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import streamlit as st
 
-from studio import judges, models, reviews, runs, starts
+from studio import judges, models, reviews, rivals, runs, starts
 from studio.judges import Judging, Mode
 from studio.models import Model
 from studio.runs import Run
@@ -19,7 +19,7 @@ MODES: dict[Mode, str] = {"pairwise": "Which of two is better", "absolute": "Eac
 
 def draw(ws: Workspace, run: Run) -> None:
     """Judges of an evaluation that is done: verdicts first, then the form."""
-    names = {one.candidate_id: one.name for one in runs.candidates(run)}
+    names = rivals.roles(run)
     found = judges.of_evaluation(ws, run.run_id)
     if not found:
         layout.empty("A judge is a chat model that says which answer is better. Nobody has asked one about this evaluation. "
@@ -34,24 +34,29 @@ def draw(ws: Workspace, run: Run) -> None:
 
 
 def _judging(ws: Workspace, judging: Judging, names: dict[str, str]) -> None:
+    """One judge: for each pair whether it is licensed, what it says, and how far people agree with it."""
     with st.container(border=True):
         st.markdown(f"**{layout.plain(judging.judge)}** · {MODES[judging.mode]} · {ago(judging.judged_at, ws.now())}")
-        rows = []
         for a, b in judges.pairs(ws, judging.run_id):
-            said, licence = judges.outcome(ws, judging.run_id, a, b), judges.licence(ws, judging.run_id, a, b)
-            st.badge("licensed" if licence.licensed else "unlicensed", color="green" if licence.licensed else "orange",
-                     icon=":material/verified:" if licence.licensed else ":material/warning:")
-            st.caption(layout.plain(f"{names.get(b, b)} against {names.get(a, a)}. {licence.why}"))
-            rows.append({"pair": f"{names.get(b, b)} against {names.get(a, a)}", "wins": said.b_wins, "losses": said.a_wins,
-                         "ties": said.ties, "share of decided": interval(*said.b_share.parts),
-                         "flips": "" if judging.mode == "absolute" else interval(*said.flips.parts), "unread": said.unread,
-                         "agreement with people": interval(*licence.accuracy.parts) if licence.shared else "none yet",
-                         "kappa": f"{licence.kappa.value:.2f}" if licence.shared else "", "shared items": licence.shared})
-        st.dataframe(rows, hide_index=True, alt="What the judge says of each pair, and its agreement with people")
+            _pair(ws, judging, a, b, f"{names.get(b, b)} against {names.get(a, a)}")
         st.caption(_spent(judging) + " A flip: the verdict changed with the order of the answers; it counts as a tie.")
         with st.popover("Rubric"):
             st.text(judging.rubric)
         layout.link("Judge some of them yourself, blind", "pages/review.py", {"run": _evaluation(ws, judging)})
+
+
+def _pair(ws: Workspace, judging: Judging, a: str, b: str, name: str) -> None:
+    said, licence = judges.outcome(ws, judging.run_id, a, b), judges.licence(ws, judging.run_id, a, b)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{layout.plain(name)}**", width="content")
+        st.badge("licensed" if licence.licensed else "unlicensed", color="green" if licence.licensed else "orange",
+                 icon=":material/verified:" if licence.licensed else ":material/warning:")
+    words = (f"{count(said.b_wins, 'win')}, {count(said.a_wins, 'loss', 'losses')}, {count(said.ties, 'tie')}; of those "
+             f"decided it wins **{interval(*said.b_share.parts)}**")
+    words += f"; flips {interval(*said.flips.parts)}" if judging.mode == "pairwise" else ""
+    st.markdown(words + (f"; {said.unread} unread." if said.unread else "."))
+    told = f" Agreement {interval(*licence.accuracy.parts)}, kappa {interval(*licence.kappa.parts)}." if licence.shared else ""
+    st.caption(layout.plain(licence.why + told))
 
 
 def _evaluation(ws: Workspace, judging: Judging) -> str:

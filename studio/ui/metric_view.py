@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from studio import metrics, own_metrics, rescored, runs, starts
+from studio import metrics, own_metrics, rescored, rivals, runs, starts
 from studio.own_metrics import OwnMetric
 from studio.runs import Meaning, Run
 from studio.ui import charts, layout, session
@@ -32,7 +32,7 @@ def draw(ws: Workspace, run: Run) -> None:
 
 def _labels(ws: Workspace, run: Run) -> None:
     """Each label's precision, recall and F1, and the confusion matrix, of one candidate; nothing where there are no labels."""
-    names = {one.candidate_id: one.name for one in runs.candidates(run)}
+    names = rivals.roles(run)
     ids = [one for one in names if rescored.labels(ws, run.run_id, one)]
     if not ids:
         return
@@ -43,7 +43,7 @@ def _labels(ws: Workspace, run: Run) -> None:
         return
     charts.confusion(found.labels, found.confusion)
     st.dataframe([{"label": one.label, "expected": one.expected, "said": one.said,
-                   "F1": round(one.f1, 3), "precision": interval(*one.precision.parts),
+                   "F1": f"{one.f1:.2f}", "precision": interval(*one.precision.parts),
                    "recall": interval(*one.recall.parts)} for one in found.each],
                  hide_index=True, alt="Precision, recall and F1 of every label")
     st.caption("Precision: how often it is right when it says the label. Recall: how often it finds it. With 95 % intervals; "
