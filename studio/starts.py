@@ -113,7 +113,8 @@ def preview(ws: Workspace, snapshot: Snapshot, base: Model, dials: Dials) -> str
         if earlier and earlier.moving:
             return earlier.run_id
         previews.clear_older(ws)
-        spec = PreviewSpec(**(asked | {"run_id": ws.new_id(), "known_tokens_s": previews.known_speed(ws, base.base)}))
+        known = previews.known_speed(ws, base.base, dials.processes)
+        spec = PreviewSpec(**(asked | known | {"run_id": ws.new_id()}))
         return runs.begin(ws, spec, f"Look at {base.name} on {snapshot.name}", snapshot.snapshot_id)
 
 
@@ -128,8 +129,9 @@ def question(snapshot: Snapshot, base: Model, dials: Dials) -> Row:
     spec = PreviewSpec(
         run_id="", base=BaseSource(**base.base), train_file=snapshot.file("train"),  # type: ignore[arg-type]
         validation_file=snapshot.file("validation"), epochs=dials.epochs, rank=dials.rank, method=dials.method,
-        step_tokens=dials.step_tokens, max_tokens=dials.max_tokens, processes=dials.processes)
-    return {key: value for key, value in spec.model_dump().items() if key not in ("run_id", "known_tokens_s")}
+        step_tokens=dials.step_tokens, max_tokens=dials.max_tokens, processes=dials.processes,
+        evaluations_per_epoch=dials.evaluations_per_epoch)
+    return {key: value for key, value in spec.model_dump().items() if key not in ("run_id", "known_tokens_s", "known_method")}
 
 
 def evaluation(ws: Workspace, snapshot: Snapshot, chosen: Sequence[Chosen], decoding: Decoding = Decoding(),
