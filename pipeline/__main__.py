@@ -18,17 +18,20 @@ from pipeline.rundir import Child
 from pipeline.specs import (
     AnySpec,
     CheckSpec,
+    ConnectSpec,
     DedupeSpec,
     EvaluateSpec,
     InspectSpec,
+    JudgeSpec,
     PreviewSpec,
+    ScoreSpec,
     SuggestSpec,
     TrainSpec,
     ValidateSpec,
 )
 
 NICE = 10
-NEEDS_NO_DEVICE = (CheckSpec, DedupeSpec, InspectSpec, PreviewSpec, SuggestSpec, ValidateSpec)
+NEEDS_NO_DEVICE = (CheckSpec, ConnectSpec, DedupeSpec, InspectSpec, PreviewSpec, SuggestSpec, ValidateSpec)
 
 
 def main() -> int:
@@ -81,8 +84,13 @@ def _work(child: Child, workspace: Path) -> int:
 
 
 def _needs_device(spec: AnySpec) -> bool:
-    """A search for duplicates only needs it where a transformer makes the vectors."""
-    if isinstance(spec, DedupeSpec):
+    """A search for duplicates, and scoring, only need it where a transformer makes the vectors, an evaluation and a judge
+    where a local model answers."""
+    if isinstance(spec, EvaluateSpec):
+        return any(candidate.base for candidate in spec.candidates)
+    if isinstance(spec, JudgeSpec):
+        return spec.judge.base is not None
+    if isinstance(spec, DedupeSpec | ScoreSpec):
         return spec.meaning is not None and spec.meaning.kind == "transformer"
     return not isinstance(spec, NEEDS_NO_DEVICE)
 
@@ -116,6 +124,18 @@ def _engine(child: Child, spec: AnySpec, workspace: Path) -> dict[str, Any]:
         from pipeline.training import trainer
 
         return trainer.run(child, spec, workspace)
+    if isinstance(spec, ScoreSpec):
+        from pipeline.scoring import again
+
+        return again.run(child, spec, workspace)
+    if isinstance(spec, JudgeSpec):
+        from pipeline import judging
+
+        return judging.run(child, spec, workspace)
+    if isinstance(spec, ConnectSpec):
+        from pipeline.generation import endpoint
+
+        return endpoint.connect(child, spec)
     from pipeline import evaluation
 
     return evaluation.run(child, spec, workspace)
@@ -124,7 +144,8 @@ def _engine(child: Child, spec: AnySpec, workspace: Path) -> dict[str, Any]:
 def _stay_offline(spec: AnySpec) -> None:
     """Nothing goes to a hub unless a person named a hub id; must come before transformers is imported."""
     bases = ([spec.base] if isinstance(spec, TrainSpec | PreviewSpec)
-             else [candidate.base for candidate in spec.candidates if candidate.base] if isinstance(spec, EvaluateSpec) else [])
+             else [candidate.base for candidate in spec.candidates if candidate.base] if isinstance(spec, EvaluateSpec)
+             else [spec.judge.base] if isinstance(spec, JudgeSpec) and spec.judge.base else [])
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "1"
     os.environ["TQDM_DISABLE"] = "1"  # bars redrawn into a log file are noise
     if all(base.kind != "hub" for base in bases):
@@ -159,7 +180,19 @@ def _done_words(spec: AnySpec, data: dict[str, Any]) -> str:
     if isinstance(spec, TrainSpec):
         return (f"Trained: validation loss {data['first_validation_loss']:.3f} → {data['best_validation_loss']:.3f} "
                 f"in {data['steps']} steps, {data['tokens_s']:.0f} tokens/s.")
-    return f"{len(spec.candidates)} models answered {data['items']} test items; the answers are scored."
+    if isinstance(spec, ScoreSpec):
+        from pipeline.scoring import again
+
+        return again.done_words(data)
+    if isinstance(spec, JudgeSpec):
+        from pipeline import judging
+
+        return judging.done_words(data)
+    if isinstance(spec, ConnectSpec):
+        return f"{data['model']} answers, after {data['seconds']:.1f} s."
+    from pipeline import evaluation
+
+    return evaluation.done_words(spec, data)
 
 
 if __name__ == "__main__":

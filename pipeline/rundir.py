@@ -246,6 +246,9 @@ class Child:
     def output(self, row: dict[str, Any]) -> None:
         self._append("outputs.jsonl", row)
 
+    def judgement(self, row: dict[str, Any]) -> None:
+        self._append("judgements.jsonl", row)
+
     def finish(self, outcome: Outcome, message: str, hint: str = "", data: dict[str, Any] | None = None) -> None:
         ended = Result(self.attempt, outcome, message, hint, data or {}, self.clock())
         write_atomic(self.folder / "result.json", json.dumps(ended.__dict__, ensure_ascii=False, indent=1))

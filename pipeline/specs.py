@@ -35,11 +35,13 @@ class Endpoint(Frozen):
     """A server that speaks OpenAI's chat API. `base_url` is empty for OpenAI itself.
 
     `key_env` names the environment variable that holds the key; the key itself is never here. Prices are per million tokens.
+    `concurrency`: how many questions are asked at a time.
     """
 
     base_url: str = ""
     model: str
     key_env: str = ""
+    concurrency: int = Field(default=8, ge=1, le=64)
     price_in: float | None = Field(default=None, ge=0)
     price_out: float | None = Field(default=None, ge=0)
     money: str = "USD"
@@ -76,9 +78,13 @@ class Meaning(Frozen):
 
 
 class Shots(Frozen):
-    """Few-shot: `examples` of the train file before each question, the most similar ones or a diverse set for all."""
+    """Few-shot: `examples` of the train file before each question, the most similar ones or a diverse set for all.
+
+    `sha256` is the hash of that file: the same path may hold fewer lines once somebody asked to be forgotten.
+    """
 
     train_file: str
+    sha256: str = ""
     examples: int = Field(ge=1, le=32)
     choice: Literal["nearest", "diverse"] = "nearest"
 
@@ -152,9 +158,10 @@ class Candidate(Frozen):
 class EvaluateSpec(Frozen):
     """Every candidate answers every item with the same decoding; then every answer is scored against the reference.
 
-    The first candidate is what the others are held against. `metrics` none: those that suit the answers (`pipeline.metrics`);
+    The first candidate is what the others are held against. `metrics` none: those that suit the answers (`scoring.names`);
     `primary` is the one that the verdict speaks of, chosen before anything was seen. `probes`: the general and refusal suite
-    is answered too. `likelihood`: local models also say how likely the reference is to them, and each label.
+    is answered too. `likelihood`: local models also say how likely the reference is to them, and each label. With a
+    `train_file` the nearest training examples of each item are looked up (nearest.jsonl).
     """
 
     kind: Literal["evaluate"] = "evaluate"
@@ -168,12 +175,13 @@ class EvaluateSpec(Frozen):
     primary: str = ""
     probes: bool = False
     likelihood: bool = True
+    train_file: str = ""
 
 
 class ScoreSpec(Frozen):
     """Score stored answers again (the run folder's answers.jsonl) with these metrics; nothing is generated.
 
-    `own` are functions that people wrote: name → Python source, run in the child alone (`pipeline.own_metrics`).
+    `own` are functions that people wrote: name → Python source, run beside the child alone (`scoring.own`).
     """
 
     kind: Literal["score"] = "score"
@@ -184,6 +192,8 @@ class ScoreSpec(Frozen):
     answers: Literal["auto", "text", "labels", "json"] = "auto"
     labels_read: Literal["lenient", "strict"] = "lenient"
     own: dict[str, str] = {}
+    contains: tuple[str, ...] = Field(default=(), description="words that an answer must contain, all of them")
+    pattern: str = Field(default="", description="a regular expression that must match somewhere in an answer")
     answer_schema: str = Field(default="", description="a JSON schema that answers must meet")
     meaning: Meaning | None = None
 
@@ -202,8 +212,16 @@ class JudgeSpec(Frozen):
     mode: Literal["absolute", "pairwise"] = "pairwise"
     pairs: Annotated[tuple[tuple[str, str], ...], Field(min_length=1)]
     item_ids: tuple[str, ...] = Field(default=(), description="none: all items")
-    concurrency: int = Field(default=8, ge=1, le=64)
     budget: float | None = Field(default=None, gt=0, description="money that the run stops before it passes")
+
+
+class ConnectSpec(Frozen):
+    """Ask an endpoint one short question, to see whether it answers."""
+
+    kind: Literal["connect"] = "connect"
+    run_id: str
+    model_id: str
+    endpoint: Endpoint
 
 
 class CheckSpec(Frozen):
@@ -321,7 +339,8 @@ class PreviewSpec(Frozen):
     known_method: Literal["qlora", "lora"] = Field(default="lora", description="how that run held the base")
 
 
-AnySpec = TrainSpec | EvaluateSpec | CheckSpec | ValidateSpec | DedupeSpec | InspectSpec | SuggestSpec | PreviewSpec
+AnySpec = (TrainSpec | EvaluateSpec | ScoreSpec | JudgeSpec | ConnectSpec | CheckSpec | ValidateSpec | DedupeSpec | InspectSpec
+           | SuggestSpec | PreviewSpec)
 Spec = Annotated[AnySpec, Field(discriminator="kind")]
 _adapter: TypeAdapter[AnySpec] = TypeAdapter(Spec)
 

@@ -27,6 +27,7 @@ from studio import (
     duplicates,
     files,
     findings,
+    judges,
     label_sets,
     labels,
     queues,
@@ -164,6 +165,7 @@ def _clean_tables(ws: Workspace, transaction: Transaction, order: Order) -> None
     label_sets.forget(ws, transaction, order.record_ids, order.words)
     reviews.forget(transaction, order.answers, order.review_ids)
     scores.forget(transaction, order.answers)
+    judges.forget(transaction, order.answers, order.words)
     runs.forget(transaction, order.record_ids)
     snapshots.forget(ws, transaction, order.record_ids)
     transaction.execute(f"""update refused_rows set excerpt = '' where exists (

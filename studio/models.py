@@ -1,4 +1,4 @@
-"""The one list of models: bases that can be tuned and adapters that were."""
+"""The one list of models: bases that can be tuned, adapters that were, and endpoints: servers that answer."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from studio.errors import StudioError
 from studio.workspace import Row, Transaction, Workspace
@@ -17,19 +18,22 @@ BaseKind = Literal["starter", "folder", "gguf", "hub"]
 STARTER_ID = "starter"
 STARTER_NAME = "SmolLM2-135M-Instruct (starter)"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_KEY_ENV = re.compile(r"OPENAI_API_KEY|TUNEWRIGHT_[A-Z0-9_]{1,60}")
+LONGEST_NAME = 80
 
 
 @dataclass(frozen=True)
 class Model:
     """`base` says where the base weights come from; `adapter` is a folder relative to the workspace, None for a base.
 
-    `facts` are what the training run measured (best validation loss, steps, seconds).
+    Of an endpoint `base` is the server's address, its name for the model, the variable that holds the key, and prices
+    (`pipeline.specs.Endpoint`). `facts` are what the training run measured (best validation loss, steps, seconds).
     """
 
     model_id: str
     name: str
-    kind: Literal["base", "adapter"]
-    base: dict[str, str]
+    kind: Literal["base", "adapter", "endpoint"]
+    base: Row
     adapter: str | None
     run_id: str | None
     fingerprint: str | None
@@ -79,6 +83,10 @@ def tuned(ws: Workspace) -> list[Model]:
     return [model for model in every(ws) if model.kind == "adapter"]
 
 
+def endpoints(ws: Workspace) -> list[Model]:
+    return [model for model in every(ws) if model.kind == "endpoint"]
+
+
 def get(ws: Workspace, model_id: str) -> Model:
     """Raises StudioError when there is no such model."""
     found = next((model for model in every(ws) if model.model_id == model_id), None)
@@ -117,11 +125,44 @@ def add_base(ws: Workspace, kind: BaseKind, ref: str) -> Model:
     return get(ws, model_id)
 
 
-def add_adapter(ws: Workspace, transaction: Transaction, run_id: str, name: str, base: dict[str, str], adapter: str,
+def add_endpoint(ws: Workspace, name: str, base_url: str, model: str, key_env: str = "", price_in: float | None = None,
+                 price_out: float | None = None, money: str = "USD") -> Model:
+    """Add a server that speaks OpenAI's chat API; an empty address is OpenAI's own. Prices are per million tokens.
+
+    The key stays in the environment, in the variable `key_env`. The same server and model under another name is another entry.
+    Raises StudioError in words, without repeating what may be a key.
+    """
+    name, model = " ".join(name.split()), model.strip()
+    if not model:
+        raise StudioError("An endpoint needs the name of a model.", "The server's own list of models has it.")
+    if len(name) > LONGEST_NAME:
+        raise StudioError(f"A name has at most {LONGEST_NAME} characters.")
+    if any(price is not None and not 0 <= price < 1e6 for price in (price_in, price_out)):
+        raise StudioError("A price for a million tokens lies between 0 and a million.")
+    base = {"base_url": _address(base_url), "model": model, "key_env": _key_env(key_env), "price_in": price_in,
+            "price_out": price_out, "money": " ".join(money.split())[:12] or "USD"}
+    known = next((one for one in endpoints(ws) if one.base == base and one.name == (name or model)), None)
+    if known is not None:
+        return known
+    model_id = ws.new_id()
+    with ws.transaction() as transaction:
+        _insert(ws, transaction, model_id, name or model, "endpoint", base)
+    return get(ws, model_id)
+
+
+def add_adapter(ws: Workspace, transaction: Transaction, run_id: str, name: str, base: Row, adapter: str,
                 fingerprint: str, facts: Row) -> None:
     """Register what a training run made, once: collecting the run again adds nothing."""
     if not transaction.rows("select 1 from models where model_id = ?", [run_id]):
         _insert(ws, transaction, run_id, name, "adapter", base, adapter, run_id, fingerprint, facts)
+
+
+def stamp(ref: str) -> str:
+    """Names, sizes and times of a local base's files, as a hash: another one in the same place is another base."""
+    path = Path(ref)
+    files = sorted([*path.glob("*.safetensors"), *path.glob("*.json")]) if path.is_dir() else [path] if path.is_file() else []
+    facts = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 def _ensure_starter(ws: Workspace) -> None:
@@ -132,7 +173,32 @@ def _ensure_starter(ws: Workspace) -> None:
                         {"kind": "starter", "ref": "", "name": STARTER_NAME})
 
 
-def _insert(ws: Workspace, transaction: Transaction, model_id: str, name: str, kind: str, base: dict[str, str],
+def _address(base_url: str) -> str:
+    """An address that can be shown and stored: no user, no password, no query, which may be secret."""
+    base_url = base_url.strip().rstrip("/")
+    try:
+        parts = urlsplit(base_url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if base_url and not usable:
+        raise StudioError("This is not the address of a server.", "It looks like http://localhost:8000/v1; leave it empty for "
+                          "OpenAI itself.")
+    if base_url and (parts.username or parts.password or parts.query or parts.fragment):
+        raise StudioError("An address is kept and shown, so it must hold no password and no key.",
+                          "Give the key in an environment variable.")
+    return base_url
+
+
+def _key_env(name: str) -> str:
+    """Raises StudioError for what is no name of such a variable: it may be the key itself."""
+    if name.strip() and not _KEY_ENV.fullmatch(name.strip()):
+        raise StudioError("The key is read from an environment variable: OPENAI_API_KEY, or one that begins with TUNEWRIGHT_.",
+                          "Set it where the studio is started, and write its name here, never the key.")
+    return name.strip()
+
+
+def _insert(ws: Workspace, transaction: Transaction, model_id: str, name: str, kind: str, base: Row,
             adapter: str | None = None, run_id: str | None = None, fingerprint: str | None = None,
             facts: Row | None = None) -> None:
     transaction.insert("models", [{

@@ -16,34 +16,40 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline import launch, rundir
+from pipeline import answers, launch, rundir
 from pipeline.dedupe.words import CROWDS, NORMALISATION, SHORT_TEXTS
 from pipeline.foreign import read_foreign, sides
 from pipeline.rundir import Mark, Result, State, Status
+from pipeline.scoring.labels import labels_of, normal
 from pipeline.specs import (
     AnySpec,
     Candidate,
+    Decoding,
     InspectSpec,
     Meaning,
+    Shots,
     Tested,
     dumps,
 )
-from studio import cards, duplicates, findings, leaks, models, scores, snapshots, suggestions
+from studio import cards, duplicates, findings, judges, leaks, models, rescored, scores, snapshots, suggestions
 from studio.errors import StudioError
 from studio.snapshots import SPLITS
 from studio.workspace import Row, Transaction, Workspace
 
-__all__ = ["CROWDS", "NORMALISATION", "SHORT_TEXTS", "InspectSpec", "Meaning", "Tested", "read_foreign", "sides"]
+__all__ = ["CROWDS", "NORMALISATION", "SHORT_TEXTS", "Candidate", "Decoding", "InspectSpec", "Meaning", "Shots", "Tested",
+           "labels_of", "normal", "read_foreign", "sides"]
 
-Kind = Literal["train", "evaluate", "check", "validate", "dedupe", "inspect", "suggest", "preview"]
+Kind = Literal["train", "evaluate", "check", "validate", "dedupe", "inspect", "suggest", "preview", "connect",
+               "score", "judge"]
 MOVING: tuple[State, ...] = ("starting", "running")
 _COLLECTED = "select 1 from run_results where run_id = ? and attempt = ?"
 RESUMABLE: tuple[State, ...] = ("lost", "failed", "stopped")
-EVENTS, SAMPLES, PREVIEW = "events.jsonl", "samples.jsonl", "preview.jsonl"
+EVENTS, SAMPLES, PREVIEW, OUTPUTS, KNOWN = "events.jsonl", "samples.jsonl", "preview.jsonl", "outputs.jsonl", answers.KNOWN
 RECORDS, FINDINGS, SUGGESTIONS, DOUBTS = "records.jsonl", "findings.jsonl", "suggestions.jsonl", "doubts.jsonl"
 TEXTS, COPIES, PAIRS, WORK = "texts.parquet", "copies.parquet", "pairs.parquet", "work"
 LINES = tuple(f"{split}.jsonl" for split in SPLITS)
-FOLLOWS = {"check": RECORDS, "dedupe": TEXTS, "inspect": LINES[0], "suggest": RECORDS}
+ANSWERS, JUDGEMENTS, OWN_ERRORS = "answers.jsonl", "judgements.jsonl", "own_errors.jsonl"
+FOLLOWS = {"check": RECORDS, "dedupe": TEXTS, "inspect": LINES[0], "suggest": RECORDS, "score": ANSWERS, "judge": ANSWERS}
 """What such a run reads, and cannot go on without."""
 
 
@@ -124,6 +130,13 @@ def latest_suggestions(ws: Workspace, set_id: str) -> Run | None:
     return _run(ws, row) if row else None
 
 
+def latest_connection(ws: Workspace, model_id: str) -> Run | None:
+    """The newest test of an endpoint's connection, however it stands."""
+    row = ws.row("""select * from runs where kind = 'connect' and json_extract_string(spec, '$.model_id') = ?
+                    order by started_at desc limit 1""", [model_id])
+    return _run(ws, row) if row else None
+
+
 def latest_check(ws: Workspace) -> Run | None:
     """The newest check that is done and collected."""
     row = ws.row("""select r.* from runs r join run_results e using (run_id)
@@ -164,7 +177,8 @@ def resume(ws: Workspace, run_id: str) -> None:
         raise StudioError(f"This run is {run.state}: there is nothing to resume.")
     if run.snapshot_id:
         snapshots.verify(ws, snapshots.get(ws, run.snapshot_id))
-    elif run.kind in FOLLOWS and not (ws.path(run.folder) / FOLLOWS[run.kind]).is_file():
+    copied = not run.snapshot_id or run.kind in ("score", "judge")  # a frozen snapshot is looked through where it lies
+    if copied and run.kind in FOLLOWS and not (ws.path(run.folder) / FOLLOWS[run.kind]).is_file():
         raise StudioError("This run cannot go on: its copy of the records is gone.", "Start a new one.")
     if not ws.path(run.folder).is_dir():  # the studio died between its row and its folder
         rundir.prepare(ws.path(run.folder), json.dumps(run.spec, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
@@ -180,7 +194,7 @@ def collect(ws: Workspace) -> list[Run]:
                 if transaction.rows(_COLLECTED, [run.run_id, run.attempt]):  # another browser's page was quicker
                     continue
                 _collect(ws, transaction, run, run.result)
-            if run.kind in FOLLOWS and run.result.outcome == "done":
+            if run.kind in (*FOLLOWS, "evaluate") and run.result.outcome == "done":
                 clear_copies(ws, run)
             collected.append(run)
     return collected
@@ -231,6 +245,13 @@ def proven(ws: Workspace) -> list[Run]:
     """Evaluations that are done and collected, newest first."""
     found = ws.rows("""select distinct r.* from runs r join run_results e using (run_id)
                        where r.kind = 'evaluate' and e.outcome = 'done' order by r.started_at desc""")
+    return [_run(ws, row) for row in found]
+
+
+def over(ws: Workspace, evaluation_id: str, kind: Kind) -> list[Run]:
+    """Runs that score or judge the answers of an evaluation, newest first."""
+    found = ws.rows("""select * from runs where kind = ? and json_extract_string(spec, '$.evaluation_id') = ?
+                       order by started_at desc""", [kind, evaluation_id])
     return [_run(ws, row) for row in found]
 
 
@@ -289,7 +310,7 @@ def tokenizer(ws: Workspace) -> str:
 
 def clear_copies(ws: Workspace, run: Run) -> None:
     """Copies of texts, and what was made of them, hold personal data: they stay only while the run can go on."""
-    for name in (RECORDS, FINDINGS, SUGGESTIONS, DOUBTS, TEXTS, COPIES, PAIRS, PREVIEW, *LINES):
+    for name in (RECORDS, FINDINGS, SUGGESTIONS, DOUBTS, TEXTS, COPIES, PAIRS, PREVIEW, KNOWN, ANSWERS, *LINES):
         (ws.path(run.folder) / name).unlink(missing_ok=True)
     shutil.rmtree(ws.path(run.folder) / WORK, ignore_errors=True)
 
@@ -326,8 +347,14 @@ def _collect(ws: Workspace, transaction: Transaction, run: Run, ended: Result) -
         _collect_adapter(ws, transaction, run, ended.data)
     if ended.outcome == "done" and run.kind == "evaluate":
         folder = ws.path(run.folder)
-        scores.add(transaction, run.run_id, rundir.read_lines(folder / "outputs.jsonl"),
+        scores.add(transaction, run.run_id, rundir.read_lines(folder / OUTPUTS),
                    rundir.read_lines(folder / "scores.jsonl"))
+    if ended.outcome == "done" and run.kind == "score":
+        rescored.collect(transaction, run.spec["evaluation_id"], run.spec["metrics"],
+                         rundir.read_lines(ws.path(run.folder) / "scores.jsonl"))
+    if ended.outcome == "done" and run.kind == "judge":
+        judges.collect(transaction, run.run_id, run.spec["evaluation_id"], run.spec["mode"],
+                       rundir.read_lines(ws.path(run.folder) / JUDGEMENTS))
     if ended.outcome == "done" and run.kind == "check":
         findings.collect(transaction, run.run_id, ws.path(run.folder) / FINDINGS)
     if ended.outcome == "done" and run.kind == "inspect" and run.snapshot_id and run.spec["measure"]:

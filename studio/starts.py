@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any
 
-from pipeline import launch, rundir
+from pipeline import answers as wanted_answers
+from pipeline import examples, launch, rundir
 from pipeline.specs import (
     BaseSource,
-    Candidate,
     CheckSpec,
+    ConnectSpec,
     Decoding,
     DedupeSpec,
+    Endpoint,
     EvaluateSpec,
+    JudgeSpec,
     Meaning,
     PreviewSpec,
+    ScoreSpec,
     SuggestField,
     SuggestSpec,
     TrainSpec,
@@ -23,15 +29,31 @@ from pipeline.specs import (
     dumps,
 )
 from pipeline.training import recipe
-from studio import duplicates, findings, groups, label_sets, previews, runs, snapshots
+from studio import (
+    candidates,
+    duplicates,
+    findings,
+    groups,
+    judges,
+    label_sets,
+    metrics,
+    outputs,
+    own_metrics,
+    previews,
+    rescored,
+    runs,
+    snapshots,
+)
 from studio import suggestions as light_model
+from studio.candidates import Chosen
 from studio.dials import Dials
 from studio.errors import StudioError
 from studio.models import Model
+from studio.runs import Run
 from studio.snapshots import Snapshot
 from studio.workspace import Row, Workspace
 
-__all__ = ["Dials"]
+__all__ = ["Chosen", "Decoding", "Dials"]
 
 _one_check_starts, _one_search_starts, _one_suggestion_starts = threading.Lock(), threading.Lock(), threading.Lock()
 _one_preview_starts = threading.Lock()
@@ -112,18 +134,104 @@ def question(snapshot: Snapshot, base: Model, dials: Dials) -> Row:
     return {key: value for key, value in spec.model_dump().items() if key not in ("run_id", "known_tokens_s", "known_method")}
 
 
-def evaluation(ws: Workspace, snapshot: Snapshot, candidates: list[Model], max_new_tokens: int = 150) -> str:
-    """Let every candidate answer the snapshot's test items with the same decoding; returns the run's id."""
-    if len(candidates) < 2:
-        raise StudioError("An evaluation compares a base model with a tuned one.", "Choose a tuned model.")
+def evaluation(ws: Workspace, snapshot: Snapshot, chosen: Sequence[Chosen], decoding: Decoding = Decoding(),
+               primary: str = "", probes: bool = True, metrics: Sequence[str] = (), answers: Any = "auto",
+               labels_read: Any = "lenient") -> str:
+    """Let every candidate answer the snapshot's test items with the same decoding; returns the run's id.
+
+    Answers that an earlier evaluation has are handed to it: nothing is generated or paid for twice. Raises StudioError where
+    there is nothing to compare.
+    """
+    ids = [one.candidate_id for one in chosen]
+    if len(ids) < 2:
+        raise StudioError("An evaluation compares at least two candidates.", "Choose a base model and a tuned one.")
+    if len(set(ids)) < len(ids):
+        raise StudioError("Two of the candidates are the same.", "Give one of them another prompt, or take it out.")
     snapshots.verify(ws, snapshot)
-    held: Any = next((model.facts["method"] for model in reversed(candidates) if model.facts.get("method")), "qlora")
-    spec = EvaluateSpec(
-        run_id=ws.new_id(), items_file=snapshot.file("test"), decoding=Decoding(max_new_tokens=max_new_tokens),
-        candidates=tuple(Candidate(model_id=model.model_id, name=model.name, base=BaseSource(**model.base),  # type: ignore[arg-type]
-                                   adapter=model.adapter, method=model.facts.get("method") or held)
-                         for model in candidates))
-    return runs.begin(ws, spec, f"{candidates[-1].name} against its base", snapshot.snapshot_id)
+    runs.collect(ws)
+    spec = _evaluate_spec(ws, ws.new_id(), snapshot, chosen, decoding, probes).model_copy(update={
+        "primary": primary, "metrics": tuple(metrics), "answers": answers, "labels_read": labels_read})
+    title = f"{chosen[-1].model.name} against {'its base' if len(ids) < 4 else f'{len(ids) - 1} others'}"
+    return runs.begin(ws, spec, title, snapshot.snapshot_id, lambda folder: _leave_known(ws, spec, snapshot, folder))
+
+
+def already(ws: Workspace, snapshot: Snapshot, chosen: Sequence[Chosen], decoding: Decoding, probes: bool) -> tuple[int, int]:
+    """How many answers such an evaluation would find from earlier ones, and how many it needs in all."""
+    spec = _evaluate_spec(ws, "", snapshot, chosen, decoding, probes)
+    items = examples.read(ws.path(spec.items_file))
+    keys = [one.key for candidate in spec.candidates for one in wanted_answers.wanted(spec, candidate, items)]
+    return len(outputs.there(ws, set(keys))), len(keys)
+
+
+def _evaluate_spec(ws: Workspace, run_id: str, snapshot: Snapshot, chosen: Sequence[Chosen], decoding: Decoding,
+                   probes: bool) -> EvaluateSpec:
+    return EvaluateSpec(
+        run_id=run_id, items_file=snapshot.file("test"), train_file=snapshot.file("train"), decoding=decoding, probes=probes,
+        candidates=tuple(candidates.spec(ws, one, candidates.held(chosen, one.model.base)) for one in chosen))
+
+
+def _leave_known(ws: Workspace, spec: EvaluateSpec, snapshot: Snapshot, folder: Path) -> None:
+    """Write the answers that earlier evaluations have beside the spec."""
+    items = examples.read(ws.path(spec.items_file))
+    keys = {one.key for candidate in spec.candidates for one in wanted_answers.wanted(spec, candidate, items)}
+    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in outputs.known(ws, snapshot.snapshot_id, keys))
+    rundir.write_atomic(folder / wanted_answers.KNOWN, "".join(lines))
+
+
+def connection(ws: Workspace, endpoint: Model) -> str:
+    """Ask an endpoint one short question, to see whether it answers; returns the run's id."""
+    spec = ConnectSpec(run_id=ws.new_id(), model_id=endpoint.model_id, endpoint=Endpoint(**endpoint.base))
+    return runs.begin(ws, spec, f"Connection to {endpoint.name}")
+
+
+def scoring(ws: Workspace, evaluation: Run, asked: Sequence[str], contains: Sequence[str] = (), pattern: str = "",
+            answer_schema: str = "", labels_read: Any = "lenient", answers: Any = "auto",
+            meaning: Meaning | None = None) -> str:
+    """Score an evaluation's stored answers by these metrics, own ones among them; returns the run's id. None is generated."""
+    if not asked:
+        raise StudioError("No score is chosen.", "Choose at least one.")
+    _is_answered(ws, evaluation)
+    names = [key.removeprefix(metrics.OWN) for key in asked if key.startswith(metrics.OWN)]
+    spec = ScoreSpec(
+        run_id=ws.new_id(), evaluation_id=evaluation.run_id, items_file=evaluation.spec["items_file"], metrics=tuple(asked),
+        own={name: own_metrics.get(ws, name).code for name in names}, contains=tuple(contains), pattern=pattern,
+        answer_schema=answer_schema, labels_read=labels_read, answers=answers, meaning=meaning)
+    for earlier in runs.over(ws, evaluation.run_id, "score"):
+        if not earlier.moving:
+            runs.clear_copies(ws, earlier)
+    title = f"{', '.join(map(metrics.title, asked[:3]))}{' and more' if len(asked) > 3 else ''} for {evaluation.title}"
+    return _over(ws, evaluation, spec, title)
+
+
+def judging(ws: Workspace, evaluation: Run, judge: Model, rubric: str, pairs: Sequence[tuple[str, str]],
+            mode: Any = "pairwise", item_ids: Sequence[str] = (), budget: float | None = None) -> str:
+    """Let a chat model judge an evaluation's stored answers; returns the run's id. `pairs` are of candidate ids, `item_ids`
+    none: all items. Raises StudioError where nothing can be judged."""
+    _is_answered(ws, evaluation)
+    judges.check_text(rubric)
+    known = {one.candidate_id for one in runs.candidates(evaluation)}
+    if not pairs or any(a == b or not {a, b} <= known for a, b in pairs):
+        raise StudioError("A judge needs two different candidates of this evaluation.", "Choose two.")
+    if budget is not None and (judge.base.get("price_in") is None or judge.base.get("price_out") is None):
+        raise StudioError("A budget needs the judge's prices.", "Give them on the Models page, or set no budget.")
+    spec = JudgeSpec(
+        run_id=ws.new_id(), evaluation_id=evaluation.run_id, items_file=evaluation.spec["items_file"],
+        judge=candidates.spec(ws, Chosen(judge), candidates.held([Chosen(judge)], judge.base)), rubric=rubric, mode=mode,
+        pairs=tuple(pairs), item_ids=tuple(item_ids), budget=budget)
+    return _over(ws, evaluation, spec, f"{judge.name} judges {evaluation.title}", {one for pair in pairs for one in pair})
+
+
+def _is_answered(ws: Workspace, evaluation: Run) -> None:
+    runs.collect(ws)
+    if evaluation.state != "done" or not rescored.answered(ws, evaluation.run_id):
+        raise StudioError("This evaluation has no answers yet.", "Wait until its run is done, then open it again.")
+
+
+def _over(ws: Workspace, evaluation: Run, spec: ScoreSpec | JudgeSpec, title: str, candidate_ids: Collection[str] = ()) -> str:
+    """Begin a run that reads an evaluation's answers."""
+    snapshots.verify(ws, snapshots.get(ws, evaluation.snapshot_id))
+    return runs.begin(ws, spec, title, evaluation.snapshot_id, lambda folder: rescored.write_out(
+        ws, evaluation.run_id, folder / runs.ANSWERS, candidate_ids))
 
 
 def check(ws: Workspace, only_new: bool = True, context_tokens: int = CONTEXT_TOKENS, names_model: str = "") -> str:

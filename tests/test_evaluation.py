@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from rouge_score import rouge_scorer
 
-from pipeline import base_models, evaluation, metrics, rundir
-from pipeline.examples import Example
+from pipeline import base_models, rundir
 from pipeline.rundir import Result
 from pipeline.specs import Candidate, Decoding, EvaluateSpec
 from tests import children
@@ -102,15 +101,3 @@ def test_an_answer_at_the_token_limit_says_so(killed_and_resumed: tuple[Path, li
     outputs = rundir.read_lines(killed_and_resumed[0] / "outputs.jsonl")
     assert all(row["new_tokens"] <= 12 and (row["finish"] == "stop" or row["new_tokens"] == 12) for row in outputs)
     assert any(row["finish"] == "length" for row in outputs)
-
-
-def test_what_is_no_label_counts_as_one_wrong_label_and_not_as_many() -> None:
-    items = [Example(f"i{n}", ({"role": "assistant", "content": ("Billing", "Login")[n % 2]},)) for n in range(6)]
-    outputs = [
-        {"candidate_id": "m", "item_id": f"i{n}", "sample": 0, "text": text}
-        for n, text in enumerate(("billing.", "Login\nbecause", "Well, I think", "As an assistant", "Billing", "Sure, here"))
-    ]
-    rows, labels = evaluation._score(items, outputs)
-    said = [row["predicted"] for row in rows]
-    assert labels == ("billing", "login")
-    assert said == ["billing", "login", metrics.NO_LABEL, metrics.NO_LABEL, "billing", metrics.NO_LABEL]

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-TRAINS = {"torch", "transformers", "peft", "bitsandbytes", "sklearn", "rouge_score", "accelerate", "safetensors"}
+TRAINS = {"torch", "transformers", "peft", "bitsandbytes", "sklearn", "rouge_score", "sacrebleu", "accelerate", "safetensors"}
 HEAVY = TRAINS | {"rensa", "scipy", "model2vec", "openai", "cleanlab"}
 LIGHT_PIPELINE = (
     "specs",
@@ -22,7 +22,6 @@ LIGHT_PIPELINE = (
     "examples",
     "errors",
     "template",
-    "metrics",
     "base_models",
     "evaluation",
     "foreign",
@@ -35,6 +34,11 @@ LIGHT_PIPELINE = (
     "dedupe/words",
     "machine",
     "preview",
+    "scoring/names",
+    "scoring/probes",
+    "scoring/refusals",
+    "scoring/labels",
+    "scoring/engine",
     "training/fit",
     "training/plans",
     "training/recipe",
@@ -111,9 +115,15 @@ def test_only_workspace_imports_duckdb() -> None:
 def test_runs_and_starts_are_the_only_door_to_the_pipeline_and_findings_know_its_words() -> None:
     assert [path.name for path in sources("studio", "pages") if "pipeline" in tops(path)] == [
         "findings.py",
+        "metrics.py",
         "runs.py",
         "starts.py",
     ]
+
+
+def test_metrics_import_only_the_light_words_of_the_scores() -> None:
+    modules = {name for name in imported(ROOT / "studio" / "metrics.py") if name.startswith("pipeline")}
+    assert {".".join(name.split(".")[:3]) for name in modules} == {"pipeline.scoring.names", "pipeline.scoring.probes"}
 
 
 def test_findings_import_only_the_light_words_of_the_checks() -> None:

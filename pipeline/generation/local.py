@@ -1,10 +1,14 @@
-"""Answers of a local model, greedy, in batches: the base as it was trained on, with an adapter merged or without."""
+"""A local model that answers: the base as it was trained on, with an adapter merged or beside, or as it is.
+
+On a CPU everything is float32. On a GPU it is bfloat16; 4-bit values are held in it where they fit, which rounds nothing.
+"""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,22 +16,38 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipeline import base_models, template
-from pipeline.errors import PipelineError, is_out_of_memory
+from pipeline import base_models, machine, template
+from pipeline.errors import PipelineError
 from pipeline.examples import Example
+from pipeline.generation import batches, likelihoods, memory
+from pipeline.generation.answer import Answer, Ask
+from pipeline.generation.batches import Made, Model, Row, Watch
+from pipeline.generation.likelihoods import Asked
+from pipeline.generation.memory import Memory
 from pipeline.specs import Decoding
 from pipeline.training import quantised
 
+MOST_ROWS = {"cpu": 64, "cuda": 256}
+SHARE_OF_FREE = {"cpu": 0.25, "cuda": 0.6}
+"""How many rows at a time, and what part of the free memory their keys and values may take."""
+
+AGREES = {torch.float32: 1e-3, torch.bfloat16: 5e-2}
+"""How far logits may lie apart, as a share of the largest, for the quick way to be taken."""
+
+
+def nothing() -> None:
+    """Nobody watches."""
+
 
 @dataclass(frozen=True)
-class Answer:
-    """`finish` is "stop" when the model ended its turn, "length" at the token limit; `seconds` is its part of the batch."""
+class Likelihood:
+    """`nats` is minus the log-probability of the reference's `tokens` tokens, the one that ends its turn included; `labels`
+    the log-probability of each label as the whole answer."""
 
     item_id: str
-    text: str
-    new_tokens: int
-    seconds: float
-    finish: str
+    nats: float
+    tokens: int
+    labels: dict[str, float]
 
 
 class LocalModel:
@@ -39,62 +59,152 @@ class LocalModel:
         self.tokenizer = base_models.load_tokenizer(folder)
         self.model = _load(folder, adapter, self.where, method == "qlora")
         self.ends = end_tokens(self.tokenizer, self.model)
+        self.config = self.model.config.get_text_config()
+        self.quick = Model(self.model, self.where, tuple(self.ends), int(self.tokenizer.pad_token_id))
+        self._own = self.config._attn_implementation
+        self.takes_memory = self._takes_memory()
 
-    def answers(self, items: Sequence[Example], decoding: Decoding) -> Iterator[Answer]:
-        """One answer an item, shortest prompts first; a batch that does not fit into memory is halved."""
-        prompts = sorted(((template.prompt_ids(self.tokenizer, item.question, item.tools), item) for item in items),
-                         key=lambda pair: (len(pair[0]), pair[1].id))
-        size, start = decoding.batch_size or 16, 0
-        while start < len(prompts):
-            part = prompts[start : start + size]
-            try:
-                found = self._batch([ids for ids, _ in part], decoding.max_new_tokens)
-            except (MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                if size == 1:
-                    raise PipelineError("One question alone does not fit into memory.",
-                                        "Use a machine with more memory, or a smaller base model.") from None
-                size //= 2
-                continue
-            for (_, item), (text, new, seconds, finish) in zip(part, found, strict=True):
-                yield Answer(item.id, text, new, seconds, finish)
-            start += len(part)
+    @property
+    def compute(self) -> str:
+        """The type it computes in: "float32" or "bfloat16"."""
+        return str(self.model.dtype).removeprefix("torch.")
 
-    def _batch(self, prompts: list[list[int]], limit: int) -> list[tuple[str, int, float, str]]:
-        began = time.perf_counter()
-        longest, pad = max(map(len, prompts)), self.tokenizer.pad_token_id
-        ids = torch.tensor([[pad] * (longest - len(prompt)) + prompt for prompt in prompts], device=self.where)
-        mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=self.where)
+    @property
+    def context(self) -> int:
+        """Tokens that the model reads at once, as its config says it."""
+        return int(getattr(self.config, "max_position_embeddings", None) or 1 << 30)
+
+    def prompt(self, example: Example) -> list[int]:
+        return template.prompt_ids(self.tokenizer, example.question, example.tools)
+
+    def answers(self, asked: Sequence[Ask], decoding: Decoding, watch: Watch = nothing) -> Iterator[Answer]:
+        """One answer each, in the order they are done. `watch` is called between steps and may raise to end it.
+
+        A question that leaves no room for an answer in what the model reads gets an empty one that says "length".
+        """
+        prompts = [self.prompt(one.example) for one in asked]
+        rows = [Row(number, ids, asked[number].seed(decoding.seed), min(decoding.max_new_tokens, self.context - len(ids)))
+                for number, ids in enumerate(prompts) if len(ids) < self.context]
+        for one, ids in zip(asked, prompts, strict=True):
+            if len(ids) >= self.context:
+                yield Answer(one.example.id, one.sample, "", 0, len(ids), 0.0, "length")
+        made = (batches.generate(self.quick, rows, decoding, self._rows(rows, decoding), watch) if self.takes_memory
+                else self._one_by_one(rows, decoding, watch))
+        for row in made:
+            said = row.tokens[:-1] if row.ended else row.tokens
+            text = self.tokenizer.decode(said, skip_special_tokens=True).strip()
+            ask = asked[row.number]
+            yield Answer(ask.example.id, ask.sample, text, len(row.tokens), len(prompts[row.number]), row.seconds,
+                         "stop" if row.ended else "length")
+
+    def likelihoods(self, examples: Sequence[Example], labels: Sequence[str], watch: Watch = nothing) -> Iterator[Likelihood]:
+        """How likely each example's own answer is, and each of the labels, in its place; what cannot be encoded is left out."""
+        if not self.takes_memory:
+            return
+        asked = [self._asked(number, example, labels) for number, example in enumerate(examples)]
+        usable = [one for one in asked if one is not None and len(one.prompt) + max(map(len, one.answers)) <= self.context]
+        for number, found in likelihoods.log_likelihoods(self.quick, usable, self.config.vocab_size, watch):
+            sizes = asked[number].answers  # type: ignore[union-attr]
+            yield Likelihood(examples[number].id, -found[0], len(sizes[0]), dict(zip(labels, found[1:], strict=True)))
+
+    def _asked(self, number: int, example: Example, labels: Sequence[str]) -> Asked | None:
+        """Only the last answer counts: earlier ones of the agent are read, as they are when it is answered."""
+        before = tuple(turn | {"weight": 0} if turn["role"] == "assistant" else turn for turn in example.question)
+        answers = ({**example.messages[-1], "weight": 1}, *({"role": "assistant", "content": label} for label in labels))
+        found = template.encode_all(self.tokenizer, [Example(example.id, (*before, answer), example.tools)
+                                                     for answer in answers])
+        if any(isinstance(one, PipelineError) for one in found):
+            return None
+        whole = [one[-1] for one in found]  # type: ignore[index]
+        begins = [one.learned.index(True) for one in whole]
+        prompts = {one.ids[:begin] for one, begin in zip(whole, begins, strict=True)}
+        if len(prompts) > 1:
+            return None
+        return Asked(number, prompts.pop(), tuple(one.ids[begin:] for one, begin in zip(whole, begins, strict=True)))
+
+    def _rows(self, rows: Sequence[Row], decoding: Decoding) -> int:
+        """How many rows at a time: as many as were asked for, or as there is memory for."""
+        if decoding.batch_size or not rows:
+            return decoding.batch_size or 1
+        config, kind = self.config, self.where.type
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        columns = max(len(row.ids) for row in rows) + decoding.max_new_tokens
+        each = 2 * config.num_hidden_layers * heads * size * columns * self.model.dtype.itemsize
+        free = torch.cuda.mem_get_info()[0] if kind == "cuda" else machine.ram()[1]
+        return max(1, min(MOST_ROWS[kind], int(SHARE_OF_FREE[kind] * free / each)))
+
+    def _takes_memory(self) -> bool:
+        """Whether the model answers through a `Memory` as it does by itself, seen on one short text; else it is asked one
+        question at a time, as transformers does it."""
+        ids = torch.tensor([template.prompt_ids(self.tokenizer, [{"role": "user", "content": "Where is my order?"}])],
+                           device=self.where)
+        memory.register()
         with torch.inference_mode():
-            made = self.model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=limit, do_sample=False,
-                                       pad_token_id=pad, eos_token_id=self.ends, use_cache=True)
-        seconds = (time.perf_counter() - began) / len(prompts)
-        return [(*self._read(row[longest:].tolist()), seconds, self._finish(row[longest:].tolist())) for row in made]
+            with self.own_attention():
+                own = self.model(input_ids=ids, use_cache=False).logits[:, -1].float()
+            try:
+                ours = self._through_memory(ids).float()
+            except (RuntimeError, TypeError, ValueError, AttributeError, KeyError, IndexError):
+                ours = torch.full_like(own, torch.nan)
+        return bool((ours - own).abs().max() <= AGREES[self.model.dtype] * own.abs().max())
 
-    def _read(self, tokens: list[int]) -> tuple[str, int]:
-        """The text up to the end of the turn, and how many tokens it took (the ending one included)."""
-        end = next((place for place, token in enumerate(tokens) if token in self.ends), None)
-        text = self.tokenizer.decode(tokens if end is None else tokens[:end], skip_special_tokens=True).strip()
-        return text, len(tokens) if end is None else end + 1
+    @contextmanager
+    def own_attention(self) -> Iterator[None]:
+        """Inside, the model reads no memory of ours but computes as transformers does."""
+        self.config._attn_implementation = self._own
+        try:
+            yield
+        finally:
+            self.config._attn_implementation = memory.NAME
 
-    def _finish(self, tokens: list[int]) -> str:
-        return "stop" if any(token in self.ends for token in tokens) else "length"
+    def _through_memory(self, ids: torch.Tensor) -> torch.Tensor:
+        """The logits of what follows: all but the last token as a block, the last one as a step."""
+        room, positions = Memory(1, ids.shape[1]), torch.arange(ids.shape[1], device=self.where)[None]
+        room.block(0, 0, positions[:, :-1])
+        self.model(input_ids=ids[:, :-1], position_ids=positions[:, :-1], use_cache=False, logits_to_keep=1, memory=room)
+        room.step(positions[:, -1], ids.shape[1])
+        return self.model(input_ids=ids[:, -1:], position_ids=positions[:, -1:], use_cache=False, logits_to_keep=1,  # type: ignore[no-any-return]
+                          memory=room).logits[:, -1]
+
+    def _one_by_one(self, rows: Sequence[Row], decoding: Decoding, watch: Watch) -> Iterator[Made]:
+        """transformers' own `generate`."""
+        drawn: dict[str, Any] = ({"do_sample": True, "temperature": decoding.temperature, "top_p": decoding.top_p, "top_k": 0}
+                                 if decoding.temperature else {"do_sample": False})
+        for row in rows:
+            watch()
+            began = time.perf_counter()
+            torch.manual_seed(row.seed)
+            ids = torch.tensor([row.ids], device=self.where)
+            with self.own_attention(), torch.inference_mode():
+                made = self.model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=row.most,
+                                           eos_token_id=self.ends, pad_token_id=self.quick.pad, use_cache=True, **drawn)
+            tokens = made[0, len(row.ids) :].tolist()
+            yield Made(row.number, tokens, tokens[-1] in self.ends, time.perf_counter() - began)
 
 
 def _load(folder: Path, adapter: Path | None, where: torch.device, in_4_bits: bool) -> Any:
-    """On a CPU NF4 weights are dequantised once to float32 (the same values, three times as fast), then the adapter is merged
-    into them in float32; on a GPU the base stays as it was trained on, with the adapter beside."""
+    """NF4 weights are dequantised once where there is room (the same values, several times as fast). On a CPU the adapter is
+    merged into them in float32; on a GPU it stays beside them, because 16 bits would round it."""
     dtype = torch.float32 if where.type == "cpu" else torch.bfloat16
     model: Any = quantised.load_base(folder, dtype, where, in_4_bits)
-    if where.type == "cpu" and in_4_bits:
-        dequantise(model)
+    if in_4_bits and (where.type == "cpu" or _has_room(model)):
+        dequantise(model, dtype)
     if adapter is not None:
         model = _with_adapter(model, adapter, merge=where.type == "cpu")
     model.eval()
-    model.generation_config.do_sample = False
-    model.generation_config.temperature = model.generation_config.top_p = model.generation_config.top_k = None
+    settings = model.generation_config
+    settings.do_sample, settings.repetition_penalty = False, 1.0
+    settings.temperature = settings.top_p = settings.top_k = None
     return model
+
+
+def _has_room(model: Any) -> bool:
+    """Whether the weights in 16 bits would take no more than half of the GPU's free memory."""
+    import bitsandbytes as bnb
+
+    values = sum(layer.in_features * layer.out_features for layer in model.modules() if isinstance(layer, bnb.nn.Linear4bit))
+    return bool(2 * values < torch.cuda.mem_get_info()[0] / 2)
 
 
 def _with_adapter(model: Any, adapter: Path, merge: bool) -> Any:
@@ -107,19 +217,19 @@ def _with_adapter(model: Any, adapter: Path, merge: bool) -> Any:
     return wrapped.merge_and_unload() if merge else wrapped  # type: ignore[operator]
 
 
-def dequantise(model: nn.Module) -> None:
-    """Put plain float32 linear layers in place of the 4-bit ones, with the values that training saw."""
+def dequantise(model: nn.Module, dtype: torch.dtype = torch.float32) -> None:
+    """Put plain linear layers in place of the 4-bit ones, with the values that training saw."""
     import bitsandbytes as bnb
 
     for parent in list(model.modules()):
         for name, layer in list(parent.named_children()):
             if isinstance(layer, bnb.nn.Linear4bit):
                 packed: Any = layer.weight
-                weight = bnb.functional.dequantize_4bit(packed.data, packed.quant_state).float()
-                plain = nn.Linear(layer.in_features, layer.out_features, bias=layer.bias is not None, dtype=torch.float32)
+                weight = bnb.functional.dequantize_4bit(packed.data, packed.quant_state).to(dtype)
+                plain = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None, weight.device, dtype)
                 plain.weight = nn.Parameter(weight, requires_grad=False)
                 if layer.bias is not None:
-                    plain.bias = nn.Parameter(layer.bias.data.float(), requires_grad=False)
+                    plain.bias = nn.Parameter(layer.bias.data.to(dtype), requires_grad=False)
                 setattr(parent, name, plain)
     # transformers and peft look here to decide whether layers are quantised: they no longer are.
     model.is_loaded_in_4bit = False  # type: ignore[assignment]

@@ -1,0 +1,183 @@
+"""Answers of a server that speaks OpenAI's chat API. The key comes from the environment and goes nowhere else.
+
+What a server answers to a refused request is never repeated in a message: it may hold the key or the texts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any
+from urllib.parse import urlsplit
+
+from pipeline.errors import PipelineError
+from pipeline.examples import Example, Turn
+from pipeline.generation.answer import Answer, Ask
+from pipeline.rundir import Child
+from pipeline.specs import ConnectSpec, Decoding, Endpoint
+
+OPENAI = "https://api.openai.com/v1"
+TRIES, TIMEOUT_SECONDS, LOOK_SECONDS = 5, 120.0, 0.3
+CONNECT_SECONDS = 20.0
+TURN_KEYS = ("role", "content", "name", "tool_calls", "tool_call_id")
+FINISH = {"length": "length", "content_filter": "filter"}
+Watch = Callable[[], None]
+
+
+class EndpointModel:
+    """An endpoint ready to answer. `tries` are repeated by the client, which waits as long as the server asks for."""
+
+    def __init__(self, endpoint: Endpoint, tries: int = TRIES, timeout: float = TIMEOUT_SECONDS) -> None:
+        try:
+            import openai
+        except ImportError:
+            raise PipelineError("The package openai is not installed.",
+                                "Install it: pip install 'tunewright[hosted]'.") from None
+        self.endpoint, self.timeout = endpoint, timeout
+        self.client = openai.OpenAI(base_url=endpoint.base_url or OPENAI, api_key=_key(endpoint), timeout=timeout,
+                                    max_retries=tries)
+
+    def answers(self, asked: Iterable[Ask], decoding: Decoding, watch: Watch) -> Iterator[Answer]:
+        """One answer each, in the order they come; `asked` is only asked for its next one when there is room. Where one fails,
+        or `watch` raises, those that are on their way (and paid for) are still handed out first."""
+        with ThreadPoolExecutor(self.endpoint.concurrency, thread_name_prefix="endpoint") as threads:
+            waiting, left = set[Future[Answer]](), iter(asked)
+            ended: BaseException | None = None
+            while True:
+                while ended is None and len(waiting) < self.endpoint.concurrency and (one := next(left, None)) is not None:
+                    waiting.add(threads.submit(self.ask, one, decoding))
+                if not waiting:
+                    break
+                done, waiting = wait(waiting, LOOK_SECONDS, FIRST_COMPLETED)
+                for future in done:
+                    if (error := future.exception()) is None:
+                        yield future.result()
+                    ended = ended or error
+                ended = ended or _raised_by(watch)
+        if ended is not None:
+            raise ended
+
+    def ask(self, one: Ask, decoding: Decoding) -> Answer:
+        """Ask one question. Raises PipelineError in words."""
+        import openai
+
+        began = time.perf_counter()
+        try:
+            found = self.client.chat.completions.create(**self._request(one, decoding))
+        except openai.OpenAIError as error:
+            if getattr(error, "code", None) == "content_filter":  # Azure refuses the question itself
+                return Answer(one.example.id, one.sample, "", 0, None, time.perf_counter() - began, "filter")
+            raise self._in_words(error) from None
+        except ValueError:  # not JSON
+            raise self._no_answer() from None
+        return self._answer(one, found, time.perf_counter() - began)
+
+    def _request(self, one: Ask, decoding: Decoding) -> dict[str, Any]:
+        """OpenAI's own newer models know only `max_completion_tokens`; other servers mostly only `max_tokens`."""
+        limit = "max_tokens" if self.endpoint.base_url else "max_completion_tokens"
+        drawn = {"seed": one.seed(decoding.seed) % 2**31, "top_p": decoding.top_p} if decoding.temperature else {}
+        tools = {"tools": list(one.example.tools)} if one.example.tools else {}
+        return {"model": self.endpoint.model, "messages": [_turn(turn) for turn in one.example.question],
+                "temperature": decoding.temperature, limit: decoding.max_new_tokens} | drawn | tools
+
+    def _answer(self, one: Ask, found: Any, seconds: float) -> Answer:
+        """What came back. A server may leave out how many tokens it took; then nothing is said of the costs."""
+        choices = getattr(found, "choices", None)
+        if not choices or getattr(choices[0], "message", None) is None:
+            raise self._no_answer()
+        message, usage = choices[0].message, getattr(found, "usage", None)
+        calls = [call.model_dump()["function"] for call in message.tool_calls or () if call.type == "function"]
+        text = message.content or getattr(message, "refusal", None) or (json.dumps(calls) if calls else "")
+        asked = usage.prompt_tokens if usage else None
+        made = usage.completion_tokens if usage else 0
+        return Answer(one.example.id, one.sample, text.strip(), made or 0, asked, seconds,
+                      FINISH.get(choices[0].finish_reason or "", "stop"), self._cost(asked, made))
+
+    def _cost(self, asked: int | None, made: int | None) -> float | None:
+        prices = self.endpoint.price_in, self.endpoint.price_out
+        if asked is None or made is None or prices[0] is None or prices[1] is None:
+            return None
+        return (asked * prices[0] + made * prices[1]) / 1e6
+
+    def _no_answer(self) -> PipelineError:
+        return PipelineError(f"The server {self._place()} answered with something that is no chat answer.",
+                             "Check that the address is that of an OpenAI-compatible API; it usually ends in /v1.")
+
+    def _in_words(self, error: Exception) -> PipelineError:
+        """What went wrong, without a word of what the server said."""
+        import openai
+
+        place, model, status = self._place(), self.endpoint.model, getattr(error, "status_code", None)
+        code = getattr(error, "code", None)
+        if isinstance(error, openai.APITimeoutError):
+            return PipelineError(f"The server {place} did not answer within {self.timeout:.0f} seconds.", _LATER)
+        if isinstance(error, openai.APIConnectionError):
+            return PipelineError(f"The server {place} cannot be reached.", "Check the address and that the server runs.")
+        if status in (401, 403):
+            return PipelineError(f"The server {place} refused the key ({status}).", self._key_hint())
+        if status == 404:
+            return PipelineError(f"The server {place} does not know this address or the model {model} (404).",
+                                 "Check both; the address usually ends in /v1.")
+        if status == 429 and code == "insufficient_quota":
+            return PipelineError(f"The account at {place} is used up (429).", "Add credit, then resume: " + _KEPT)
+        if status == 429:
+            return PipelineError(f"The server {place} says there are too many requests (429).",
+                                 f"Resume later, or ask fewer at a time: {_KEPT}")
+        if status in (400, 422):
+            return PipelineError(f"The server {place} refused a question ({status}): it may be longer than {model} reads, or "
+                                 "the model takes no such temperature or length.", "Try other decoding settings.")
+        return PipelineError(f"The server {place} failed ({status or type(error).__name__}).",
+                             "If it stays so, the server's log says why. " + _LATER)
+
+    def _key_hint(self) -> str:
+        name = _key_name(self.endpoint)
+        return (f"Set {name} in the studio's environment to a key that may use it, and start the studio again." if name else
+                "Name the environment variable that holds its key, on the Models page.")
+
+    def _place(self) -> str:
+        """The address without what may be secret in it."""
+        parts = urlsplit(self.endpoint.base_url or OPENAI)
+        return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+
+_KEPT = "the answers that came are kept."
+_LATER = "Resume later: " + _KEPT
+
+
+def connect(child: Child, spec: ConnectSpec) -> dict[str, Any]:
+    """Ask one short question. Raises PipelineError in words where no answer comes."""
+    child.say("asking", sentence=f"Asking {spec.endpoint.model} one question")
+    turns = ({"role": "user", "content": "Say OK."}, {"role": "assistant", "content": ""})
+    model = EndpointModel(spec.endpoint, tries=0, timeout=CONNECT_SECONDS)
+    found = model.ask(Ask(Example("connection", turns)), Decoding(max_new_tokens=16))
+    return {"seconds": found.seconds, "prompt_tokens": found.prompt_tokens, "new_tokens": found.new_tokens,
+            "answered": bool(found.text), "model": spec.endpoint.model}
+
+
+def _raised_by(watch: Watch) -> BaseException | None:
+    try:
+        watch()
+    except Exception as error:
+        return error
+    return None
+
+
+def _turn(turn: Turn) -> Turn:
+    return {key: turn[key] for key in TURN_KEYS if turn.get(key) is not None}
+
+
+def _key_name(endpoint: Endpoint) -> str:
+    """OpenAI's own key goes to OpenAI alone, unless a person named it for another server."""
+    return endpoint.key_env or ("" if endpoint.base_url else "OPENAI_API_KEY")
+
+
+def _key(endpoint: Endpoint) -> str:
+    """The key, or a word where the server needs none. Raises PipelineError where the named variable is not set."""
+    name = _key_name(endpoint)
+    if name and not os.environ.get(name):
+        raise PipelineError(f"The environment variable {name} is not set, so there is no key for {endpoint.model}.",
+                            "Set it where the studio is started, and start the studio again.")
+    return os.environ[name] if name else "none"
