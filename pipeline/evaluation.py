@@ -19,7 +19,8 @@ NEAREST = "nearest.jsonl"
 def run(child: Child, spec: EvaluateSpec, workspace: Path) -> dict[str, Any]:
     """Answer, score, and return the result's data. Raises PipelineError in words, Stopped when asked to stop."""
     items = examples.read(workspace / spec.items_file)
-    known = {row["answer_key"]: row for row in read_lines(child.folder / answers.KNOWN)}
+    have = [*read_lines(child.folder / answers.KNOWN), *read_lines(child.folder / "outputs.jsonl")]
+    known = {row["answer_key"]: row for row in have if row["answer_key"]}
     if spec.train_file:
         _find_nearest(child, items, examples.read(workspace / spec.train_file))
     asked = {candidate.candidate_id: Sitting(child, spec, candidate, items, workspace, known).run()

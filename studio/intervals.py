@@ -47,11 +47,10 @@ class Estimate:
         if error == 0:
             return 1.0 if away == 0 else 0.0
         against = max(0.0, -float(self.shift) * np.sign(float(self.value)))  # skewness that widens the side towards 0
-        if against == 0:
-            t = away / error
-        else:  # away = t error + against (1 + 2 t²), solved for t
-            root = error * error + 8 * against * (away - against)
-            t = (np.sqrt(root) - error) / (4 * against) if away > against else 0.0
+        if away <= against:
+            return 1.0
+        # away = t error + against (1 + 2 t²), solved for t so that nothing cancels where skewness is next to none
+        t = 2 * (away - against) / (error + math.sqrt(error * error + 8 * against * (away - against)))
         return t_tail(t, float(self.freedom))
 
 

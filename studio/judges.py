@@ -33,8 +33,8 @@ BUILT_IN = {
                  "it needs to be. The reference is an answer a person gave; another good answer is as good."),
     "absolute": ("Good for the customer",
                  "How well does this answer help the customer? 5: right, complete, in the tone of the reference. 4: right, "
-                 "with a small lack. 3: usable, but something that matters is missing. 2: mostly of no help. 1: wrong, invented, "
-                 "rude, or about something else. Another good answer than the reference is as good."),
+                 "with a small lack. 3: usable, but something that matters is missing. 2: mostly of no help. 1: wrong, "
+                 "invented, rude, or about something else. Another good answer than the reference is as good."),
 }
 """A rubric for each mode that comes with Tunewright: its name and its text."""
 

@@ -130,6 +130,13 @@ def latest_suggestions(ws: Workspace, set_id: str) -> Run | None:
     return _run(ws, row) if row else None
 
 
+def latest_connection(ws: Workspace, model_id: str) -> Run | None:
+    """The newest test of an endpoint's connection, however it stands."""
+    row = ws.row("""select * from runs where kind = 'connect' and json_extract_string(spec, '$.model_id') = ?
+                    order by started_at desc limit 1""", [model_id])
+    return _run(ws, row) if row else None
+
+
 def latest_check(ws: Workspace) -> Run | None:
     """The newest check that is done and collected."""
     row = ws.row("""select r.* from runs r join run_results e using (run_id)

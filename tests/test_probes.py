@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from pipeline.scoring import names, probes
 from pipeline.scoring.refusals import is_refusal
 

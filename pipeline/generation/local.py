@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ class LocalModel:
         self.ends = end_tokens(self.tokenizer, self.model)
         self.config = self.model.config.get_text_config()
         self.quick = Model(self.model, self.where, tuple(self.ends), int(self.tokenizer.pad_token_id))
+        self._own = self.config._attn_implementation
         self.takes_memory = self._takes_memory()
 
     @property
@@ -139,16 +141,22 @@ class LocalModel:
                            device=self.where)
         memory.register()
         with torch.inference_mode():
-            own = self.model(input_ids=ids, use_cache=False).logits[:, -1].float()
-            self._own, self.config._attn_implementation = self.config._attn_implementation, memory.NAME
+            with self.own_attention():
+                own = self.model(input_ids=ids, use_cache=False).logits[:, -1].float()
             try:
                 ours = self._through_memory(ids).float()
             except (RuntimeError, TypeError, ValueError, AttributeError, KeyError, IndexError):
                 ours = torch.full_like(own, torch.nan)
-        if bool((ours - own).abs().max() <= AGREES[self.model.dtype] * own.abs().max()):
-            return True
+        return bool((ours - own).abs().max() <= AGREES[self.model.dtype] * own.abs().max())
+
+    @contextmanager
+    def own_attention(self) -> Iterator[None]:
+        """Inside, the model reads no memory of ours but computes as transformers does."""
         self.config._attn_implementation = self._own
-        return False
+        try:
+            yield
+        finally:
+            self.config._attn_implementation = memory.NAME
 
     def _through_memory(self, ids: torch.Tensor) -> torch.Tensor:
         """The logits of what follows: all but the last token as a block, the last one as a step."""
@@ -168,7 +176,7 @@ class LocalModel:
             began = time.perf_counter()
             torch.manual_seed(row.seed)
             ids = torch.tensor([row.ids], device=self.where)
-            with torch.inference_mode():
+            with self.own_attention(), torch.inference_mode():
                 made = self.model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=row.most,
                                            eos_token_id=self.ends, pad_token_id=self.quick.pad, use_cache=True, **drawn)
             tokens = made[0, len(row.ids) :].tolist()

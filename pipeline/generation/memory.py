@@ -26,9 +26,10 @@ class Memory:
     def __init__(self, rows: int, columns: int) -> None:
         self.rows, self.columns = rows, columns
         self.layers: dict[int, tuple[Tensor, Tensor]] = {}
-        self._first = self._last = self._start = self._total = 0
-        self._places: Tensor | None = None
-        self._seen: dict[int | None, Tensor] = {}
+        self._first = self._start = self._total = 0
+        self._places: tuple[Tensor, Tensor] | None = None
+        self._sees: Tensor | None = None
+        self._seen: dict[tuple[int | None, int], Tensor] = {}
         self._asking = self._standing = torch.empty(0)
 
     def block(self, first: int, start: int, positions: Tensor, kept: Tensor | None = None) -> None:
@@ -42,15 +43,14 @@ class Memory:
         before = torch.arange(start, device=positions.device).expand(count, start)
         self._begin(first, start, start + length, None, positions, torch.cat([before, positions], 1))
         if kept is not None:
-            self._seen[None] = self._seen[None].clone()
-            self._seen[None][:, :, :, start:] &= kept[:, None]
+            self._sees[:, :, :, start:] &= kept[:, None]  # type: ignore[index]
 
     def step(self, lengths: Tensor, total: int) -> None:
         """The next pass is one token for each of the first rows, behind the `lengths` tokens that it has. `total` is more than
         any length; on a GPU it is known without asking the device."""
         columns = torch.arange(total, device=lengths.device).expand(1, total)
-        self._begin(0, 0, total, lengths, lengths[:, None], columns)
-        self._last = len(lengths)
+        places = torch.arange(len(lengths), device=lengths.device), lengths
+        self._begin(0, 0, total, places, lengths[:, None], columns)
 
     def move(self, sources: Tensor, targets: Tensor) -> None:
         """Put rows into the place of others."""
@@ -71,22 +71,26 @@ class Memory:
             if self._places is None:
                 room[first:last, :, self._start : self._total] = new
             else:
-                room[torch.arange(len(new), device=new.device), :, self._places] = new[:, :, 0]
+                room[self._places[0], :, self._places[1]] = new[:, :, 0]
         keys, values = self.layers[layer]
         return keys[first:last, :, : self._total], values[first:last, :, : self._total]
 
-    def seen(self, window: int | None) -> Tensor:
-        """(rows or 1, 1, tokens, columns): what each token sees, no further back than `window` tokens, itself among them."""
+    def seen(self, window: int | None, groups: int) -> Tensor:
+        """(rows or 1, 1, groups × tokens, columns): what each token sees, no further back than `window` tokens, itself among
+        them. Made once a pass."""
         window = window if window and window < self._total else None
-        if window not in self._seen:
-            near = self._standing[:, None, None, :] > self._asking[:, None, :, None] - window  # type: ignore[operator]
-            self._seen[window] = self._seen[None] & near
-        return self._seen[window]
+        if (window, groups) not in self._seen:
+            sees = self._sees
+            if window:
+                sees = sees & (self._standing[:, None, None, :] > self._asking[:, None, :, None] - window)  # type: ignore[operator]
+            self._seen[window, groups] = sees.repeat(1, 1, groups, 1)  # type: ignore[union-attr]
+        return self._seen[window, groups]
 
-    def _begin(self, first: int, start: int, total: int, places: Tensor | None, asking: Tensor, standing: Tensor) -> None:
+    def _begin(self, first: int, start: int, total: int, places: tuple[Tensor, Tensor] | None, asking: Tensor,
+               standing: Tensor) -> None:
         self._first, self._start, self._total, self._places = first, start, total, places
         self._asking, self._standing = asking, standing
-        self._seen = {None: standing[:, None, None, :] <= asking[:, None, :, None]}
+        self._sees, self._seen = standing[:, None, None, :] <= asking[:, None, :, None], {}
 
     def _room(self, like: Tensor) -> Tensor:
         """Zeros: what is masked still takes part in a product with 0."""
@@ -112,7 +116,7 @@ def _for_transformers(module: Any, query: Tensor, key: Tensor, value: Tensor, at
     rows, heads, tokens, size = query.shape
     keys, values = memory.put(int(module.layer_idx), key, value)
     groups = heads // keys.shape[1]
-    seen = memory.seen(sliding_window).repeat(1, 1, groups, 1)
+    seen = memory.seen(sliding_window, groups)
     query = query.reshape(rows, keys.shape[1], groups * tokens, size)
     scale = scaling if scaling is not None else size**-0.5
     if softcap is None:

@@ -1,0 +1,53 @@
+"""A mock of an OpenAI server that nobody here wrote (aimock), started for tests with what it shall answer."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import ROOT, lacking
+
+PROGRAM = ROOT / ".venv" / "servers" / "node_modules" / ".bin" / "llmock"
+
+
+@contextmanager
+def serving(folder: Path, fixtures: Sequence[dict[str, Any]], *more: str) -> Iterator[str]:
+    """Its address, until the end of the block; what was asked of it is at /v1/_requests."""
+    if not PROGRAM.exists():
+        lacking("the mock of an OpenAI server, which `make test` installs where there is npm")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "fixtures.json").write_text(json.dumps({"fixtures": list(fixtures)}))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    program = [str(PROGRAM), "-p", str(port), "-h", "127.0.0.1", "-f", str(folder), "--log-level", "silent", *more]
+    server = subprocess.Popen(program, stdout=subprocess.DEVNULL)
+    try:
+        _wait_for(port)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        server.kill()
+        server.wait()
+
+
+def asked(address: str) -> list[dict[str, Any]]:
+    """The bodies of all requests so far."""
+    with urllib.request.urlopen(address.removesuffix("/v1") + "/__aimock/journal") as answer:
+        return list(json.load(answer))
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.time() + 30
+    while time.time() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise AssertionError("the mock server did not come up")
