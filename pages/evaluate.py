@@ -8,15 +8,17 @@ from studio.ui import (
     compare_view,
     costs_view,
     evaluation_form,
+    judge_view,
     layout,
+    metric_view,
     report_view,
     session,
     verdict_view,
     where_view,
 )
 
-VIEWS = {"start": "Start", "verdict": "Verdict", "where": "Where", "answers": "Answers", "cost": "Cost", "compare": "Compare",
-         "report": "Report"}
+VIEWS = {"start": "Start", "verdict": "Verdict", "where": "Where", "answers": "Answers", "scores": "Scores", "judge": "Judge",
+         "cost": "Cost", "compare": "Compare", "report": "Report"}
 
 ws = session.workspace()
 layout.header(ws, "Evaluate", "Same test items, same decoding, paired differences with 95 % intervals.", "proven")
@@ -38,7 +40,7 @@ else:
     chosen = verdict_view.choose_run(ws, done)
     layout.live_run(ws, chosen.run_id, lambda run: verdict_view.watch(ws, run))
     if chosen.state == "done":
-        drawn = {"verdict": verdict_view, "where": where_view, "answers": answers_view, "cost": costs_view,
-                 "report": report_view}
+        drawn = {"verdict": verdict_view, "where": where_view, "answers": answers_view, "scores": metric_view,
+                 "judge": judge_view, "cost": costs_view, "report": report_view}
         with layout.guarded():
             drawn[view].draw(ws, chosen)

@@ -162,6 +162,17 @@ def pairs(ws: Workspace, run_id: str) -> list[tuple[str, str]]:
     return [(str(a), str(b)) for a, b in spec["pairs"]]
 
 
+def first_items(ws: Workspace, evaluation_id: str, most: int) -> list[str]:
+    """So many test items, those that people judged first (they decide on a licence), the others in no order that means
+    anything."""
+    found = ws.rows(
+        """select o.item_id from (select distinct item_id from outputs where run_id = ? and item_id not like 'probe:%') o
+           order by exists (from review_pairs p join review_sessions s using (session_id) join reviews r using (pair_id)
+                            where s.run_id = ? and p.item_id = o.item_id) desc, md5(o.item_id) limit ?""",
+        [evaluation_id, evaluation_id, most])
+    return [row["item_id"] for row in found]
+
+
 def outcome(ws: Workspace, run_id: str, a: str, b: str) -> Outcome:
     """What the judge says of candidate b against a."""
     rows = _judged(ws, run_id, a, b)

@@ -19,7 +19,7 @@ from tests.evaluated import PROMPTED, RUN, TUNED, later, leaking, recorded
 from tests.test_pages import draw, home, words  # noqa: F401  (a fixture)
 from tests.tickets import filled, freeze_forty, recorded_training
 
-VIEWS = ("Start", "Verdict", "Where", "Answers", "Cost", "Compare", "Report")
+VIEWS = ("Start", "Verdict", "Where", "Answers", "Scores", "Judge", "Cost", "Compare", "Report")
 
 
 @pytest.fixture

@@ -218,3 +218,24 @@ def test_similarity_is_one_for_the_same_words() -> None:
 
 def test_words_are_contained_only_where_all_are() -> None:
     assert [texts.contains(("Refund", "days"), said) for said in ("A refund takes 3 days", "A refund")] == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(("answer", "value"), [("On its way.", 1.0), (" On its way. \n", 1.0), ("on its way.", 0.0), ("", 0.0)])
+def test_exact_match_forgives_white_space_around_and_nothing_else(answer: str, value: float) -> None:
+    assert texts.exact_match("On its way.", answer) == value
+
+
+def test_short_repeated_references_are_labels() -> None:
+    assert labels.labels_of(["Billing", "billing.", "Login", "login", "login", "Billing"]) == ("billing", "login")
+
+
+@pytest.mark.parametrize(
+    "references",
+    [
+        ["We are sorry that your parcel is late today."] * 4 + ["Please send it back to us at once."] * 4,
+        ["a", "b", "c", "d"],
+        ["yes"] * 10,
+    ],
+)
+def test_sentences_single_answers_and_one_word_for_all_are_no_labels(references: list[str]) -> None:
+    assert labels.labels_of(references) is None

@@ -82,6 +82,27 @@ def over_time(rows: Sequence[dict[str, Any]], metric: str) -> None:
                     height=HEIGHT + 90 + 24 * len(names), alt=f"{metric} of every candidate by evaluation, with intervals")
 
 
+def confusion(labels: Sequence[str], counted: Sequence[Sequence[int]]) -> None:
+    """What is taken for what? Rows are the expected labels, columns the said ones; each cell is a share of its row, and what is
+    right lies on the diagonal. Counts stand in the cells where there is room."""
+    rows = [{"expected": expected, "said": said, "items": items, "share": items / max(1, sum(line)),
+             "what": "right" if expected == said else "wrong"}
+            for expected, line in zip(labels, counted, strict=True) for said, items in zip(labels, line, strict=True) if items]
+    order = list(labels)
+    base = alt.Chart(pd.DataFrame(rows)).encode(
+        x=alt.X("said:N", title="said", sort=order, scale=alt.Scale(domain=order),
+                axis=alt.Axis(labelAngle=-40)),
+        y=alt.Y("expected:N", title="expected", sort=order, scale=alt.Scale(domain=order)),
+        tooltip=["expected:N", "said:N", "items:Q", alt.Tooltip("share:Q", format=".0%"), "what:N"])
+    cells = base.mark_rect().encode(
+        color=alt.Color("what:N", title=None, legend=alt.Legend(orient="top"),
+                        scale=alt.Scale(domain=["right", "wrong"], range=[BETTER, WORSE])),
+        opacity=alt.Opacity("share:Q", legend=None, scale=alt.Scale(domain=[0, 1], range=[0.15, 1])))
+    chart = cells + base.mark_text(fontSize=11).encode(text="items:Q") if len(labels) <= 20 else cells
+    st.altair_chart(chart.properties(title="What is taken for what?"), width="stretch",
+                    height=min(900, 140 + 24 * len(labels)), alt="Expected labels against said ones, as a heat map")
+
+
 def ratings(counted: Mapping[float, int], lowest: float = -math.inf) -> None:
     """How are the tickets rated? One bar a rating; those that come in wear the accent, the others are grey."""
     rows = [{"rating": number, "rows": rows, "who": "comes in" if number >= lowest else "stays out"}
