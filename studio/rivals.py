@@ -109,8 +109,8 @@ def compare(grid: Grid, metric: str, a: str, b: str, among: NDArray[np.bool_]) -
     clusters, known = _shared(grid.clusters[there]), metrics.of(metric)
     if metric != MACRO_F1:
         compared = verdicts.compare_ratios if known.logs else verdicts.compare_means
-        first, second = (grid.of(metric, one)[there].tolist() for one in (a, b))
-        return compared(metric, first, second, clusters, known.worth, known.better)
+        values: list[Any] = [grid.of(metric, one)[there] for one in (a, b)]
+        return compared(metric, *values, clusters, known.worth, known.better)
     places = [grid.candidates.index(one) for one in (a, b)]
     expected, mine, other = (_words(grid, codes[there]) for codes in (grid.expected, *(grid.predicted[one] for one in places)))
     return verdicts.compare_macro_f1(expected, mine, other, clusters, known.worth)
