@@ -179,12 +179,12 @@ def tally(pairs: Sequence[Judged]) -> Tally:
                  verdicts.wilson(count["b"], count["a"] + count["b"]))
 
 
-def word_for(tally: Tally) -> str:
-    """What the verdicts allow one to say about the tuned model."""
+def word_for(tally: Tally, a: str = "the base model", b: str = "the tuned model") -> str:
+    """What the verdicts allow one to say about the two that were judged, by what they are called."""
     if tally.b_share.low > 0.5:
-        return "People find the tuned model better"
+        return f"People find {b} better than {a}"
     if tally.b_share.high < 0.5:
-        return "People find the base model better"
+        return f"People find {a} better than {b}"
     return "Too few verdicts, or too close, to say which is better"
 
 

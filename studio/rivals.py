@@ -109,7 +109,9 @@ def compare(grid: Grid, metric: str, a: str, b: str, among: NDArray[np.bool_]) -
     clusters, known = _shared(grid.clusters[there]), metrics.of(metric)
     if metric != MACRO_F1:
         compared = verdicts.compare_ratios if known.logs else verdicts.compare_means
-        first, second = (grid.of(metric, one)[there].tolist() for one in (a, b))
+        first: Any
+        second: Any
+        first, second = (grid.of(metric, one)[there] for one in (a, b))
         return compared(metric, first, second, clusters, known.worth, known.better)
     places = [grid.candidates.index(one) for one in (a, b)]
     expected, mine, other = (_words(grid, codes[there]) for codes in (grid.expected, *(grid.predicted[one] for one in places)))
@@ -125,7 +127,7 @@ def _there(grid: Grid, metric: str, a: str, b: str) -> NDArray[np.bool_]:
 
 def _shared(clusters: NDArray[np.int64]) -> list[Any] | None:
     """Each item's cluster; None where no two of these share one."""
-    return None if len(np.unique(clusters)) == len(clusters) else list(clusters.tolist())
+    return None if np.bincount(clusters).max() == 1 else list(clusters.tolist())
 
 
 def _words(grid: Grid, codes: NDArray[np.int64]) -> list[Any]:

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from studio import marks, prompts, records, runs, search, snapshots
+from studio import marks, prompts, records, reviews, runs, search, snapshots
 from studio import workspace as folders
 from studio.snapshots import Recipe
 from studio.workspace import Workspace
 from tests.conftest import ROOT
-from tests.evaluated import RUN, later, leaking, recorded
+from tests.evaluated import PROMPTED, RUN, TUNED, later, leaking, recorded
 from tests.test_pages import draw, home, words  # noqa: F401  (a fixture)
 from tests.tickets import filled, freeze_forty, recorded_training
 
@@ -44,8 +44,8 @@ def test_every_view_draws(held: Workspace, view: str) -> None:
     assert (list(page.exception), list(page.error)) == ([], [])
 
 
-@pytest.mark.parametrize("view", VIEWS)
-def test_every_view_draws_with_two_candidates_and_few_items(home: Path, view: str) -> None:  # noqa: F811
+@pytest.mark.parametrize("view", ("Verdict", "Answers", "Cost"))
+def test_two_candidates_and_few_items_are_enough(home: Path, view: str) -> None:  # noqa: F811
     filled(folders.open_workspace(home))
     page = draw("evaluate", view=view)
     assert (list(page.exception), list(page.error)) == ([], [])
@@ -198,6 +198,17 @@ def test_a_run_that_failed_shows_its_log_and_no_verdict(held: Workspace) -> None
         "lost",
         True,
         False,
+    )
+
+
+def test_a_review_is_held_between_the_two_that_were_chosen(held: Workspace) -> None:
+    page = draw("review", against="prompted base")
+    press(page, "Start a blind session")
+    session = reviews.sessions(held)[0].session_id
+    reviews.reveal(held, session, "ann")
+    assert (reviews.models_of(held, session), "The tuned model was better in" in said(draw("review"))) == (
+        (PROMPTED, TUNED),
+        True,
     )
 
 

@@ -223,15 +223,15 @@ def one_record(ws: Workspace, record: Record) -> None:
         st.rerun()
 
 
-def judged_pair(pair: Judged, won: str) -> None:
-    """One judged pair after the reveal."""
+def judged_pair(pair: Judged, won: str, a: str, b: str) -> None:
+    """One judged pair after the reveal; a and b are what the two candidates are."""
     with st.expander(f"{won} · {plain(excerpt(pair.question[-1]['content']))}"):
         conversation(pair.question)
         left, right = st.columns(2, gap="medium")
         with left:
-            conversation([{"role": "assistant", "content": pair.a_text}], "Base")
+            conversation([{"role": "assistant", "content": pair.a_text}], a)
         with right:
-            conversation([{"role": "assistant", "content": pair.b_text}], "Tuned")
+            conversation([{"role": "assistant", "content": pair.b_text}], b)
         if pair.note:
             st.markdown(f"Note by {plain(pair.who)}: {plain(pair.note)}")
         link("Open its record", "pages/curate.py", {"record": pair.item_id})

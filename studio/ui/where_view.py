@@ -79,7 +79,7 @@ def _act(ws: Workspace, run: Run, by: str, found: list[Slice]) -> None:
                         bind="query-params")
     chosen, tag = named[name], slices.tag_for(by, name)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button("Read the answers", icon=":material/menu_book:", on_click=_to_answers)
+        st.button("Read the answers", icon=":material/menu_book:", on_click=_to_answers, args=(by, name))
         if st.button("Label these", icon=":material/label:",
                      help=f"Tags them “{tag}” and opens the label queue with this tag."):
             slices.tag_items(ws, evaluate_cache.grid(ws, run), [int(place) for place in chosen.places], tag, session.person(),
@@ -89,8 +89,9 @@ def _act(ws: Workspace, run: Run, by: str, found: list[Slice]) -> None:
         layout.fragment(lambda: _more_like(ws, run, chosen, name))
 
 
-def _to_answers() -> None:
-    st.session_state["view"] = "answers"
+def _to_answers(by: str, name: str) -> None:
+    """Open Answers on this slice: its choices have the same names there."""
+    st.session_state["view"], st.session_state["by"], st.session_state["slice"] = "answers", by, name
 
 
 def _more_like(ws: Workspace, run: Run, chosen: Slice, name: str) -> None:
