@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from studio import intake, loop, records, runs, scores
-from studio.ui import layout, session
-from studio.ui.formats import count, interval, signed
+from studio import intake, loop, records, rivals, runs, verdict_words
+from studio.ui import evaluate_cache, layout, session
+from studio.ui.formats import count
 
 ws = session.workspace()
 layout.header(ws, "Overview", "From a pile of support tickets to a tuned model you can prove is better.")
@@ -31,12 +31,12 @@ def first_steps() -> None:
 
 def latest_verdict() -> None:
     run = proven[0]
-    base, tuned = (candidate.candidate_id for candidate in runs.candidates(run)[:2])
-    first = scores.compare(ws, run.run_id, base, tuned)[0]
-    with st.container(border=True):
+    roles, judged = rivals.roles(run), rivals.judged(run)
+    with st.container(border=True), layout.guarded():
         st.subheader("Latest verdict", anchor=False)
-        st.markdown(f"**{scores.NAMES[first.metric]}: {first.word}.** Base {interval(*first.a.parts)}, tuned "
-                    f"{interval(*first.b.parts)}, difference {signed(*first.difference.parts)} on {first.items} test items.")
+        for one in evaluate_cache.verdicts(ws, run, judged):
+            st.markdown(f"**{verdict_words.headline(one.first, roles[judged], roles[one.rival])}.** "
+                        f"{layout.plain(verdict_words.numbers(one.first, roles[judged], roles[one.rival]))}")
         layout.link("Open the answers behind it", "pages/evaluate.py", {"run": run.run_id})
 
 

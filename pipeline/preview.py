@@ -64,9 +64,10 @@ def run(child: Child, spec: PreviewSpec, workspace: Path) -> dict[str, Any]:
     epochs = [len(recipe.steps(train.lengths, step_tokens, SEED, epoch)) for epoch in range(spec.epochs)]
     here, flops, busy = _measured(child, shape, workspace)
     asked = plans.Asked(spec.rank, max(train.lengths), step_tokens // spec.processes, sum(train.lengths) * spec.epochs,
-                        sum(parts["validation"].lengths) * (1 + 2 * spec.epochs),
+                        sum(parts["validation"].lengths) * (1 + spec.evaluations_per_epoch * spec.epochs),
                         sum(length * length for length in train.lengths) / sum(train.lengths),
-                        sum(train.learned) / sum(train.lengths), spec.method, spec.processes, spec.known_tokens_s)
+                        sum(train.learned) / sum(train.lengths), spec.method, spec.processes, spec.known_tokens_s,
+                        spec.known_method)
     return plans.said(shape, asked, here, flops, busy) | {
         "model": {"parameters": shape.parameters, "layers": shape.layers, "hidden": shape.hidden,
                   "vocabulary": shape.vocabulary, "context": context,

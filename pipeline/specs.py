@@ -334,7 +334,9 @@ class PreviewSpec(Frozen):
     step_tokens: int | None = Field(default=None, ge=16)
     max_tokens: int | None = Field(default=None, ge=16)
     processes: int = Field(default=1, ge=1, le=8)
+    evaluations_per_epoch: int = Field(default=2, ge=1, le=50)
     known_tokens_s: float | None = Field(default=None, gt=0, description="what the newest run of this base measured here")
+    known_method: Literal["qlora", "lora"] = Field(default="lora", description="how that run held the base")
 
 
 AnySpec = (TrainSpec | EvaluateSpec | ScoreSpec | JudgeSpec | ConnectSpec | CheckSpec | ValidateSpec | DedupeSpec | InspectSpec

@@ -13,20 +13,25 @@ from typing import Annotated
 import typer
 
 from studio import (
+    costs,
     customers,
     findings,
     forgetting,
+    grids,
     inspections,
     intake,
     leaks,
+    metrics,
     models,
+    report_text,
+    rivals,
     runs,
-    scores,
     snapshots,
     starts,
     validation,
     workspace,
 )
+from studio import report as reports
 from studio.errors import StudioError
 from studio.intake import Report
 from studio.snapshots import Recipe, Snapshot
@@ -131,6 +136,30 @@ def forget(
         workspace.close_all()
 
 
+@app.command()
+def report(
+    run: Annotated[str, typer.Argument(help="The id of an evaluation, or `latest`.")],
+    folder: Annotated[Path, typer.Option("--workspace", help="Folder of the workspace.")],
+    form: Annotated[str, typer.Option("--format", help="html or md.")] = "html",
+    examples: Annotated[int, typer.Option(help="Losses, and as many wins, as texts: your customers' words.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="The file to write; without it a name of its own, here.")] = None,
+) -> None:
+    """Write the report of an evaluation, to send to somebody who has no studio."""
+    try:
+        ws = workspace.open_workspace(folder)
+        made = reports.of(ws, reports.newest(ws) if run == "latest" else run, examples)
+        path = out or Path(reports.file_name(made, reports.known_form(form)))
+        path.write_text(report_text.as_html(made) if form == "html" else report_text.as_markdown(made), encoding="utf-8")
+        for _, said, _ in reports.summary(made):
+            _say(f"{said}.")
+        _say(f"Written: {path.resolve()}")
+    except StudioError as error:
+        typer.echo(f"{error.message}\n{error.hint}".strip(), err=True)
+        raise typer.Exit(1) from None
+    finally:
+        workspace.close_all()
+
+
 def main() -> None:
     app()
 
@@ -197,10 +226,12 @@ def _progress(run: runs.Run) -> str:
 
 
 def _print_verdict(ws: Workspace, run_id: str, snapshot: Snapshot, base: str, tuned: str) -> None:
-    _say(f"\n{snapshot.test} test items, 95 % paired bootstrap intervals")
-    _say(f"{'metric':<13}{'base':<22}{'tuned':<22}{'difference':<24}verdict")
-    for row in scores.compare(ws, run_id, base, tuned):
+    run = runs.get(ws, run_id)
+    _say(f"\n{snapshot.test} test items, 95 % paired intervals")
+    _say(f"{'metric':<30}{'base':<22}{'tuned':<22}{'difference':<24}verdict")
+    against = next(one for one in rivals.judge(run, grids.read(ws, run_id), tuned) if one.rival == base)
+    for row in against.every:
         cells = [interval(part.value, part.low, part.high, 3) for part in (row.a, row.b, row.difference)]
-        _say(f"{scores.NAMES[row.metric]:<13}{cells[0]:<22}{cells[1]:<22}{cells[2]:<24}{row.word}")
-    cut = scores.cut_answers(ws, run_id)
+        _say(f"{metrics.title(row.metric):<30}{cells[0]:<22}{cells[1]:<22}{cells[2]:<24}{row.word}")
+    cut = {one.candidate_id: one.cut for one in costs.of(ws, run)}
     _say(f"Answers that stopped at the token limit: base {cut.get(base, 0)}, tuned {cut.get(tuned, 0)}")

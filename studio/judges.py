@@ -162,6 +162,17 @@ def pairs(ws: Workspace, run_id: str) -> list[tuple[str, str]]:
     return [(str(a), str(b)) for a, b in spec["pairs"]]
 
 
+def first_items(ws: Workspace, evaluation_id: str, most: int) -> list[str]:
+    """So many test items, those that people judged first (they decide on a licence), the others in no order that means
+    anything."""
+    found = ws.rows(
+        """select o.item_id from (select distinct item_id from outputs where run_id = ? and item_id not like 'probe:%') o
+           order by exists (from review_pairs p join review_sessions s using (session_id) join reviews r using (pair_id)
+                            where s.run_id = ? and p.item_id = o.item_id) desc, md5(o.item_id) limit ?""",
+        [evaluation_id, evaluation_id, most])
+    return [row["item_id"] for row in found]
+
+
 def outcome(ws: Workspace, run_id: str, a: str, b: str) -> Outcome:
     """What the judge says of candidate b against a."""
     rows = _judged(ws, run_id, a, b)
@@ -275,9 +286,10 @@ def _why(shared: int, accuracy: Interval, chance: float) -> str:
         return (f"Unlicensed: people judged {shared} of its items blind; a licence needs {LEAST_SHARED}. Review "
                 f"{LEAST_SHARED - shared} more, and reveal the session.")
     if accuracy.low <= chance:
-        return (f"Unlicensed: it agrees with people on {accuracy.value:.0%} of {shared} items, which chance could do too "
-                f"({chance:.0%}). Change the rubric or the judge.")
-    return f"Licensed: it agrees with people on {accuracy.value:.0%} of {shared} items, where chance would on {chance:.0%}."
+        return (f"Unlicensed: it agrees with people on {100 * accuracy.value:.0f} % of {shared} items, which chance could do "
+                f"too ({100 * chance:.0f} %). Change the rubric or the judge.")
+    return (f"Licensed: it agrees with people on {100 * accuracy.value:.0f} % of {shared} items, where chance would on "
+            f"{100 * chance:.0f} %.")
 
 
 def _say(ws: Workspace, name: str, mode: Mode, text: str, who: str) -> Rubric:

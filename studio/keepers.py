@@ -256,6 +256,14 @@ def cost(ws: Workspace, drops: Sequence[str]) -> list[Slice]:
     return [Slice(**row) for row in found]
 
 
+def languages(ws: Workspace, record_ids: Sequence[str]) -> dict[str, str]:
+    """The language of each of these records, as `cost` has it."""
+    language, threshold = _checked_language(ws)
+    found = ws.rows(f"""select record_id, name from ({_LANGUAGES}) where record_id in (select unnest(?::varchar[]))""",
+                    [language, language, threshold, list(record_ids)])
+    return {row["record_id"]: row["name"] for row in found}
+
+
 def _ranked(ws: Workspace, side: str, rule: Rule, group_ids: Sequence[str] | None) -> tuple[str, list[Any]]:
     """A `with` clause whose `ranked` numbers the members that count from 0: marked keep first, then by the rule, then by id."""
     clause, values = (duplicate_groups.stated if group_ids is None else duplicate_groups.twins)(ws, side)

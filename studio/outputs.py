@@ -23,6 +23,12 @@ def known(ws: Workspace, snapshot_id: str, keys: Collection[str]) -> list[Row]:
     return list(found.values())
 
 
+def there(ws: Workspace, keys: Collection[str]) -> set[str]:
+    """Which of these keys an evaluation has answered, finished or not."""
+    rows = ws.rows("select distinct answer_key from outputs where answer_key in (select unnest(?::varchar[]))", [list(keys)])
+    return {row["answer_key"] for row in rows} | {row["answer_key"] for row in _unfinished(ws, "", keys)}
+
+
 def _finished(ws: Workspace, snapshot_id: str, keys: Collection[str]) -> list[Row]:
     rows = ws.rows(
         """select o.* exclude (run_id), (o.item_id like 'probe:%' or was.line_sha256 = now.line_sha256) as same

@@ -87,12 +87,15 @@ def newest(ws: Workspace, question: Row) -> Run | None:
     return next((run for run in runs.every(ws, "preview") if _asks(run, question, tuple(question))), None)
 
 
-def known_speed(ws: Workspace, base: Row) -> float | None:
-    """Tokens/s of the newest finished training run on this base model."""
+def known_speed(ws: Workspace, base: Row, processes: int) -> Row:
+    """Tokens/s of the newest finished training run on this base model with as many processes, and how it held the base, under
+    the names that a preview knows them by; empty without one."""
     rows = ws.rows("""select r.spec, e.data from runs r join run_results e using (run_id)
                       where r.kind = 'train' and e.outcome = 'done' order by e.ended_at desc""")
-    found = [json.loads(row["data"]).get("tokens_s") for row in rows if json.loads(row["spec"])["base"] == base]
-    return next((float(speed) for speed in found if speed), None)
+    read = ((json.loads(row["spec"]), json.loads(row["data"])) for row in rows)
+    return next(({"known_tokens_s": float(data["tokens_s"]), "known_method": data.get("method") or "qlora"}
+                 for spec, data in read
+                 if spec["base"] == base and spec.get("processes", 1) == processes and data.get("tokens_s")), {})
 
 
 def refusal(ws: Workspace, question: Row, too_long: str) -> StudioError | None:

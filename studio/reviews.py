@@ -14,6 +14,7 @@ from typing import Literal
 
 from studio import scores, verdicts
 from studio.errors import StudioError
+from studio.grids import PROBES
 from studio.mentions import named_in
 from studio.records import Turns
 from studio.verdicts import Interval
@@ -73,8 +74,8 @@ class Tally:
 def start(ws: Workspace, run_id: str, model_a: str, model_b: str, who: str, limit: int, seed: int | None = None) -> str:
     """Draw the items and the secret order of each pair, on the server; returns the session's id."""
     item_ids = [row["item_id"] for row in ws.rows(
-        """select item_id from outputs where run_id = ? and candidate_id = ? intersect
-           select item_id from outputs where run_id = ? and candidate_id = ?""", [run_id, model_a, run_id, model_b])]
+        f"""select item_id from outputs where run_id = ? and candidate_id = ? and {_AN_ITEM} intersect
+            select item_id from outputs where run_id = ? and candidate_id = ?""", [run_id, model_a, run_id, model_b])]
     if not item_ids:
         raise StudioError("This evaluation has no answers to review yet.", "Wait until its run is done.")
     dice = random.Random(seed) if seed is not None else random.SystemRandom()
@@ -92,7 +93,7 @@ def start(ws: Workspace, run_id: str, model_a: str, model_b: str, who: str, limi
 
 def available(ws: Workspace, run_id: str) -> int:
     """How many test items of the evaluation have answers to judge."""
-    return int(ws.value("select count(distinct item_id) from outputs where run_id = ?", [run_id]))
+    return int(ws.value(f"select count(distinct item_id) from outputs where run_id = ? and {_AN_ITEM}", [run_id]))
 
 
 def sessions(ws: Workspace, run_id: str | None = None) -> list[Session]:
@@ -166,7 +167,7 @@ def judged(ws: Workspace, session_id: str) -> list[Judged]:
         f"""select p.item_id, p.left_is_a, oa.text as a_text, ob.text as b_text, n.verdict, n.note, n.who {_PAIR_OUTPUTS}
             join ({_NEWEST}) n using (pair_id) where s.session_id = ? and n.verdict <> 'undone' order by p.position""",
         [session_id])
-    asked = scores.questions(ws, get(ws, session_id).run_id)
+    asked = scores.questions(ws, get(ws, session_id).run_id, [row["item_id"] for row in found])
     return [Judged(row["item_id"], asked[row["item_id"]][:-1], row["a_text"], row["b_text"],
                    _winner(row["verdict"], row["left_is_a"]), row["note"], row["who"]) for row in found]
 
@@ -222,18 +223,19 @@ def _parted(answers: Sequence[tuple[str, str]]) -> list[list[str]]:
     return [[run_id for run_id, _ in answers], [item_id for _, item_id in answers]]
 
 
+_AN_ITEM = f"not starts_with(item_id, '{PROBES}')"
 _PAIRS_OVER = """select p.pair_id from review_pairs p join review_sessions s using (session_id)
     join (select unnest(?::varchar[]) as run_id, unnest(?::varchar[]) as item_id) g
     on g.run_id = s.run_id and g.item_id = p.item_id"""
 _NEWEST = """select pair_id, arg_max(verdict, seq) as verdict, arg_max(note, seq) as note, arg_max(who, seq) as who,
              max(seq) as seq from reviews group by pair_id"""
 _PAIR_OUTPUTS = """from review_pairs p join review_sessions s using (session_id)
-    join outputs oa on oa.run_id = s.run_id and oa.candidate_id = s.model_a and oa.item_id = p.item_id
-    join outputs ob on ob.run_id = s.run_id and ob.candidate_id = s.model_b and ob.item_id = p.item_id"""
+    join outputs oa on oa.run_id = s.run_id and oa.candidate_id = s.model_a and oa.item_id = p.item_id and oa.sample = 0
+    join outputs ob on ob.run_id = s.run_id and ob.candidate_id = s.model_b and ob.item_id = p.item_id and ob.sample = 0"""
 
 
 def _pairs(ws: Workspace, session_id: str, found: list[Row]) -> list[Pair]:
-    asked = scores.questions(ws, get(ws, session_id).run_id)
+    asked = scores.questions(ws, get(ws, session_id).run_id, [row["item_id"] for row in found])
     return [Pair(row["pair_id"], asked[row["item_id"]][:-1], row["a_text" if row["left_is_a"] else "b_text"],
                  row["b_text" if row["left_is_a"] else "a_text"], asked[row["item_id"]][-1]["content"]) for row in found]
 

@@ -113,7 +113,8 @@ def preview(ws: Workspace, snapshot: Snapshot, base: Model, dials: Dials) -> str
         if earlier and earlier.moving:
             return earlier.run_id
         previews.clear_older(ws)
-        spec = PreviewSpec(**(asked | {"run_id": ws.new_id(), "known_tokens_s": previews.known_speed(ws, base.base)}))
+        known = previews.known_speed(ws, base.base, dials.processes)
+        spec = PreviewSpec(**(asked | known | {"run_id": ws.new_id()}))
         return runs.begin(ws, spec, f"Look at {base.name} on {snapshot.name}", snapshot.snapshot_id)
 
 
@@ -128,8 +129,9 @@ def question(snapshot: Snapshot, base: Model, dials: Dials) -> Row:
     spec = PreviewSpec(
         run_id="", base=BaseSource(**base.base), train_file=snapshot.file("train"),  # type: ignore[arg-type]
         validation_file=snapshot.file("validation"), epochs=dials.epochs, rank=dials.rank, method=dials.method,
-        step_tokens=dials.step_tokens, max_tokens=dials.max_tokens, processes=dials.processes)
-    return {key: value for key, value in spec.model_dump().items() if key not in ("run_id", "known_tokens_s")}
+        step_tokens=dials.step_tokens, max_tokens=dials.max_tokens, processes=dials.processes,
+        evaluations_per_epoch=dials.evaluations_per_epoch)
+    return {key: value for key, value in spec.model_dump().items() if key not in ("run_id", "known_tokens_s", "known_method")}
 
 
 def evaluation(ws: Workspace, snapshot: Snapshot, chosen: Sequence[Chosen], decoding: Decoding = Decoding(),
@@ -147,12 +149,25 @@ def evaluation(ws: Workspace, snapshot: Snapshot, chosen: Sequence[Chosen], deco
         raise StudioError("Two of the candidates are the same.", "Give one of them another prompt, or take it out.")
     snapshots.verify(ws, snapshot)
     runs.collect(ws)
-    spec = EvaluateSpec(
-        run_id=ws.new_id(), items_file=snapshot.file("test"), train_file=snapshot.file("train"), decoding=decoding,
-        candidates=tuple(candidates.spec(ws, one, candidates.held(chosen, one.model.base)) for one in chosen),
-        primary=primary, probes=probes, metrics=tuple(metrics), answers=answers, labels_read=labels_read)
+    spec = _evaluate_spec(ws, ws.new_id(), snapshot, chosen, decoding, probes).model_copy(update={
+        "primary": primary, "metrics": tuple(metrics), "answers": answers, "labels_read": labels_read})
     title = f"{chosen[-1].model.name} against {'its base' if len(ids) < 4 else f'{len(ids) - 1} others'}"
     return runs.begin(ws, spec, title, snapshot.snapshot_id, lambda folder: _leave_known(ws, spec, snapshot, folder))
+
+
+def already(ws: Workspace, snapshot: Snapshot, chosen: Sequence[Chosen], decoding: Decoding, probes: bool) -> tuple[int, int]:
+    """How many answers such an evaluation would find from earlier ones, and how many it needs in all."""
+    spec = _evaluate_spec(ws, "", snapshot, chosen, decoding, probes)
+    items = examples.read(ws.path(spec.items_file))
+    keys = [one.key for candidate in spec.candidates for one in wanted_answers.wanted(spec, candidate, items)]
+    return len(outputs.there(ws, set(keys))), len(keys)
+
+
+def _evaluate_spec(ws: Workspace, run_id: str, snapshot: Snapshot, chosen: Sequence[Chosen], decoding: Decoding,
+                   probes: bool) -> EvaluateSpec:
+    return EvaluateSpec(
+        run_id=run_id, items_file=snapshot.file("test"), train_file=snapshot.file("train"), decoding=decoding, probes=probes,
+        candidates=tuple(candidates.spec(ws, one, candidates.held(chosen, one.model.base)) for one in chosen))
 
 
 def _leave_known(ws: Workspace, spec: EvaluateSpec, snapshot: Snapshot, folder: Path) -> None:

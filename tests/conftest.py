@@ -61,6 +61,25 @@ def starter_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+@pytest.fixture(scope="session")
+def evaluated_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A closed workspace with three candidates' answers to 60 test items (`tests/evaluated.py`), made once a process."""
+    from tests.evaluated import evaluated
+
+    ws = Workspace(tmp_path_factory.mktemp("evaluated") / "ws")
+    evaluated(ws, 60)
+    ws.close()
+    return ws.root
+
+
+@pytest.fixture
+def three(tmp_path: Path, evaluated_home: Path) -> Iterator[Workspace]:
+    """A copy of it, open."""
+    found = Workspace(Path(shutil.copytree(evaluated_home, tmp_path / "ws", symlinks=True)))
+    yield found
+    found.close()
+
+
 @pytest.fixture
 def with_starter(tmp_path: Path, starter_home: Path) -> Path:
     """A folder for a workspace where the starter is ready already."""

@@ -13,7 +13,6 @@ from studio import workspace as folders
 from studio.columns import Choices
 from studio.records import Filter
 from studio.snapshots import Recipe
-from studio.ui import finding_view
 from studio.workspace import Workspace
 from tests.bad_files import write
 from tests.checks import NOT_WORTH, email, found, import_twelve, recorded_check, signature
@@ -26,8 +25,6 @@ from tests.tickets import (
     forty,
     freeze_forty,
     import_forty,
-    recorded_evaluation,
-    recorded_training,
     write_csv,
 )
 
@@ -100,7 +97,8 @@ def test_on_a_filled_workspace_the_page_draws_without_errors(home: Path, name: s
 
 def test_overview_shows_the_latest_verdict_with_its_interval(home: Path) -> None:
     filled(folders.open_workspace(home))
-    assert "ROUGE-L: better.** Base 0.20 [0.20, 0.20], tuned 0.49" in words(draw("overview"))
+    said = words(draw("overview")).replace("\\", "")
+    assert "**The tuned model is better than the base model.** ROUGE-L: base 0.20 [0.20, 0.20], tuned 0.49" in said
 
 
 def test_the_sample_opens_with_one_press(home: Path) -> None:
@@ -384,19 +382,6 @@ def test_a_folder_that_is_no_snapshot_is_refused_on_the_page(home: Path, tmp_pat
     assert "There is no snapshot in" in words(page)
 
 
-def test_evaluate_shows_scores_without_suspicious_items(home: Path) -> None:
-    ws = folders.open_workspace(home)
-    import_forty(ws)
-    recipe = Recipe(sizes=(20, 6, 12))
-    found = recorded_inspection(ws, recipe, leaking=2)
-    leaks.decide(ws, snapshots.plan(ws, recipe).sha256, found, "accept", "ann")
-    snapshot = snapshots.freeze(ws, "Forty", recipe)
-    recorded_evaluation(ws, snapshot, recorded_training(ws, snapshot))
-    page = draw("evaluate")
-    assert "Without 2 suspicious items: difference **+0." in words(page)
-    assert list(page.dataframe[0].value.columns)[-2:] == ["without suspicious", "verdict without"]
-
-
 def test_an_import_can_be_marked_as_written_by_a_model(home: Path, tmp_path: Path) -> None:
     page = draw("import_tickets", path=str(forty(tmp_path / "forty.csv")))
     next(box for box in page.checkbox if box.label == "A model wrote these answers").check().run()
@@ -404,18 +389,6 @@ def test_an_import_can_be_marked_as_written_by_a_model(home: Path, tmp_path: Pat
     assert folders.open_workspace(home).value("select synthetic from imports") is True
 
 
-def test_differences_are_marked_by_word_and_escaped() -> None:
-    marked = finding_view.differences("Dear <b>Ana</b>, it is late.", "Dear [NAME_1], it is late.")
-    assert marked == ("Dear<del> &lt;b&gt;Ana&lt;/b&gt;</del>, it is late.", "Dear<ins> [NAME_1]</ins>, it is late.")
-
-
-def test_merged_differences_leave_capitals_alone() -> None:
-    marked = finding_view.merged("Where is my parcel 7?", "where is MY parcel 8, <b>now</b>?")
-    assert marked == "where is MY parcel<del> 7</del><ins> 8, &lt;b&gt;now&lt;/b&gt;</ins>?"
-
-
-def test_texts_that_have_little_in_common_are_not_marked() -> None:
-    assert finding_view.merged("Where is my parcel?", "How do I return <it>") == "How do I return &lt;it&gt;"
 def test_the_first_label_set_is_made_from_a_ready_one(home: Path) -> None:
     ws = folders.open_workspace(home)
     filled(ws)
@@ -477,11 +450,6 @@ def test_every_view_of_the_label_page_draws(home: Path, view: str) -> None:
     labelled(home)
     page = draw("label", view=view)
     assert (list(page.exception), list(page.error)) == ([], [])
-
-
-def test_evaluate_says_when_answers_were_cut_off(home: Path) -> None:
-    filled(folders.open_workspace(home))
-    assert "token limit: base 1, tuned 0" in words(draw("evaluate"))
 
 
 def test_review_tells_the_count_with_its_interval_after_the_reveal(home: Path) -> None:

@@ -159,6 +159,14 @@ def test_a_measured_run_replaces_the_estimate_and_says_so() -> None:
     assert (row["tokens_s"], row["basis"]) == (321.0, "The newest run of this base model here made 321 tokens/s.")
 
 
+def test_a_measured_run_of_the_other_method_leaves_the_distance_between_them() -> None:
+    known = plans.said(SHAPE, replace(ASKED, known=321.0, known_method="qlora"), HERE, 0.4e12, False)["plans"]
+    guessed = plans.said(SHAPE, ASKED, HERE, 0.4e12, False)["plans"]
+    speeds = {row["method"]: row["tokens_s"] for row in known}
+    assert speeds["qlora"] == 321.0
+    assert speeds["lora"] / 321.0 == pytest.approx(guessed[1]["tokens_s"] / guessed[0]["tokens_s"])
+
+
 def test_an_estimate_says_that_it_is_one() -> None:
     assert plans.said(SHAPE, ASKED, HERE, 0.4e12, False)["plans"][0]["basis"].startswith("An estimate: ")
 
@@ -235,6 +243,10 @@ def test_the_speed_of_the_newest_finished_run_of_the_same_base_is_known(ws: Work
             row = {"run_id": str(number), "kind": kind, "title": "x", "snapshot_id": "", "spec": spec, "folder": "runs/x"}
             transaction.insert("runs", [row | {"started_at": ws.now()}])
             ended = {"run_id": str(number), "attempt": 1, "outcome": outcome, "message": "", "hint": ""}
-            data = json.dumps({"tokens_s": speed})
+            data = json.dumps({"tokens_s": speed, "method": "lora"})
             transaction.insert("run_results", [ended | {"data": data, "ended_at": ws.now(), "collected_at": ws.now()}])
-    assert previews.known_speed(ws, base) == 200.0
+    assert previews.known_speed(ws, base, 1) == {"known_tokens_s": 200.0, "known_method": "lora"}
+
+
+def test_nothing_is_known_of_a_number_of_processes_that_never_ran(ws: Workspace) -> None:
+    assert previews.known_speed(ws, STARTER.model_dump(), 2) == {}

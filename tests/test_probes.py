@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from pipeline.scoring import names, probes
 from pipeline.scoring.refusals import is_refusal
 

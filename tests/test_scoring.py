@@ -16,7 +16,7 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from pipeline.errors import PipelineError
 from pipeline.examples import Example
-from pipeline.scoring import engine, labels, rouge, structure, texts
+from pipeline.scoring import corpora, engine, labels, rouge, structure, texts
 from pipeline.specs import Candidate, Decoding, Endpoint, EvaluateSpec, ScoreSpec
 from tests.conftest import ROOT, lacking
 
@@ -55,13 +55,20 @@ def test_rouge_is_rouge_scores_on_any_text(reference: str, answer: str) -> None:
 def test_bleu_and_chrf_are_sacrebleus_for_one_answer_and_for_all(pairs: list[tuple[str, str]]) -> None:
     some = pairs[::10]
     references, answers = zip(*some, strict=True)
-    mine = [(texts.bleu(*pair), texts.chrf(*pair)) for pair in some]
+    corpus = corpora.Corpus(("bleu", "chrf"))
     bleu, chrf = BLEU(effective_order=True), CHRF()
-    assert mine == [(bleu.sentence_score(b, [a]).score, chrf.sentence_score(b, [a]).score) for a, b in some]
-    assert texts.corpus(references, answers, ("bleu", "chrf")) == {
+    assert [corpus.add(*pair) for pair in some] == [
+        {"bleu": bleu.sentence_score(b, [a]).score, "chrf": chrf.sentence_score(b, [a]).score} for a, b in some
+    ]
+    assert corpus.scores() == {
         "bleu": BLEU().corpus_score(answers, [references]).score,
         "chrf": CHRF().corpus_score(answers, [references]).score,
     }
+
+
+@given(WORDS, WORDS)
+def test_chrf_is_sacrebleus_on_any_text(reference: str, answer: str) -> None:
+    assert corpora.Corpus(("chrf",)).add(reference, answer) == {"chrf": CHRF().sentence_score(answer, [reference]).score}
 
 
 def spec(**given: object) -> EvaluateSpec:
@@ -211,3 +218,24 @@ def test_similarity_is_one_for_the_same_words() -> None:
 
 def test_words_are_contained_only_where_all_are() -> None:
     assert [texts.contains(("Refund", "days"), said) for said in ("A refund takes 3 days", "A refund")] == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(("answer", "value"), [("On its way.", 1.0), (" On its way. \n", 1.0), ("on its way.", 0.0), ("", 0.0)])
+def test_exact_match_forgives_white_space_around_and_nothing_else(answer: str, value: float) -> None:
+    assert texts.exact_match("On its way.", answer) == value
+
+
+def test_short_repeated_references_are_labels() -> None:
+    assert labels.labels_of(["Billing", "billing.", "Login", "login", "login", "Billing"]) == ("billing", "login")
+
+
+@pytest.mark.parametrize(
+    "references",
+    [
+        ["We are sorry that your parcel is late today."] * 4 + ["Please send it back to us at once."] * 4,
+        ["a", "b", "c", "d"],
+        ["yes"] * 10,
+    ],
+)
+def test_sentences_single_answers_and_one_word_for_all_are_no_labels(references: list[str]) -> None:
+    assert labels.labels_of(references) is None

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.errors import PipelineError
 from pipeline.examples import Example
-from pipeline.scoring import labels, names, probes
+from pipeline.scoring import corpora, labels, names, probes
 from pipeline.specs import EvaluateSpec, Meaning, ScoreSpec
 
 Row = dict[str, Any]
@@ -45,14 +45,15 @@ def score(items: Sequence[Example], outputs: Sequence[Row], spec: EvaluateSpec |
               if row["item_id"] in references or row["item_id"].startswith(probes.PREFIX)}
     rows = []
     judge = _judge(asked)
+    together = {row["candidate_id"]: corpora.Corpus(asked.metrics) for row in newest.values()}
     for done, output in enumerate(newest.values()):
         if done % EVERY == 0:
             say(done, len(newest))
         rows.append(_probed(output) if output["item_id"] not in references
-                    else _row(output, references[output["item_id"]], asked, judge))
+                    else _row(output, references[output["item_id"]], asked, judge, together[output["candidate_id"]]))
     if "similarity" in asked.metrics:
         _add_similarities(rows, newest, references, asked.meaning)
-    return rows, _facts(rows, newest, references, asked)
+    return rows, _facts(rows, newest, together, asked)
 
 
 def form_of(references: Sequence[str]) -> str:
@@ -111,8 +112,9 @@ def _judge(asked: Asked) -> Callable[[str, str], dict[str, float]]:
     return judge
 
 
-def _row(output: Row, reference: str, asked: Asked, judge: Callable[[str, str], dict[str, float]]) -> Row:
-    found = judge(reference, output["text"])
+def _row(output: Row, reference: str, asked: Asked, judge: Callable[[str, str], dict[str, float]],
+         together: corpora.Corpus) -> Row:
+    found = judge(reference, output["text"]) | together.add(reference, output["text"])
     expected = predicted = None
     if asked.labels and "accuracy" in asked.metrics:
         expected = labels.normal(reference)
@@ -146,20 +148,12 @@ def _add_similarities(rows: list[Row], newest: dict[tuple[str, str, int], Row], 
         row["scores"]["similarity"] = value
 
 
-def _facts(rows: list[Row], newest: dict[tuple[str, str, int], Row], references: dict[str, str], asked: Asked) -> Row:
-    from pipeline.scoring import texts
-
-    candidates = list(dict.fromkeys(row["candidate_id"] for row in rows))
-    own = {one: [row for row in rows if row["candidate_id"] == one] for one in candidates}
-    wanted = [key for key in ("bleu", "chrf") if key in asked.metrics]
-    corpus = {}
-    for one in candidates if wanted else ():
-        answered = [row for row in own[one] if row["item_id"] in references]
-        corpus[one] = texts.corpus([references[row["item_id"]] for row in answered],
-                                   [newest[(one, row["item_id"], row["sample"])]["text"] for row in answered], wanted)
-    return {"answers": asked.answers, "labels": list(asked.labels) or None, "scored": list(asked.metrics),
-            "metrics": {one: _means(own[one], [newest[key] for key in newest if key[0] == one]) for one in candidates},
-            "corpus": corpus}
+def _facts(rows: list[Row], newest: dict[tuple[str, str, int], Row], together: dict[str, corpora.Corpus],
+           asked: Asked) -> Row:
+    means = {one: _means([row for row in rows if row["candidate_id"] == one], [newest[key] for key in newest if key[0] == one])
+             for one in together}
+    return {"answers": asked.answers, "labels": list(asked.labels) or None, "scored": list(asked.metrics), "metrics": means,
+            "corpus": {one: corpus.scores() for one, corpus in together.items() if corpus.wanted}}
 
 
 def _means(rows: list[Row], outputs: list[Row]) -> dict[str, float]:

@@ -1,47 +1,12 @@
-"""Scores of a free text against its reference, beside ROUGE: well-kept libraries do the counting where there are some."""
+"""Scores of a free text against its reference, beside ROUGE, BLEU and chrF."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
-from typing import Any
 
 from pipeline.scoring import rouge
 from pipeline.scoring.refusals import is_refusal
 from pipeline.specs import Meaning
-
-
-@cache
-def _bleu() -> Any:
-    from sacrebleu.metrics import BLEU
-
-    return BLEU(effective_order=True)  # as sacrebleu's own sentence_bleu: short answers have no four words in a row
-
-
-@cache
-def _chrf() -> Any:
-    from sacrebleu.metrics import CHRF
-
-    return CHRF()
-
-
-def bleu(reference: str, answer: str) -> float:
-    """Sentence BLEU, 0 to 100 (sacrebleu: 13a tokens, exponential smoothing, effective order)."""
-    return float(_bleu().sentence_score(answer, [reference]).score)
-
-
-def chrf(reference: str, answer: str) -> float:
-    """Sentence chrF, 0 to 100 (sacrebleu: six character n-grams, β = 2)."""
-    return float(_chrf().sentence_score(answer, [reference]).score)
-
-
-def corpus(references: Sequence[str], answers: Sequence[str], wanted: Sequence[str]) -> dict[str, float]:
-    """BLEU and chrF over all answers of one candidate, where they are wanted: no means of those of single answers."""
-    from sacrebleu.metrics import BLEU, CHRF
-
-    makers = {"bleu": BLEU, "chrf": CHRF}
-    return {key: float(makers[key]().corpus_score(list(answers), [list(references)]).score)
-            for key in ("bleu", "chrf") if key in wanted and answers}
 
 
 def length_ratio(reference: str, answer: str) -> float:
@@ -75,7 +40,7 @@ def similarities(references: Sequence[str], answers: Sequence[str], meaning: Mea
     return [float(rows[place[reference]] @ rows[place[answer]]) for reference, answer in pairs]
 
 
-SCORES = {"bleu": bleu, "chrf": chrf, "length_ratio": length_ratio, "exact_match": exact_match, "refusal": refusal}
+SCORES = {"length_ratio": length_ratio, "exact_match": exact_match, "refusal": refusal}
 """Scores of one answer that need nothing but the reference."""
 
 

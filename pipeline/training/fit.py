@@ -147,7 +147,7 @@ def memory(shape: Shape, method: Method, rank: int, row_tokens: int, checkpointi
     rows = min(targets, max(HEAD_ROWS, HEAD_BYTES[device] // (shape.vocabulary * compute_bytes)))
     logits = rows * shape.vocabulary * (compute_bytes + LOGIT_EXTRA[device]) + 2 * targets * shape.hidden * compute_bytes
     working = row_tokens * (WORKING_MLP * shape.intermediate + WORKING_HIDDEN * shape.hidden) * compute_bytes
-    buffers = shape.largest_group * compute_bytes + (shape.largest_linear * NF4_CODES if parts > 1 else 0)
+    buffers = shape.largest_group * compute_bytes + (2 * shape.largest_linear * NF4_CODES if parts > 1 else 0)
     sizes = {
         "weights": weights,
         "adapter": trained * (MASTER_BYTES + GRADIENT_BYTES) + (trained + shape.spread_parameters(rank)) * compute_bytes,

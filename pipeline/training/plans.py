@@ -16,7 +16,8 @@ NAMES = {"qlora": "QLoRA", "lora": "LoRA"}
 @dataclass(frozen=True)
 class Asked:
     """What is to be trained. `step_tokens` are those of one process; `tokens` and `validation_tokens` of the whole run;
-    `mean_length` is ΣL² / ΣL, `learned` the share of tokens that are learned; `known` tokens/s an earlier run measured."""
+    `mean_length` is ΣL² / ΣL, `learned` the share of tokens that are learned; `known` tokens/s an earlier run measured, which
+    held the base by `known_method`."""
 
     rank: int
     longest: int
@@ -28,6 +29,7 @@ class Asked:
     method: str
     processes: int
     known: float | None
+    known_method: fit.Method = "lora"
 
 
 def said(shape: Shape, asked: Asked, here: Machine, flops: float | None, busy: bool) -> dict[str, Any]:
@@ -35,7 +37,7 @@ def said(shape: Shape, asked: Asked, here: Machine, flops: float | None, busy: b
     found = {name: _plan(shape, asked, here, name) for name in METHODS}
     best = _best(shape, asked, here)
     speeds = {name: _speed(shape, asked, here, flops, plan) for name, plan in found.items()}
-    measured = asked.known and (speeds[best.method] if best else None)
+    measured = speeds[asked.known_method]
     if asked.known:  # a measured run replaces the estimate; the other method keeps its distance from it
         speeds = {name: asked.known * (made / measured if made and measured else 1.0) for name, made in speeds.items()}
     return {"plans": [_row(plan, asked, here, speeds[name], _basis(asked, here, flops, busy)) for name, plan in found.items()],

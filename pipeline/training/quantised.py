@@ -16,7 +16,8 @@ TIMINGS = 12
 
 
 def device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The graphics card of this process, else the CPU."""
+    return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
 
 
 def compute_dtype(where: torch.device) -> torch.dtype:
@@ -40,7 +41,7 @@ def load_base(folder: Path, dtype: torch.dtype, where: torch.device, in_4_bits: 
     settings = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
                                   bnb_4bit_compute_dtype=dtype)
     model = AutoModelForCausalLM.from_pretrained(folder, quantization_config=settings if in_4_bits else None, dtype=dtype,
-                                                 device_map={"": where.type}, trust_remote_code=False)
+                                                 device_map={"": where}, trust_remote_code=False)
     if in_4_bits:
         keep_codes(model)
     model.requires_grad_(False)

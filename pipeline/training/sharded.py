@@ -18,37 +18,67 @@ from torch import distributed as dist
 
 from pipeline.training.together import World
 
+_all_gather = getattr(dist, "all_gather_single", dist.all_gather_into_tensor)
+"""The same under its newer name, where torch has it."""
+
 
 class Gather:
-    """Whole codes of a weight, for as long as nobody asks for another's."""
+    """Whole codes of a weight, good until the one after the next is asked for.
+
+    While a product is computed, the codes of the next one are on their way into the other of two buffers: which one that is
+    follows from the order in which a row before asked for them.
+    """
 
     def __init__(self, world: World, parts: list[Tensor], where: torch.device) -> None:
         self.world = world
-        self._whole = torch.empty(world.size * max(len(part) for part in parts), dtype=torch.uint8, device=where)
+        most = world.size * max(len(part) for part in parts)
+        self._buffers = [torch.empty(most, dtype=torch.uint8, device=where) for _ in range(2)]
         self._asked: list[Tensor] = []
         self._order: list[Tensor] = []
+        self._coming: tuple[Tensor, Tensor, Any] | None = None
 
     def codes(self, weight: Any) -> Tensor:
         """(bytes, 1): the packed values of `weight`, of which `weight.data` is this process's part."""
-        self._asked.append(weight.data)
-        return self._gathered(weight.data)[: weight.quant_state.shape.numel() // 2].view(-1, 1)
+        return self._take(weight.data)[: weight.quant_state.shape.numel() // 2].view(-1, 1)
 
     def learn_order(self) -> None:
         """Take what was asked for since the last row's end as what a row asks for."""
         self._order = list(self._asked)
-        self._asked.clear()
+        self.row_ends()
 
     def row_ends(self) -> None:
+        self._finish()
         self._asked.clear()
 
     def keep_up(self) -> None:
         """After a row broke in this process: take part in what the others still gather for theirs."""
         for part in self._order[len(self._asked) :]:
-            self._gathered(part)
+            self._take(part)
 
-    def _gathered(self, part: Tensor) -> Tensor:
-        whole = self._whole[: self.world.size * len(part)]
-        dist.all_gather_into_tensor(whole, part)
+    def _take(self, part: Tensor) -> Tensor:
+        self._asked.append(part)
+        if self._coming is None or self._coming[0].data_ptr() != part.data_ptr():
+            self._finish()
+            self._begin(part)
+        whole = self._finish()
+        if len(self._asked) < len(self._order):
+            self._begin(self._order[len(self._asked)])
+        assert whole is not None
+        return whole
+
+    def _begin(self, part: Tensor) -> None:
+        """The buffer's last reader was begun before this; the device keeps that order."""
+        self._buffers.reverse()
+        whole = self._buffers[0][: self.world.size * len(part)]
+        self._coming = part, whole, _all_gather(whole, part, async_op=True)
+
+    def _finish(self) -> Tensor | None:
+        """What was on its way, arrived."""
+        if self._coming is None:
+            return None
+        _, whole, work = self._coming
+        work.wait()
+        self._coming = None
         return whole
 
 

@@ -30,6 +30,7 @@ from pipeline.rundir import Child, Outcome
 
 Part = TypeVar("Part")
 PATIENCE = timedelta(minutes=30)
+PARTING_SECONDS = 20.0
 PORT = "TUNEWRIGHT_PORT"
 DIE_WITH_PARENT = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
@@ -91,19 +92,28 @@ def world(processes: int, child: Child, workspace: Path) -> Iterator[World]:
         others = [_start(number, child.folder, workspace) for number in range(1, processes)]
         for other in others:
             threading.Thread(target=_watch, args=(other, child, over), daemon=True).start()
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", rank=rank, world_size=processes, timeout=PATIENCE,
+    card = None
+    if torch.cuda.is_available():
+        card = torch.device("cuda", rank)
+        torch.cuda.set_device(card)
+    dist.init_process_group("nccl" if card else "gloo", rank=rank, world_size=processes, timeout=PATIENCE, device_id=card,
                             init_method=f"tcp://127.0.0.1:{os.environ[PORT]}")
     try:
         yield World(processes, rank)
+        dist.destroy_process_group()  # all of them together: NCCL waits for everybody here, so before anybody waits for another
     finally:
         over.set()
         for other in others:
-            if other.poll() is None and sys.exc_info()[0] is not None:
-                other.terminate()
-        for other in others:
-            other.wait()
-        if dist.is_initialized():
-            dist.destroy_process_group()
+            _leave(other)
+
+
+def _leave(other: subprocess.Popen[bytes]) -> None:
+    """Wait for its end; one that waits for a process that broke would never come to it."""
+    try:
+        other.wait(PARTING_SECONDS)
+    except subprocess.TimeoutExpired:
+        other.kill()
+        other.wait()
 
 
 class Silent(Child):
@@ -135,12 +145,7 @@ def _start(rank: int, run_dir: Path, workspace: Path) -> subprocess.Popen[bytes]
     """Another process on the same spec; it dies with the one that started it."""
     return subprocess.Popen(
         [sys.executable, "-m", "pipeline", str(run_dir), "--workspace", str(workspace)], stdin=subprocess.DEVNULL,
-        env=os.environ | {RANK: str(rank), "CUDA_VISIBLE_DEVICES": _device(rank)})
-
-
-def _device(rank: int) -> str:
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    return visible.split(",")[rank] if visible else str(rank)
+        env=os.environ | {RANK: str(rank)})
 
 
 def _free_port() -> int:

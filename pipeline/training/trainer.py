@@ -206,8 +206,8 @@ class Trainer:
         self.place = replace(self.place, step=step + 1, tokens=self.place.tokens + tokens,
                              learned_tokens=self.place.learned_tokens + learned)
         self._waiting.append(({"step": step + 1, "lr": rate, "tokens": tokens, "examples": len(places)}, stats))
-        # A GPU works on the next step while this one's numbers are read.
-        self._hear(1 if self.decoder.where.type == "cuda" else 0)
+        # A GPU works on the next step while this one's numbers are read; several have waited for each other already.
+        self._hear(1 if self.decoder.where.type == "cuda" and self.world.size == 1 else 0)
         self.child.say("training", step + 1, self.steps, "steps", f"Training, loss {self.place.last_train_loss:.3f}")
 
     def _learn(self, places: Sequence[int], rate: float, learned: int) -> Tensor:

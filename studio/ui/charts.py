@@ -15,35 +15,93 @@ import streamlit as st
 # Chosen to keep 3:1 against both the light and the dark background (WCAG 2.2, non-text contrast).
 BASE, TUNED, BETTER, WORSE, WARNING = "#7d8a8d", "#2a93a6", "#2f9563", "#cf5860", "#b97a14"
 HEIGHT = 260
+WORDS = {"better": BETTER, "worse": WORSE, "inconclusive": WARNING, "no difference worth having": BASE}
+MARKS = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
+LINES = ("#9b43b1", "#b15d25", "#2075f3", "#919108", "#be557f", "#736e45")
 
 
-def differences(values: Sequence[float], metric: str) -> None:
-    """On which test items did the tuned model win? One bar an item, sorted; up and green is better, down and red worse."""
-    rows = [{"item": place, "difference": value, "who": _winner(value)} for place, value in enumerate(values, start=1)]
-    colours = alt.Scale(domain=["tuned better", "base better", "no difference"], range=[BETTER, WORSE, BASE])
+def wins(values: Sequence[float], metric: str, judged: str, rival: str) -> None:
+    """On which test items did the judged model win? Sorted gains as an area above and below zero, thinned to 400 points."""
+    ordered = sorted(values, reverse=True)
+    step = max(1, len(ordered) // 400)
+    rows = [{"item": place, "gain": value, "who": _winner(value, judged, rival)}
+            for place, value in enumerate(ordered, start=1) if (place - 1) % step == 0 or place == len(ordered)]
+    colours = alt.Scale(domain=[f"{judged} better", f"{rival} better", "equal"], range=[BETTER, WORSE, BASE])
     chart = alt.Chart(pd.DataFrame(rows)).mark_bar().encode(
-        x=alt.X("item:O", title="test items, the tuned model's largest win first", axis=alt.Axis(labels=False, ticks=False)),
-        y=alt.Y("difference:Q", title=f"{metric}, tuned minus base"),
-        color=alt.Color("who:N", scale=colours, title=None, legend=alt.Legend(orient="top")),
-        tooltip=["item:O", alt.Tooltip("difference:Q", format="+.3f"), "who:N"])
-    st.altair_chart(chart.properties(title="On which test items did the tuned model win?"),
-                    width="stretch", height=HEIGHT, alt=f"Difference in {metric} for every test item, sorted")
+        x=alt.X("item:O", title=f"{len(ordered):,} test items, the largest win of {judged} first",
+                axis=alt.Axis(labels=False, ticks=False)),
+        y=alt.Y("gain:Q", title=f"{metric}, gain"), color=alt.Color("who:N", scale=colours, title=None,
+                                                                     legend=alt.Legend(orient="top")),
+        tooltip=["item:O", alt.Tooltip("gain:Q", format="+.3f"), "who:N"])
+    st.altair_chart(chart.properties(title=f"On how many items did {judged} win, and by how much?"), width="stretch",
+                    height=HEIGHT, alt=f"Gain in {metric} of {judged} over {rival} for every test item, sorted")
 
 
-def intervals(rows: Sequence[dict[str, Any]]) -> None:
-    """How much better, and how sure are we? The paired difference of every metric with its 95 % interval against zero."""
+def intervals(rows: Sequence[dict[str, Any]], title: str, axis: str) -> None:
+    """Differences with their 95 % intervals against zero: rows of name, value, low, high, word, and `of` where several stand
+    under one name."""
     frame = pd.DataFrame(rows)
-    order = [row["metric"] for row in rows]
-    y = alt.Y("metric:N", sort=order, title=None)
-    colour = alt.Color("word:N", title=None, legend=alt.Legend(orient="top"), scale=alt.Scale(
-        domain=["better", "worse", "inconclusive", "no difference worth having"], range=[BETTER, WORSE, WARNING, BASE]))
-    bars = alt.Chart(frame).mark_rule(strokeWidth=3).encode(
-        y=y, x=alt.X("low:Q", title="tuned minus base, 95 % paired interval"), x2="high:Q", color=colour)
+    groups = list(dict.fromkeys(row["of"] for row in rows))
+    order = list(dict.fromkeys(row["name"] for row in rows))
+    y = alt.Y("name:N", sort=order, title=None, axis=alt.Axis(labelLimit=230))
+    lane = [alt.YOffset("of:N", sort=groups)] if len(groups) > 1 else []
+    there = list(dict.fromkeys(row["word"] for row in rows))
+    colour = alt.Color("word:N", title=None, legend=alt.Legend(orient="top", columns=2), scale=alt.Scale(
+        domain=[word for word in WORDS if word in there], range=[WORDS[word] for word in WORDS if word in there]))
+    legend = alt.Legend(orient="bottom", columns=1, symbolFillColor=BASE, symbolStrokeColor=BASE)
+    shapes = alt.Scale(domain=groups, range=list(MARKS[: len(groups)]))
+    shape = [alt.Shape("of:N", sort=groups, title=None, scale=shapes, legend=legend)] if len(groups) > 1 else []
+    bars = alt.Chart(frame).mark_rule(strokeWidth=3).encode(y, *lane, x=alt.X("low:Q", title=axis), x2="high:Q", color=colour)
     dots = alt.Chart(frame).mark_point(filled=True, size=90, opacity=1).encode(
-        y=y, x="value:Q", color=colour, tooltip=["metric:N", alt.Tooltip("value:Q", format="+.3f"), "word:N"])
+        y, *lane, *shape, x="value:Q", color=colour,
+        tooltip=["name:N", "of:N", alt.Tooltip("value:Q", format="+.3f"), alt.Tooltip("low:Q", format="+.3f"),
+                 alt.Tooltip("high:Q", format="+.3f"), "word:N"])
     zero = alt.Chart(pd.DataFrame([{"x": 0}])).mark_rule(strokeDash=[4, 4], color=BASE).encode(x="x:Q")
-    st.altair_chart((zero + bars + dots).properties(title="How much better, and how sure are we?"), width="stretch",
-                    height=130 + 34 * len(rows), alt="Differences of every metric with their intervals")
+    st.altair_chart((zero + bars + dots).properties(title=title), width="stretch",
+                    height=150 + (26 if len(groups) == 1 else 18 * len(groups) + 8) * len(order),
+                    alt=f"{title} Differences with their intervals")
+
+
+def over_time(rows: Sequence[dict[str, Any]], metric: str) -> None:
+    """Does it get better over time? One point a candidate and evaluation, with its interval."""
+    frame = pd.DataFrame(rows)
+    names = list(dict.fromkeys(row["candidate"] for row in rows))
+    roles = {row["candidate"]: row["role"] for row in rows}
+    others = iter(LINES * len(names))
+    colours = alt.Scale(domain=names, range=[{"base": BASE, "tuned": TUNED}.get(roles[name]) or next(others) for name in names])
+    base = alt.Chart(frame).encode(
+        x=alt.X("place:O", title="evaluation", sort=None, axis=alt.Axis(labelAngle=0, labelExpr="split(datum.label, '|')[1]")),
+        color=alt.Color("candidate:N", scale=colours, sort=names, title=None,
+                        legend=alt.Legend(orient="bottom", columns=1, labelLimit=420)))
+    bars = base.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q", title=metric, scale=alt.Scale(zero=False)), y2="high:Q",
+                                                xOffset=alt.XOffset("candidate:N", sort=names))
+    dots = base.mark_point(filled=True, size=80, opacity=1).encode(
+        y="value:Q", xOffset=alt.XOffset("candidate:N", sort=names),
+        tooltip=["candidate:N", "evaluation:N", alt.Tooltip("value:Q", format=".3f")])
+    st.altair_chart((bars + dots).properties(title="Does it get better over time?"), width="stretch",
+                    height=HEIGHT + 90 + 24 * len(names), alt=f"{metric} of every candidate by evaluation, with intervals")
+
+
+def confusion(labels: Sequence[str], counted: Sequence[Sequence[int]]) -> None:
+    """What is taken for what? Rows are the expected labels, columns the said ones; each cell is a share of its row, and what is
+    right lies on the diagonal. Counts stand in the cells where there is room."""
+    rows = [{"expected": expected, "said": said, "items": items, "share": items / max(1, sum(line)),
+             "what": "right" if expected == said else "wrong"}
+            for expected, line in zip(labels, counted, strict=True) for said, items in zip(labels, line, strict=True) if items]
+    order = list(labels)
+    base = alt.Chart(pd.DataFrame(rows)).encode(
+        x=alt.X("said:N", title="said", sort=order, scale=alt.Scale(domain=order),
+                axis=alt.Axis(labelAngle=-40, labelOverlap=False)),
+        y=alt.Y("expected:N", title="expected", sort=order, scale=alt.Scale(domain=order),
+                axis=alt.Axis(labelOverlap=False)),
+        tooltip=["expected:N", "said:N", "items:Q", alt.Tooltip("share:Q", format=".0%"), "what:N"])
+    cells = base.mark_rect().encode(
+        color=alt.Color("what:N", title=None, legend=alt.Legend(orient="top"),
+                        scale=alt.Scale(domain=["right", "wrong"], range=[BETTER, WORSE])),
+        opacity=alt.Opacity("share:Q", legend=None, scale=alt.Scale(domain=[0, 1], range=[0.15, 1])))
+    chart = cells + base.mark_text(fontSize=11).encode(text="items:Q") if len(labels) <= 20 else cells
+    st.altair_chart(chart.properties(title="What is taken for what?"), width="stretch",
+                    height=min(900, 140 + 24 * len(labels)), alt="Expected labels against said ones, as a heat map")
 
 
 def ratings(counted: Mapping[float, int], lowest: float = -math.inf) -> None:
@@ -131,7 +189,7 @@ def _bars(steps: Sequence[int]) -> list[str]:
     return [f"{low}–{high - 1}" for low, high in pairwise(steps)] + [f"{steps[-1]} or more"]
 
 
-def _winner(value: float) -> str:
+def _winner(value: float, judged: str, rival: str) -> str:
     if abs(value) < 1e-9:
-        return "no difference"
-    return "tuned better" if value > 0 else "base better"
+        return "equal"
+    return f"{judged} better" if value > 0 else f"{rival} better"

@@ -5,14 +5,12 @@ Text from data is escaped here and never run.
 
 from __future__ import annotations
 
-import difflib
 import html
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import streamlit as st
 
-from studio import findings, runs, starts
+from studio import findings, runs, starts, word_diff
 from studio.findings import GROUPS, Applied, Gate, KindCount, Open, Style
 from studio.runs import Run
 from studio.ui import layout, session
@@ -26,8 +24,6 @@ AROUND = 160
 LONG = 6_000
 """A marked place longer than this is shown by its two ends."""
 
-_PIECES = re.compile(r"\s*(?:</?\w[^<>]*>|&#?\w+;|\w+|[^\w\s])|\s+")
-_MANY_PIECES = 3_000
 
 
 def newest_check(ws: Workspace) -> None:
@@ -187,53 +183,9 @@ def marked(found: Open) -> str:
 def before_and_after(found: Open) -> None:
     """The whole turn as it is and as it would be, differences marked by word."""
     before, after = findings.preview(found)
-    gone, new = differences(before, after)
+    gone, new = word_diff.differences(before, after)
     st.html(f'<div class="tw-turn"><div class="tw-who">Before</div><div class="tw-said">{gone}</div></div>'
             f'<div class="tw-turn"><div class="tw-who">After</div><div class="tw-said">{new}</div></div>')
-
-
-def differences(before: str, after: str) -> tuple[str, str]:
-    """Two texts as escaped HTML: words only in the first in `<del>`, words only in the second in `<ins>`.
-
-    Very long texts are not compared: that would take time that grows with their product.
-    """
-    parts = _parts(before, after)
-    if parts is None:
-        return html.escape(before), html.escape(after)
-    return "".join(gone for _, gone, _ in parts), "".join(new for _, _, new in parts)
-
-
-def merged(before: str, after: str) -> str:
-    """The second text as escaped HTML, what it has more than the first in `<ins>`, what it lacks in `<del>` where it would be.
-
-    Capitals and blanks are not marked. Nor are texts that share less than half of their words: everything would be.
-    """
-    parts = _parts(before, after, _plain_piece, 0.5)
-    return html.escape(after) if parts is None else "".join(new if same else gone + new for same, gone, new in parts)
-
-
-def _plain_piece(piece: str) -> str:
-    return piece.strip().casefold()
-
-
-def _parts(before: str, after: str, as_compared: Callable[[str], str] = str,
-           alike: float = 0.0) -> list[tuple[bool, str, str]] | None:
-    """(the same, HTML of the first text, HTML of the second) of each stretch; None where the texts are very long, or less
-    `alike` (twice the common pieces by all pieces) than asked."""
-    left, right = _PIECES.findall(before), _PIECES.findall(after)
-    if len(left) + len(right) > _MANY_PIECES:
-        return None
-    matcher = difflib.SequenceMatcher(None, list(map(as_compared, left)), list(map(as_compared, right)), autojunk=False)
-    if alike and (matcher.quick_ratio() < alike or matcher.ratio() < alike):
-        return None
-    parts = []
-    for sign, a, b, c, d in matcher.get_opcodes():
-        old, made = html.escape("".join(left[a:b])), html.escape("".join(right[c:d]))
-        if sign == "equal":
-            parts.append((True, old, made))
-        else:
-            parts.append((False, f"<del>{old}</del>" if old else "", f"<ins>{made}</ins>" if made else ""))
-    return parts
 
 
 def _inside(title: str) -> str:

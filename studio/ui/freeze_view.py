@@ -8,14 +8,14 @@ from typing import Literal
 
 import streamlit as st
 
-from studio import inspections, intake, leaks, models, records, runs
+from studio import inspections, intake, leaks, models, records, runs, word_diff
 from studio.leaks import Checked, Leak
 from studio.models import Ready
 from studio.planning import Plan
 from studio.records import Counts, Turns
 from studio.runs import Meaning, Run
 from studio.snapshots import SPLITS, Recipe, Stratify
-from studio.ui import finding_view, layout, session
+from studio.ui import layout, session
 from studio.ui.formats import count
 from studio.workspace import Workspace
 
@@ -204,7 +204,7 @@ def pair(leak: Leak, texts: dict[str, Turns]) -> None:
     st.caption(f"{leak.split} · {leaks.KINDS[leak.kind]} · similarity {leak.similarity:.2f}{answers}"
                + (f" · **{leak.decision}**" if leak.decision else ""))
     sides = [_sides(texts.get(name)) for name in (leak.item_id, leak.train_id)]
-    marked = [finding_view.differences(sides[0][part], sides[1][part]) for part in (0, 1)]
+    marked = [word_diff.differences(sides[0][part], sides[1][part]) for part in (0, 1)]
     for column, place, title in zip(st.columns(2, gap="medium"), (0, 1), (f"In {leak.split}", "In train"), strict=True):
         with column:
             st.html(f'<div class="tw-turn tw-user"><div class="tw-who">{html.escape(title)}: customer</div>'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -17,7 +17,6 @@ from studio.loop import Stage
 from studio.records import Record
 from studio.reviews import Judged
 from studio.runs import Run
-from studio.scores import ItemScore
 from studio.ui import session, sitemap
 from studio.ui.formats import ago, clock, duration, excerpt, rate
 from studio.workspace import Workspace
@@ -200,6 +199,11 @@ def run_line(ws: Workspace, run: Run) -> None:
         link(plain(excerpt(run.title, 42)), "pages/runs.py", {"run": run.run_id})
 
 
+def numbers(names: Iterable[str]) -> dict[str, ColumnConfig]:
+    """Columns of written numbers (with intervals or units): to the right, as numbers are."""
+    return {name: st.column_config.TextColumn(alignment="right") for name in names}
+
+
 def record_address(record_id: str) -> str:
     """The address of one record, for link columns of tables."""
     return f"/curate?record={record_id}"
@@ -217,22 +221,6 @@ def one_record(ws: Workspace, record: Record) -> None:
     if st.button("Back to all records"):
         st.query_params.clear()
         st.rerun()
-
-
-def answer_pair(item: ItemScore) -> None:
-    """One test item with both answers, named; opened from the list of who won."""
-    sign = {"tuned": ":green[tuned better]", "base": ":red[base better]", "tie": ":gray[tie]"}[item.winner]
-    with st.expander(f"{sign} {item.difference:+.2f} · {plain(excerpt(item.question[-1]['content']))}"):
-        conversation(item.question)
-        left, right = st.columns(2, gap="medium")
-        for column, name, text, value, finish in ((left, "Base", item.a_text, item.a, item.a_finish),
-                                                  (right, "Tuned", item.b_text, item.b, item.b_finish)):
-            with column:
-                st.caption(f"{name}: {value:.3f}" + (", stopped at the token limit" if finish == "length" else ""))
-                conversation([{"role": "assistant", "content": text}], name)
-        st.caption("Reference")
-        conversation([{"role": "assistant", "content": item.reference}], "Reference")
-        link("Open its record", "pages/curate.py", {"record": item.item_id})
 
 
 def judged_pair(pair: Judged, won: str) -> None:

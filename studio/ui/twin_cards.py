@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from studio import conflicts, duplicate_groups, keepers
+from studio import conflicts, duplicate_groups, keepers, word_diff
 from studio.conflicts import Answer, Conflict
 from studio.duplicate_groups import Group, Member, Pair
 from studio.keepers import Fold, Plan
 from studio.records import Record
-from studio.ui import finding_view, layout
+from studio.ui import layout
 from studio.ui.formats import count
 from studio.workspace import Workspace
 
@@ -257,7 +257,7 @@ def _turns(record: Record, role: str) -> str:
 @st.cache_data(max_entries=4_000, show_spinner=False)
 def _compared(text: str, against: str | None) -> str:
     """Escaped HTML of a text; against another one, what it has more in `<ins>`, what it lacks in `<del>`."""
-    return html.escape(text) if against is None or against == text else finding_view.merged(against, text)
+    return html.escape(text) if against is None or against == text else word_diff.merged(against, text)
 
 
 def _focus(text: str, name: str, lines: int = LINES) -> str:
