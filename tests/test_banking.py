@@ -72,7 +72,7 @@ def test_base_few_shot_and_tuned_answer_and_the_verdict_is_that_of_scikit_learn_
     base = models.get(ws, models.STARTER_ID)
     dials = Dials(epochs=1, learning_rate=1e-3, evaluations_per_epoch=1, keep=1, sample_prompts=0, method="lora")
     tuned = models.get(ws, followed(ws, starts.training(ws, snapshot, base, dials)))
-    few_shot = Chosen(base, candidates.default_prompt(ws, snapshot), candidates.few_shot(snapshot, 4))
+    few_shot = Chosen(base, candidates.default_prompt(ws, snapshot), candidates.few_shot(snapshot, 6, "diverse"))
     chosen = [Chosen(base), few_shot, Chosen(tuned)]
     run_id = followed(ws, starts.evaluation(ws, snapshot, chosen, Decoding(max_new_tokens=8), probes=False))
 
