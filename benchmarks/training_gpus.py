@@ -131,8 +131,8 @@ def ended(workspace: Path, spec: AnySpec) -> dict[str, Any]:
 def keep(found: list[dict[str, Any]]) -> None:
     lines = [
         f"Real support answers, steps of {STEP_TOKENS:,} tokens for all processes together, r = 16, random weights in the "
-        "shape of Llama 3.1 8B, two NVIDIA H100 80GB HBM3 of one host (torch 2.11.0). Losses are those of the same steps. What is",
-        "foretold is the quickest plan that fits, so not of a base that was shared on request.",
+        "shape of Llama 3.1 8B, two NVIDIA H100 80GB HBM3 of one host (torch 2.11.0). Losses are those of the same steps.",
+        "What is foretold is the quickest plan that fits, so not of a base that was shared on request.",
         "",
         "| run | tokens/s | foretold | peak GiB each | foretold | validation before → after | last loss | whole run, s |",
         "|---|---|---|---|---|---|---|---|",
