@@ -335,10 +335,15 @@ def four_people(ws: Workspace, set_id: str, rows: int, orders: tuple[Order, ...]
 
 
 def label_until_done(ws: Workspace, set_id: str, who: str, order: Order) -> None:
-    """As a browser would: a window of seven, answered one after the other, until nothing is left, elsewhere included."""
+    """As a browser would: a window of seven, answered one after the other, until nothing is left, elsewhere included.
+
+    What others held while the window was asked for may be free by the time one looks elsewhere: so it is asked for once more.
+    """
+    nothing_elsewhere = False
     while True:
         held = window(ws, set_id, who, 7, order=order)
         for record_id in held:
             labels.answer(ws, set_id, record_id, {"mood": "good"}, who, f"{who}-{record_id}")
-        if not held and not queues.elsewhere(ws, QueueFilter(set_id), who, f"tab of {who}"):
+        if not held and nothing_elsewhere:
             return
+        nothing_elsewhere = not held and not queues.elsewhere(ws, QueueFilter(set_id), who, f"tab of {who}")
