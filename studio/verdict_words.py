@@ -38,8 +38,8 @@ def reach(found: Comparison) -> str:
     """The smallest difference that this set could have shown, and how many more items would settle it."""
     if found.units < MIN_ITEMS:
         return f"Fewer than {MIN_ITEMS} test items cannot carry a verdict, whatever they say."
-    said = (f"So many items show a difference of {found.smallest_detectable:.{places(found.metric)}f} or more in four cases "
-            "of five.")
+    said = (f"With {count(found.units, 'item')} like these, a true difference of "
+            f"{found.smallest_detectable:.{places(found.metric)}f} or more is found four times in five.")
     if found.word != "inconclusive":
         return said
     if found.more_items is None:
