@@ -202,7 +202,8 @@ def test_the_quickest_plan_that_fits_is_taken(free: int, expected: tuple[str, in
     assert (plan.method, plan.row_tokens, plan.checkpointing) == expected
 
 
-# Peaks of the process (VmHWM, GiB) over two steps of the starter on two CPU cores, rows of 1,024 tokens, 40 % learned.
+# Peaks of the process (VmHWM, GiB) over the first two steps of the starter on two CPU cores, rows of 1,024 tokens, 40 % of them
+# learned.
 @pytest.mark.parametrize(
     ("method", "resident", "checkpointing", "width", "learned", "measured"),
     [
@@ -218,7 +219,13 @@ def test_memory_on_a_cpu_is_within_a_tenth_of_the_peaks_of_the_starter(
     method: fit.Method, resident: bool, checkpointing: bool, width: int, learned: float, measured: float
 ) -> None:
     found = fit.memory(STARTER, method, 16, 1_024, checkpointing, "cpu", resident, width, learned)
-    assert found.total == pytest.approx(measured * GIB, rel=0.1)
+    assert found.total - fit.CPU_GROWN == pytest.approx(measured * GIB, rel=0.1)
+
+
+# The same over whole runs: an epoch of 42 and of 29 steps, answers of real tickets (most of each is learned).
+@pytest.mark.parametrize(("rows", "measured"), [(786, 2.94), (661, 2.65)])
+def test_memory_of_a_whole_run_on_a_cpu_is_within_a_tenth_of_its_peak(rows: int, measured: float) -> None:
+    assert fit.memory(STARTER, "lora", 16, rows, False, "cpu", learned=0.95).total == pytest.approx(measured * GIB, rel=0.1)
 
 
 def test_a_card_with_room_keeps_dequantised_weights_where_qlora_is_asked_for() -> None:
