@@ -20,7 +20,7 @@ run: setup
 
 test: setup-dev
 	$(BIN)/python -m pytest -m "not slow" -n $(PROCESSES)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n $(PROCESSES) --dist loadfile
 
 check: setup-dev
 	$(BIN)/ruff check studio pages pipeline tests benchmarks

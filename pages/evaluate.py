@@ -28,6 +28,7 @@ if not tuned and not done:
                  "No model was tuned yet.", "Launch a training run", "pages/launch.py")
     st.stop()
 
+session.turned("view")
 fresh = not done or "model" in st.query_params
 view = st.segmented_control("View", list(VIEWS) if done else ["start"], default="start" if fresh else "verdict", required=True,
                             key="view", bind="query-params", format_func=VIEWS.__getitem__, label_visibility="collapsed")

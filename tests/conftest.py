@@ -7,6 +7,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+# As in the pipeline's own processes: threads of torch that spin while they wait take the cores from whatever runs beside.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
 import pytest
 from filelock import FileLock
 

@@ -7,11 +7,12 @@ import time
 from math import comb
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
 from pipeline import rundir
-from studio import candidates, intake, models, runs, scores, snapshots, starts
+from studio import candidates, grids, intake, models, rivals, runs, snapshots, starts
 from studio.candidates import Chosen
 from studio.columns import Choices
 from studio.dials import Dials
@@ -81,8 +82,11 @@ def test_base_few_shot_and_tuned_answer_and_the_verdict_is_that_of_scikit_learn_
     truth = list(expected.values())
     answers = [[one[item] for item in expected] for one in said]
     right = [[a == b for a, b in zip(some, truth, strict=True)] for some in answers]
+    grid = grids.read(ws, run_id)
+    every = np.ones(len(grid.items), bool)
     for other in (1, 2):
-        found = {one.metric: one for one in scores.compare(ws, run_id, chosen[0].candidate_id, chosen[other].candidate_id)}
+        found = {metric: rivals.compare(grid, metric, chosen[0].candidate_id, chosen[other].candidate_id, every)
+                 for metric in ("accuracy", "macro_f1")}
         pairs = list(zip(right[0], right[other], strict=True))
         assert found["accuracy"].b.value == pytest.approx(accuracy_score(truth, answers[other]))
         assert found["accuracy"].p_value == pytest.approx(two_sided(pairs.count((True, False)), pairs.count((False, True))))

@@ -115,6 +115,8 @@ def evaluate(page: Page) -> None:
     button(page, "Evaluate it")
     expect(page.locator("h1")).to_have_text("Evaluate", timeout=30_000)
     settled(page)
+    page.get_by_text("Also ask the general suite").click()
+    page.get_by_text("How answers are made", exact=True).click()
     fill(page, "Longest answer, tokens", "24")
     button(page, "Start evaluation")
     expect(page.get_by_text("How much better, and how sure are we?")).to_be_visible(timeout=300_000)

@@ -40,7 +40,9 @@ def draw(ws: Workspace) -> None:
                 f"decoding for all. **{share(there, wanted)}** are there from earlier evaluations and are not made again.")
     if st.button("Start evaluation", type="primary", icon=":material/play_arrow:", disabled=len(chosen) < 2):
         run_id = starts.evaluation(ws, snapshot, chosen, decoding, primary=primary, probes=probes)
-        layout.open_page("pages/evaluate.py", {"run": run_id})
+        st.query_params.pop("model", None)
+        st.query_params["run"] = run_id
+        session.turn_to("view", "verdict")
     if len(chosen) < 2:
         st.caption("Choose at least two: a comparison needs somebody to be compared with.")
 

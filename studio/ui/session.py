@@ -14,6 +14,19 @@ from studio.workspace import Workspace
 _PERSON = "person"
 
 
+def turn_to(key: str, value: str) -> None:
+    """Let the control with this key show another value at the next draw, which begins now. (A control that was drawn already
+    takes none, and neither does the address of one that is bound to it.)"""
+    st.session_state[f"next-{key}"] = value
+    st.rerun()
+
+
+def turned(key: str) -> None:
+    """To be called before such a control is drawn."""
+    if (value := st.session_state.pop(f"next-{key}", None)) is not None:
+        st.session_state[key] = value
+
+
 def workspace() -> Workspace:
     """The workspace of this app, opened once a process. Raises StudioError when another process has it."""
     return folders.open_workspace(folders.default_folder())
