@@ -7,7 +7,7 @@ chance has several tries, so what is called better or worse is corrected for the
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from studio import metrics, runs, verdicts
 from studio.errors import StudioError
 from studio.grids import Grid
+from studio.metrics import Metric
 from studio.runs import Run
 from studio.verdicts import Comparison
 
@@ -112,10 +113,20 @@ def compare(grid: Grid, metric: str, a: str, b: str, among: NDArray[np.bool_]) -
         first: Any
         second: Any
         first, second = (grid.of(metric, one)[there] for one in (a, b))
-        return compared(metric, first, second, clusters, known.worth, known.better)
+        return _possible(compared(metric, first, second, clusters, known.worth, known.better), known)
     places = [grid.candidates.index(one) for one in (a, b)]
     expected, mine, other = (_words(grid, codes[there]) for codes in (grid.expected, *(grid.predicted[one] for one in places)))
     return verdicts.compare_macro_f1(expected, mine, other, clusters, known.worth)
+
+
+def _possible(found: Comparison, known: Metric) -> Comparison:
+    """Its intervals within what the metric runs over, where that is known (not of a function that somebody wrote)."""
+    if known.kind == "own":
+        return found
+    high = float("inf") if known.high is None else known.high
+    span = high - known.low
+    apart = found.difference if known.logs else found.difference.within(-span, span)
+    return replace(found, a=found.a.within(known.low, high), b=found.b.within(known.low, high), difference=apart)
 
 
 def _there(grid: Grid, metric: str, a: str, b: str) -> NDArray[np.bool_]:

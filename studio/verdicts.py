@@ -46,6 +46,10 @@ class Interval:
     def parts(self) -> tuple[float, float, float]:
         return self.value, self.low, self.high
 
+    def within(self, low: float, high: float) -> Interval:
+        """The part of it that values can reach: cutting off what cannot be true misses nothing."""
+        return Interval(self.value, max(low, self.low), min(high, self.high))
+
 
 @dataclass(frozen=True)
 class Comparison:

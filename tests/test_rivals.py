@@ -88,6 +88,12 @@ def test_a_lower_perplexity_is_better() -> None:
     assert (found.word, round(found.a.value, 2), found.difference.value < 0) == ("better", 8.49, True)
 
 
+def test_no_interval_says_more_than_the_metric_can_reach() -> None:
+    grid = small({"rougeL": [[0.1] * 10, [1.0] * 9 + [0.3]]})
+    found = rivals.compare(grid, "rougeL", grid.candidates[0], grid.candidates[1], all_of(grid))
+    assert found.b.high == 1.0 and found.b.low < found.b.value
+
+
 def test_macro_f1_is_compared_where_answers_are_labels() -> None:
     expected = np.array([0, 1] * 20)
     grid = small(
