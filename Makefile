@@ -20,7 +20,8 @@ run: setup
 
 test: setup-dev
 	$(BIN)/python -m pytest -m "not slow" -n $(PROCESSES)
-	$(BIN)/python -m pytest -m slow -n $(PROCESSES) --dist loadfile
+	$(BIN)/python -m pytest -m "slow and not alone" -n $(PROCESSES) --dist loadfile
+	$(BIN)/python -m pytest -m alone
 
 check: setup-dev
 	$(BIN)/ruff check studio pages pipeline tests benchmarks
