@@ -10,7 +10,6 @@ Each run prints one JSON line. Losses of all must agree: the steps are the same.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import shutil
 import statistics
@@ -20,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import record
+from benchmarks import record, training_truth
 from pipeline import rundir
 from pipeline.specs import AnySpec, BaseSource, PreviewSpec, TrainSpec, dumps
 
@@ -50,7 +49,7 @@ def main() -> None:
     elif given.act == "record":
         keep([json.loads(line.split(" ", 1)[1]) for line in given.where.read_text().splitlines() if line.startswith("RESULT ")])
     else:
-        prepare(given.where, given.what, given.question, given.answer, given.train)
+        training_truth.prepare(given.where, given.what, given.question, given.answer, given.train, VALIDATION, 1)
         base = BaseSource(kind="folder", ref=str(Path(given.base).resolve()), name="Llama 3.1 8B shape")
         for number in given.only:
             name, dials = WAYS[number]
@@ -75,24 +74,6 @@ def make(folder: Path, tokenizer: Path, small: bool) -> None:
     for path in tokenizer.iterdir():
         if path.name.startswith(("tokenizer", "special", "chat_template", "added", "vocab", "merges")):
             shutil.copy(path, folder)
-
-
-def prepare(workspace: Path, table: Path, question: str, answer: str, train: int) -> None:
-    workspace.mkdir(parents=True, exist_ok=True)
-    with table.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))[: train + VALIDATION]
-    lines = [
-        json.dumps(
-            {
-                "id": f"t{number}",
-                "messages": [{"role": "user", "content": row[question]}, {"role": "assistant", "content": row[answer]}],
-            }
-        )
-        + "\n"
-        for number, row in enumerate(rows)
-    ]
-    (workspace / "train.jsonl").write_text("".join(lines[:train]), encoding="utf-8")
-    (workspace / "validation.jsonl").write_text("".join(lines[train:]), encoding="utf-8")
 
 
 def one(workspace: Path, base: BaseSource, name: str, dials: dict[str, Any]) -> dict[str, Any]:

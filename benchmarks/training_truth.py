@@ -45,11 +45,19 @@ def main() -> None:
         print("RESULT " + json.dumps(run(given)), flush=True)
 
 
-def prepare(workspace: Path, table: Path, question: str, answer: str) -> None:
-    """Every 9th row, the first 400 to learn from and the next 80 to measure on."""
+def prepare(
+    workspace: Path,
+    table: Path,
+    question: str,
+    answer: str,
+    train: int = TRAIN,
+    validation: int = VALIDATION,
+    stride: int = STRIDE,
+) -> None:
+    """Every 9th row, the first 400 to learn from and the next 80 to measure on; or as many as are asked for."""
     workspace.mkdir(parents=True, exist_ok=True)
     with table.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))[::STRIDE][: TRAIN + VALIDATION]
+        rows = list(csv.DictReader(file))[::stride][: train + validation]
     lines = [
         json.dumps(
             {
@@ -60,8 +68,8 @@ def prepare(workspace: Path, table: Path, question: str, answer: str) -> None:
         + "\n"
         for number, row in enumerate(rows)
     ]
-    (workspace / "train.jsonl").write_text("".join(lines[:TRAIN]), encoding="utf-8")
-    (workspace / "validation.jsonl").write_text("".join(lines[TRAIN:]), encoding="utf-8")
+    (workspace / "train.jsonl").write_text("".join(lines[:train]), encoding="utf-8")
+    (workspace / "validation.jsonl").write_text("".join(lines[train:]), encoding="utf-8")
 
 
 def run(given: argparse.Namespace) -> dict[str, object]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from pipeline import answers, base_models, examples, shots
+from pipeline import answers, examples, shots
 from pipeline.answers import Wanted
 from pipeline.errors import Stopped
 from pipeline.examples import Example
@@ -71,14 +71,10 @@ class Sitting:
         self._take(asked, put, model.answers)
 
     def _local(self, asked: Sequence[Wanted], lacking: Sequence[Wanted]) -> None:
-        from pipeline.generation.local import LocalModel
+        from pipeline.generation import local
 
-        assert self.candidate.base is not None
-        loading, name = f"loading {self.candidate.candidate_id}", self.candidate.name
-        self.child.say(loading, sentence=f"Loading {name}")
-        folder = base_models.prepare(self.candidate.base, self.workspace, lambda said: self.child.say(loading, sentence=said))
-        adapter = self.workspace / self.candidate.adapter if self.candidate.adapter else None
-        model = LocalModel(folder, adapter, self.candidate.method)
+        loading = f"loading {self.candidate.candidate_id}"
+        model = local.load(self.candidate, self.workspace, lambda said: self.child.say(loading, sentence=said))
         self.facts["compute"] = model.compute
         put = self._put_together([*asked, *lacking], lambda example, decoding: (
             len(model.prompt(example)) + decoding.max_new_tokens <= model.context))

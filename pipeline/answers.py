@@ -33,7 +33,7 @@ class Wanted:
 
     @property
     def is_probe(self) -> bool:
-        return self.example.id.startswith("probe:")
+        return self.example.id.startswith(probes.PREFIX)
 
 
 def answer_key(candidate: Candidate, decoding: Decoding, item: Example, sample: int) -> str:

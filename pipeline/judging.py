@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline import base_models, examples
+from pipeline import examples
 from pipeline.errors import PipelineError, Stopped
 from pipeline.examples import Example, Turn
 from pipeline.generation.answer import Answer, Ask
@@ -221,14 +221,10 @@ def _judge(child: Child, spec: JudgeSpec, workspace: Path) -> Judge:
 
         endpoint = EndpointModel(spec.judge.endpoint)
         return lambda asked, watch: endpoint.answers(asked, DECODING, watch)
-    from pipeline.generation.local import LocalModel
+    from pipeline.generation import local
 
-    assert spec.judge.base is not None
-    child.say("loading", sentence=f"Loading {spec.judge.name}")
-    folder = base_models.prepare(spec.judge.base, workspace, lambda said: child.say("loading", sentence=said))
-    adapter = workspace / spec.judge.adapter if spec.judge.adapter else None
-    local = LocalModel(folder, adapter, spec.judge.method)
-    return lambda asked, watch: local.answers(list(asked), DECODING, watch)
+    model = local.load(spec.judge, workspace, lambda said: child.say("loading", sentence=said))
+    return lambda asked, watch: model.answers(list(asked), DECODING, watch)
 
 
 def _newest(child: Child) -> dict[str, Row]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from studio import metrics, runs, verdicts
+from studio import metrics, rivals, runs
 from studio.grids import PROBES
 from studio.models import Model
 from studio.prices import Price
@@ -101,7 +101,7 @@ def _kind(item_id: str) -> str:
 def _kept(title: str, rows: list[Row]) -> Kept:
     before, after = (np.array([row[side] for row in rows]) for side in ("a", "b"))
     return Kept(title, len(rows), int((before >= 0.5).sum()), int((after >= 0.5).sum()),
-                verdicts.compare_means("probe", before.tolist(), after.tolist()))
+                rivals.compare_values("probe", before.tolist(), after.tolist()))
 
 
 def _cost(row: Row) -> Cost:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from studio import distributions, metrics, rivals, runs, snapshots, verdicts
+from studio import distributions, metrics, rivals, runs, snapshots
 from studio.errors import StudioError
 from studio.grids import PROBES
 from studio.verdicts import Comparison, Interval
@@ -100,9 +100,7 @@ def paired(ws: Workspace, a: Entry, b: Entry, metric: str) -> Comparison:
                       [a.run_id, a.candidate_id, metric, b.run_id, b.candidate_id, metric])
     if not len(rows["a"]):
         raise StudioError("These two answered no item both.", "Choose two others.")
-    known = metrics.of(metric)
-    compared = verdicts.compare_ratios if known.logs else verdicts.compare_means
-    return compared(metric, rows["a"].tolist(), rows["b"].tolist(), None, known.worth, known.better)
+    return rivals.compare_values(metric, rows["a"].tolist(), rows["b"].tolist())
 
 
 def sets(found: Sequence[Entry]) -> dict[str, list[Entry]]:

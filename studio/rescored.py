@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio import verdicts
+from studio import scores, verdicts
 from studio.verdicts import Interval
 from studio.workspace import Row, Transaction, Workspace
 
@@ -63,14 +63,7 @@ def collect(transaction: Transaction, evaluation_id: str, metrics: Collection[st
         replaced.add("expected")
     transaction.execute("delete from scores where run_id = ? and metric in (select unnest(?::varchar[]))",
                         [evaluation_id, sorted(replaced)])
-    rows: list[Row] = []
-    for line in scored:
-        key = {"run_id": evaluation_id} | {name: line[name] for name in ("candidate_id", "item_id", "sample")}
-        rows += [key | {"metric": metric, "value": value, "label": line["predicted"] if metric == "accuracy" else None}
-                 for metric, value in line["scores"].items() if metric in replaced]
-        if line["expected"] is not None and "expected" in replaced:
-            rows.append(key | {"metric": "expected", "value": None, "label": line["expected"]})
-    transaction.insert("scores", rows)
+    transaction.insert("scores", [row for row in scores.rows(evaluation_id, scored) if row["metric"] in replaced])
 
 
 def labels(ws: Workspace, evaluation_id: str, candidate_id: str) -> Labels | None:

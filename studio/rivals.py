@@ -109,14 +109,17 @@ def compare(grid: Grid, metric: str, a: str, b: str, among: NDArray[np.bool_]) -
         raise StudioError(f"No test item has a score of {metrics.title(metric)} for both.", "Choose another metric.")
     clusters, known = _shared(grid.clusters[there]), metrics.of(metric)
     if metric != MACRO_F1:
-        compared = verdicts.compare_ratios if known.logs else verdicts.compare_means
-        first: Any
-        second: Any
-        first, second = (grid.of(metric, one)[there] for one in (a, b))
-        return _possible(compared(metric, first, second, clusters, known.worth, known.better), known)
+        return compare_values(metric, grid.of(metric, a)[there], grid.of(metric, b)[there], clusters)
     places = [grid.candidates.index(one) for one in (a, b)]
     expected, mine, other = (_words(grid, codes[there]) for codes in (grid.expected, *(grid.predicted[one] for one in places)))
     return verdicts.compare_macro_f1(expected, mine, other, clusters, known.worth)
+
+
+def compare_values(metric: str, a: Any, b: Any, clusters: list[Any] | None = None) -> Comparison:
+    """The same items' scores of two, by what is known of the metric."""
+    known = metrics.of(metric)
+    compared = verdicts.compare_ratios if known.logs else verdicts.compare_means
+    return _possible(compared(metric, a, b, clusters, known.worth, known.better), known)
 
 
 def _possible(found: Comparison, known: Metric) -> Comparison:

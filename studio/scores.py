@@ -18,16 +18,21 @@ OUTPUT = ("candidate_id", "item_id", "sample", "text", "new_tokens", "prompt_tok
 
 def add(transaction: Transaction, run_id: str, outputs: list[Row], scored: list[Row]) -> None:
     """Store a finished evaluation's lines."""
-    rows: list[Row] = []
-    for line in scored:
-        key = {"run_id": run_id, "candidate_id": line["candidate_id"], "item_id": line["item_id"], "sample": line["sample"]}
-        rows += [key | {"metric": metric, "value": value, "label": line["predicted"] if metric == "accuracy" else None}
-                 for metric, value in line["scores"].items()]
-        if line["expected"] is not None:
-            rows.append(key | {"metric": "expected", "value": None, "label": line["expected"]})
     unique = {(line["candidate_id"], line["item_id"], line["sample"]): line for line in outputs}
     transaction.insert("outputs", [{"run_id": run_id} | {key: line.get(key) for key in OUTPUT} for line in unique.values()])
-    transaction.insert("scores", rows)
+    transaction.insert("scores", rows(run_id, scored))
+
+
+def rows(run_id: str, scored: Sequence[Row]) -> list[Row]:
+    """A child's lines, one an answer, as one row a score; the expected label is a row of its own, without a value."""
+    made: list[Row] = []
+    for line in scored:
+        key = {"run_id": run_id, "candidate_id": line["candidate_id"], "item_id": line["item_id"], "sample": line["sample"]}
+        made += [key | {"metric": metric, "value": value, "label": line["predicted"] if metric == "accuracy" else None}
+                 for metric, value in line["scores"].items()]
+        if line["expected"] is not None:
+            made.append(key | {"metric": "expected", "value": None, "label": line["expected"]})
+    return made
 
 
 def questions(ws: Workspace, run_id: str, item_ids: Sequence[str]) -> dict[str, Turns]:

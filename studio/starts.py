@@ -158,9 +158,14 @@ def evaluation(ws: Workspace, snapshot: Snapshot, chosen: Sequence[Chosen], deco
 def already(ws: Workspace, snapshot: Snapshot, chosen: Sequence[Chosen], decoding: Decoding, probes: bool) -> tuple[int, int]:
     """How many answers such an evaluation would find from earlier ones, and how many it needs in all."""
     spec = _evaluate_spec(ws, "", snapshot, chosen, decoding, probes)
-    items = examples.read(ws.path(spec.items_file))
-    keys = [one.key for candidate in spec.candidates for one in wanted_answers.wanted(spec, candidate, items)]
+    keys = _keys(ws, spec)
     return len(outputs.there(ws, set(keys))), len(keys)
+
+
+def _keys(ws: Workspace, spec: EvaluateSpec) -> list[str]:
+    """Those of all answers that the evaluation wants."""
+    items = examples.read(ws.path(spec.items_file))
+    return [one.key for candidate in spec.candidates for one in wanted_answers.wanted(spec, candidate, items)]
 
 
 def _evaluate_spec(ws: Workspace, run_id: str, snapshot: Snapshot, chosen: Sequence[Chosen], decoding: Decoding,
@@ -172,9 +177,8 @@ def _evaluate_spec(ws: Workspace, run_id: str, snapshot: Snapshot, chosen: Seque
 
 def _leave_known(ws: Workspace, spec: EvaluateSpec, snapshot: Snapshot, folder: Path) -> None:
     """Write the answers that earlier evaluations have beside the spec."""
-    items = examples.read(ws.path(spec.items_file))
-    keys = {one.key for candidate in spec.candidates for one in wanted_answers.wanted(spec, candidate, items)}
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in outputs.known(ws, snapshot.snapshot_id, keys))
+    found = outputs.known(ws, snapshot.snapshot_id, set(_keys(ws, spec)))
+    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in found)
     rundir.write_atomic(folder / wanted_answers.KNOWN, "".join(lines))
 
 

@@ -12,6 +12,9 @@ from pathlib import Path
 from pipeline import launch, rundir
 from pipeline.rundir import Result
 from pipeline.specs import AnySpec, dumps
+from studio import runs
+from studio.runs import Run
+from studio.workspace import Workspace
 from tests.conftest import ROOT
 
 PATIENCE_SECONDS = 420.0
@@ -66,3 +69,13 @@ def finished(folder: Path, workspace: Path) -> Result:
 
 def events(folder: Path, kind: str) -> list[dict[str, float]]:
     return [row for row in rundir.read_lines(folder / "events.jsonl") if row["event"] == kind]
+
+
+def collected(ws: Workspace, run_id: str, seconds: float = 120) -> Run:
+    """A run that the app started, once it has ended and is in the tables."""
+    deadline = time.time() + seconds
+    while (run := runs.get(ws, run_id)).moving:
+        assert time.time() < deadline, runs.log_tail(ws, run)
+        time.sleep(0.05)
+    runs.collect(ws)
+    return runs.get(ws, run_id)

@@ -43,22 +43,7 @@ def recorded(
     ws: Workspace, snapshot: Snapshot, run_id: str = RUN, seed: int = 7, skill: float = 0.75, tokens: int = 150
 ) -> None:
     """One evaluation of base, prompted base and tuned, as its child would have left it."""
-    models.every(ws)
-    source = BaseSource(**BASE)
-    adapter = models.get(ws, TUNED).adapter
-    spec = EvaluateSpec(
-        run_id=run_id,
-        items_file=snapshot.file("test"),
-        primary="rougeL",
-        probes=True,
-        decoding=Decoding(max_new_tokens=tokens),
-        candidates=(
-            Candidate(model_id="starter", name=BASE["name"], base=source),
-            Candidate(model_id="starter", candidate_id=PROMPTED, name="Starter + written prompt", base=source, system=PROMPT),
-            Candidate(model_id=TUNED, name="Sample in style (tuned)", base=source, adapter=adapter),
-        ),
-    )
-    child = _launched(ws, spec, snapshot, "Sample in style against its base")
+    child = _launched(ws, _asked(ws, snapshot, run_id, tokens), snapshot, "Sample in style against its base")
     dice, scorer = random.Random(seed), rouge_scorer.RougeScorer(["rouge1", "rouge2", "rougeL"])
     tags = {row["record_id"]: row["tags"] or "" for row in ws.rows("select record_id, tags from record_now")}
     weak = sorted(set(tags.values()))[-1]
@@ -105,6 +90,24 @@ def recorded(
     rundir.write_atomic(child.folder / "nearest.jsonl", "".join(f"{line}\n" for line in map(_json, near)))
     child.finish("done", f"3 candidates answered {snapshot.test} test items.", data={"items": snapshot.test})
     runs.collect(ws)
+
+
+def _asked(ws: Workspace, snapshot: Snapshot, run_id: str, tokens: int) -> EvaluateSpec:
+    models.every(ws)
+    source = BaseSource(**BASE)
+    adapter = models.get(ws, TUNED).adapter
+    return EvaluateSpec(
+        run_id=run_id,
+        items_file=snapshot.file("test"),
+        primary="rougeL",
+        probes=True,
+        decoding=Decoding(max_new_tokens=tokens),
+        candidates=(
+            Candidate(model_id="starter", name=BASE["name"], base=source),
+            Candidate(model_id="starter", candidate_id=PROMPTED, name="Starter + written prompt", base=source, system=PROMPT),
+            Candidate(model_id=TUNED, name="Sample in style (tuned)", base=source, adapter=adapter),
+        ),
+    )
 
 
 def leaking(ws: Workspace, snapshot: Snapshot, number: int) -> None:

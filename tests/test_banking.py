@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import time
 from math import comb
 from pathlib import Path
 
@@ -12,13 +11,14 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
 from pipeline import rundir
-from studio import candidates, grids, intake, models, rivals, runs, snapshots, starts
+from studio import candidates, grids, intake, models, rivals, snapshots, starts
 from studio.candidates import Chosen
 from studio.columns import Choices
 from studio.dials import Dials
 from studio.snapshots import Recipe, Snapshot
 from studio.starts import Decoding
 from studio.workspace import Workspace
+from tests import children
 from tests.tickets import COLUMNS, write_csv
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -47,10 +47,7 @@ def banking(shared_data: Path, starter_home: Path, tmp_path_factory: pytest.Temp
 
 
 def followed(ws: Workspace, run_id: str) -> str:
-    deadline = time.time() + 600
-    while (run := runs.get(ws, run_id)).moving and time.time() < deadline:
-        time.sleep(0.2)
-    runs.collect(ws)
+    run = children.collected(ws, run_id, seconds=600)
     assert run.state == "done", (run.result, rundir.log_tail(ws.path(run.folder)))
     return run_id
 

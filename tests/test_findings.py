@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 
@@ -12,6 +11,7 @@ from studio.errors import StudioError
 from studio.findings import Gate, KindCount
 from studio.snapshots import Recipe
 from studio.workspace import Workspace
+from tests import children
 from tests.checks import email, found, import_twelve, recorded_check, signature
 
 
@@ -237,7 +237,7 @@ def test_a_check_goes_from_the_app_through_its_process_and_back(ws: Workspace, i
     run_id = starts.check(ws)
     with pytest.raises(StudioError, match="running already"):
         starts.check(ws)
-    wait_for(ws, run_id)
+    children.collected(ws, run_id)
     one = findings.page(ws, "email", 1, 3)[0]
     marked = one.text[one.start : one.end], one.replacement
     assert (opened(ws, "email"), marked, findings.unchecked(ws)) == ((12, 12), ("ana3@mail.example", "[EMAIL_1]"), 0)
@@ -247,14 +247,6 @@ def test_when_all_is_checked_there_is_nothing_to_start(ws: Workspace, ids: list[
     recorded_check(ws, [])
     with pytest.raises(StudioError, match="nothing to check"):
         starts.check(ws)
-
-
-def wait_for(ws: Workspace, run_id: str) -> None:
-    deadline = time.time() + 120
-    while runs.get(ws, run_id).moving:
-        assert time.time() < deadline, runs.log_tail(ws, runs.get(ws, run_id))
-        time.sleep(0.1)
-    runs.collect(ws)
 
 
 def test_made_up_values_take_the_place_of_personal_data_and_are_known_later(ws: Workspace, ids: list[str]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,12 +63,7 @@ def judged(ws: Workspace, run: runs.Run, address: str, mode: str = "pairwise", *
     """Ask the judge, wait for its end, collect."""
     endpoint = models.add_endpoint(ws, "Judge", address, "judge", price_in=1.0, price_out=1.0)
     run_id = starts.judging(ws, run, endpoint, judges.BUILT_IN["pairwise"][1], [PAIR], mode, **more)
-    deadline = time.time() + 60
-    while runs.get(ws, run_id).state not in ("done", "failed"):
-        assert time.time() < deadline, runs.log_tail(ws, runs.get(ws, run_id))
-        time.sleep(0.05)
-    runs.collect(ws)
-    return runs.get(ws, run_id)
+    return children.collected(ws, run_id)
 
 
 @pytest.mark.slow

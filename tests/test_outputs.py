@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -15,7 +14,7 @@ from studio.errors import StudioError
 from studio.snapshots import Snapshot
 from studio.starts import Decoding
 from studio.workspace import Workspace
-from tests import chat_server
+from tests import chat_server, children
 from tests.tickets import freeze_forty
 
 ANSWER = {"content": "We are sorry.", "usage": {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}}
@@ -39,11 +38,7 @@ def chosen(ws: Workspace, address: str, *systems: str | None) -> list[Chosen]:
 
 def evaluated(ws: Workspace, snapshot: Snapshot, some: list[Chosen], decoding: Decoding = Decoding(),
               probes: bool = False) -> runs.Run:
-    run_id = starts.evaluation(ws, snapshot, some, decoding, probes=probes)
-    deadline = time.time() + 60
-    while (run := runs.get(ws, run_id)).moving and time.time() < deadline:
-        time.sleep(0.1)
-    runs.collect(ws)
+    run = children.collected(ws, starts.evaluation(ws, snapshot, some, decoding, probes=probes))
     assert run.state == "done", run.result
     return run
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from studio import own_metrics, rescored, runs, starts
 from studio.errors import StudioError
 from studio.workspace import Workspace
+from tests import children
 from tests.tickets import freeze_forty, recorded_evaluation, recorded_training
 
 BREAKS = "def score(answer, reference, item):\n    n = int(answer.split()[-1])\n    return n / (n % 4)\n"
@@ -23,13 +23,7 @@ def run(ws: Workspace) -> runs.Run:
 
 
 def scored(ws: Workspace, run: runs.Run, asked: list[str], **more: Any) -> runs.Run:
-    run_id = starts.scoring(ws, run, asked, **more)
-    deadline = time.time() + 60
-    while runs.get(ws, run_id).state not in ("done", "failed"):
-        assert time.time() < deadline, runs.log_tail(ws, runs.get(ws, run_id))
-        time.sleep(0.05)
-    runs.collect(ws)
-    return runs.get(ws, run_id)
+    return children.collected(ws, starts.scoring(ws, run, asked, **more))
 
 
 def values(ws: Workspace) -> list[tuple[str, str, str, float]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import random
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from studio.label_sets import LabelSet
 from studio.labels import Given
 from studio.records import Filter
 from studio.workspace import Workspace
+from tests import children
 from tests.children import prepared
 from tests.tickets import COLUMNS, write_csv
 
@@ -51,19 +51,12 @@ def label(ws: Workspace, label_set: LabelSet, truth: dict[str, str], many: int) 
     labels.answer_many(ws, label_set.set_id, given, "ann", "the first labels")
 
 
-def finished(ws: Workspace, run_id: str) -> runs.Run:
-    while runs.get(ws, run_id).moving:
-        time.sleep(0.05)
-    runs.collect(ws)
-    return runs.get(ws, run_id)
-
-
 @pytest.fixture
 def learned(ws: Workspace) -> tuple[Workspace, LabelSet, dict[str, str]]:
     """Thirty of ninety tickets labelled, and the light model's run over, in a real child."""
     label_set, truth = tickets(ws)
     label(ws, label_set, truth, 30)
-    run = finished(ws, starts.suggestions(ws, label_set.set_id))
+    run = children.collected(ws, starts.suggestions(ws, label_set.set_id))
     assert run.state == "done", runs.log_tail(ws, run)
     return ws, label_set, truth
 
@@ -149,7 +142,7 @@ def test_the_hit_rate_counts_what_people_then_chose_and_not_what_was_accepted_in
 def test_a_set_with_a_required_text_cannot_be_accepted_in_bulk(ws: Workspace) -> None:
     label_set, truth = tickets(ws)
     label(ws, label_set, truth, 30)
-    finished(ws, starts.suggestions(ws, label_set.set_id))
+    children.collected(ws, starts.suggestions(ws, label_set.set_id))
     changed = label_sets.definition_of(label_set)
     changed["fields"].append({"key": "why", "title": "Why", "kind": "text", "required": True})
     changed_set = label_sets.save(ws, changed, "ann", label_set.set_id)
@@ -164,7 +157,7 @@ def test_several_values_are_learned_one_against_the_rest(ws: Workspace) -> None:
     told = {one.record_id: [key for key, words in WORDS.items() if words in one.question] for one in found}
     given = [Given(record_id, {"trouble": values}) for record_id, values in list(told.items())[:45]]
     labels.answer_many(ws, label_set.set_id, given, "ann", "b")
-    assert finished(ws, starts.suggestions(ws, label_set.set_id)).state == "done"
+    assert children.collected(ws, starts.suggestions(ws, label_set.set_id)).state == "done"
     suggested = suggestions.of(ws, label_set.set_id, list(told)[45:])
     assert {record_id: one["trouble"].value for record_id, one in suggested.items()} == dict(list(told.items())[45:])
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from pipeline.generation.answer import Answer, Ask
 from pipeline.generation.batches import Made, Model, Row, Watch
 from pipeline.generation.likelihoods import Asked
 from pipeline.generation.memory import Memory
-from pipeline.specs import Decoding
+from pipeline.specs import Candidate, Decoding
 from pipeline.training import quantised
 
 MOST_ROWS = {"cpu": 64, "cuda": 256}
@@ -37,6 +37,14 @@ AGREES = {torch.float32: 1e-3, torch.bfloat16: 5e-2}
 
 def nothing() -> None:
     """Nobody watches."""
+
+
+def load(candidate: Candidate, workspace: Path, say: Callable[[str], None]) -> LocalModel:
+    """A candidate's base, made ready where it is not, with its adapter. `say` hears what takes long."""
+    assert candidate.base is not None, "an endpoint has no model here"
+    say(f"Loading {candidate.name}")
+    folder = base_models.prepare(candidate.base, workspace, say)
+    return LocalModel(folder, workspace / candidate.adapter if candidate.adapter else None, candidate.method)
 
 
 @dataclass(frozen=True)

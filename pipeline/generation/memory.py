@@ -20,7 +20,7 @@ NAME = "tunewright_memory"
 class Memory:
     """Room for `rows` × `columns` tokens in every layer; layers are made at the first pass.
 
-    Before each pass `read` says where its tokens go and what they see.
+    Before each pass `block` or `step` says where its tokens go and what they see.
     """
 
     def __init__(self, rows: int, columns: int) -> None:

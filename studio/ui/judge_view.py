@@ -73,15 +73,8 @@ def _spent(judging: Judging) -> str:
 
 
 def _watch(ws: Workspace, run: Run) -> None:
-    with st.container(horizontal=True, vertical_alignment="center"):
-        layout.state_badge(run)
-        st.caption(layout.plain(f"{run.title}, {ago(run.started_at, ws.now())}"))
-    if run.moving:
-        layout.progress(run)
-        if st.button("Stop, keeping the replies", key=f"stop-{run.run_id}"):
-            runs.stop(ws, run.run_id)
-    else:
-        layout.run_end(ws, run)
+    layout.watch(ws, run, f"{run.title}, {ago(run.started_at, ws.now())}", "Stop, keeping the replies")
+    if not run.moving:
         layout.log(ws, run)
 
 

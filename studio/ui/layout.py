@@ -66,6 +66,19 @@ def go(label: str, page_path: str, query: Mapping[str, str] | None = None, prima
         st.switch_page(sitemap.page(page_path), query_params=dict(query or {}))
 
 
+def watch(ws: Workspace, run: Run, said: str, stop: str) -> None:
+    """How far a run is, with a button that stops it, or how it ended. `said` stands beside its state."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        state_badge(run)
+        st.caption(plain(said))
+    if run.moving:
+        progress(run)
+        if st.button(stop, key=f"stop-{run.run_id}"):
+            runs.stop(ws, run.run_id)
+    else:
+        run_end(ws, run)
+
+
 def open_page(page_path: str, query: Mapping[str, str]) -> None:
     """Leave for another page now."""
     st.switch_page(sitemap.page(page_path), query_params=dict(query))

@@ -92,15 +92,7 @@ def _words(text: str) -> list[str]:
 
 def _watch(ws: Workspace, run: Run) -> None:
     """The newest scoring: how far it is, how it ended, and which calls of own functions failed."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        layout.state_badge(run)
-        st.caption(layout.plain(f"{run.title}, {ago(run.started_at, ws.now())}"))
-    if run.moving:
-        layout.progress(run)
-        if st.button("Stop", key=f"stop-{run.run_id}"):
-            runs.stop(ws, run.run_id)
-        return
-    layout.run_end(ws, run)
+    layout.watch(ws, run, f"{run.title}, {ago(run.started_at, ws.now())}", "Stop")
     failed = runs.lines(ws, run, runs.OWN_ERRORS) if run.state == "done" else []
     if failed:
         with st.expander(f"What went wrong in {count(len(failed), 'call')}", icon=":material/error:"):

@@ -34,15 +34,8 @@ def watch(ws: Workspace, run: Run) -> None:
     """How far an evaluation is, or how it ended where it is not done."""
     if run.state == "done":
         return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        layout.state_badge(run)
-        st.markdown(f"started {ago(run.started_at, ws.now())}, attempt {run.attempt}")
-    if run.moving:
-        layout.progress(run)
-        if st.button("Stop, keeping the answers so far", key=f"stop-{run.run_id}"):
-            runs.stop(ws, run.run_id)
-    else:
-        layout.run_end(ws, run)
+    layout.watch(ws, run, f"started {ago(run.started_at, ws.now())}, attempt {run.attempt}", "Stop, keeping the answers so far")
+    if not run.moving:
         layout.log(ws, run)
 
 
