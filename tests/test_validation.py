@@ -21,7 +21,7 @@ from tests.children import wait_until
 
 def ended(folder: Path) -> rundir.Result:
     """The result of a run that somebody started."""
-    wait_until(lambda: rundir.result(folder) is not None, folder)
+    wait_until(lambda: rundir.result(folder) is not None and not rundir.is_alive(folder), folder)
     found = rundir.result(folder)
     assert found is not None
     return found
