@@ -23,6 +23,7 @@ from pydantic import TypeAdapter
 
 from studio import (
     arrivals,
+    authored,
     charsets,
     duplicates,
     files,
@@ -30,6 +31,7 @@ from studio import (
     judges,
     label_sets,
     labels,
+    pins,
     queues,
     records,
     reviews,
@@ -159,6 +161,8 @@ def _told(order: Order, table: str, row: Row) -> bool:
 
 def _clean_tables(ws: Workspace, transaction: Transaction, order: Order) -> None:
     records.forget(transaction, order.record_ids)
+    authored.forget(transaction, order.record_ids)
+    pins.forget(transaction, order.record_ids)
     findings.forget(transaction, order.record_ids)
     duplicates.forget(ws, transaction, order.record_ids)
     labels.forget(transaction, order.record_ids, order.spoken, order.words)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from studio import agreement, verdicts
+from studio import agreement, reviews, verdicts
 from studio.errors import StudioError
 from studio.mentions import named_in
 from studio.verdicts import Interval
@@ -196,6 +196,11 @@ def licence(ws: Workspace, run_id: str, a: str, b: str) -> Licence:
     return Licence(licensed, len(shared), accuracy, kappa, chance, _why(len(shared), accuracy, chance))
 
 
+def unsure(ws: Workspace, run_id: str, a: str, b: str) -> set[str]:
+    """Items on which the judge said another thing once the order was swapped, or called a tie."""
+    return {row["item_id"] for row in _judged(ws, run_id, a, b) if row["flipped"] or row["winner"] == "tie"}
+
+
 def forget(transaction: Transaction, answers: Sequence[tuple[str, str]], words: Sequence[str]) -> None:
     """Delete judgements of these answers (run id, item id), and empty the reasons in which one of the words stands."""
     transaction.execute(
@@ -253,19 +258,8 @@ def _judged(ws: Workspace, run_id: str, a: str, b: str) -> list[Row]:
 
 def _people(ws: Workspace, run_id: str, a: str, b: str) -> dict[str, Winner]:
     """What people said of each item, blind, in sessions that were revealed: what most of them said, a tie where none leads."""
-    found = ws.rows(
-        """select p.item_id, n.verdict, p.left_is_a = (s.model_a = ?) as left_is_a
-           from review_sessions s join review_reveals v using (session_id) join review_pairs p using (session_id)
-           join (select pair_id, arg_max(verdict, seq) as verdict from reviews group by pair_id) n using (pair_id)
-           where s.run_id = (select json_extract_string(spec, '$.evaluation_id') from runs where run_id = ?)
-             and (s.model_a = ? and s.model_b = ? or s.model_a = ? and s.model_b = ?) and n.verdict <> 'undone'""",
-        [a, run_id, a, b, b, a])
-    said: dict[str, Counter[str]] = defaultdict(Counter)
-    for row in found:
-        side = row["verdict"]
-        said[row["item_id"]]["a" if (side == "left") == row["left_is_a"] else "b"] += side in ("left", "right")
-        said[row["item_id"]]["tie"] += side not in ("left", "right")
-    return {item: _most(counted) for item, counted in said.items()}
+    evaluation_id = ws.value("select json_extract_string(spec, '$.evaluation_id') from runs where run_id = ?", [run_id])
+    return {item: _most(Counter(said)) for item, said in reviews.people_said(ws, evaluation_id, a, b).items()}
 
 
 def _most(counted: Counter[str]) -> Winner:
