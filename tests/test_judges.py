@@ -104,6 +104,17 @@ def test_alone_each_answer_gets_a_score_that_stands_among_the_others(ws: Workspa
 
 
 @pytest.mark.slow
+def test_a_judge_that_said_it_before_is_not_asked_or_paid_again(ws: Workspace, run: runs.Run, address: str) -> None:
+    first = judged(ws, run, address)
+    before = len(chat_server.asked(address))
+    again = judged(ws, run, address)
+    assert len(chat_server.asked(address)) - before == 4  # the pair whose replies could not be read, twice in each order
+    assert judges.outcome(ws, again.run_id, *PAIR) == judges.outcome(ws, first.run_id, *PAIR)
+    assert again.result is not None and "22 of them from earlier runs" in again.result.message
+    assert not (ws.path(again.folder) / "known.jsonl").exists()
+
+
+@pytest.mark.slow
 def test_a_budget_stops_before_it_is_passed(ws: Workspace, run: runs.Run, address: str) -> None:
     budget = 0.004
     found = judged(ws, run, address, budget=budget)
