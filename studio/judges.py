@@ -13,15 +13,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from studio import agreement, reviews, verdicts
+from studio import agreement, named, reviews, verdicts
 from studio.errors import StudioError
 from studio.mentions import named_in
+from studio.named import RUBRICS
 from studio.verdicts import Interval
 from studio.workspace import Row, Transaction, Workspace
 
 Mode = Literal["pairwise", "absolute"]
 Winner = Literal["a", "b", "tie"]
-LONGEST_NAME, LONGEST_TEXT = 60, 10_000
+LONGEST_NAME, LONGEST_TEXT = RUBRICS.longest_name, 10_000
 LEAST_SHARED = 30
 """Items that people and the judge must share: with 30, the interval of an accuracy of 0.8 begins at 0.63, clear of the half
 that tossing a coin gets; with 10 it begins at 0.49, and says nothing."""
@@ -94,21 +95,16 @@ class Licence:
 
 def rubrics(ws: Workspace, mode: Mode) -> list[Rubric]:
     """The built-in one first, then those that were saved, by name."""
-    rows = ws.rows("""select rubric_id, name, mode, text from rubrics
-                      qualify row_number() over (partition by mode, lower(name) order by seq desc) = 1""")
-    saved = [Rubric(**row) for row in rows if row["text"] and row["mode"] == mode]
-    return [Rubric("", BUILT_IN[mode][0], mode, BUILT_IN[mode][1]), *sorted(saved, key=lambda one: one.name.lower())]
+    saved = [Rubric(row["rubric_id"], row["name"], row["mode"], row["text"]) for row in named.every(ws, RUBRICS)
+             if row["mode"] == mode]
+    return [Rubric("", BUILT_IN[mode][0], mode, BUILT_IN[mode][1]), *saved]
 
 
 def save_rubric(ws: Workspace, name: str, mode: Mode, text: str, who: str) -> Rubric:
     """Keep a rubric under a name; what stood under it before is replaced. Raises StudioError for what cannot be used."""
-    name, text = " ".join(name.split()), text.strip()
-    if not name or len(name) > LONGEST_NAME:
-        raise StudioError(f"A rubric needs a name of at most {LONGEST_NAME} characters.")
-    if name.lower() == BUILT_IN[mode][0].lower():
-        raise StudioError(f"{name} comes with Tunewright and stays as it is.", "Choose another name.")
+    name, text = named.name_of(RUBRICS, name, [BUILT_IN[mode][0]]), text.strip()
     check_text(text)
-    return _say(ws, name, mode, text, who)
+    return Rubric(named.say(ws, RUBRICS, name, text, who, mode=mode), name, mode, text)
 
 
 def check_text(text: str) -> None:
@@ -119,10 +115,7 @@ def check_text(text: str) -> None:
 
 def delete_rubric(ws: Workspace, rubric: Rubric, who: str) -> None:
     """Take a saved rubric off the list. Raises StudioError where there is none of that name."""
-    if not any(one.rubric_id and one.name == rubric.name for one in rubrics(ws, rubric.mode)):
-        raise StudioError(f"There is no saved rubric called {rubric.name}.",
-                          "Reload the page; it may have been deleted already.")
-    _say(ws, rubric.name, rubric.mode, "", who)
+    named.delete(ws, RUBRICS, rubric.name, who, mode=rubric.mode)
 
 
 def collect(transaction: Transaction, run_id: str, evaluation_id: str, mode: Mode, lines: Sequence[Row]) -> None:
@@ -284,10 +277,3 @@ def _why(shared: int, accuracy: Interval, chance: float) -> str:
                 f"too ({100 * chance:.0f} %). Change the rubric or the judge.")
     return (f"Licensed: it agrees with people on {100 * accuracy.value:.0f} % of {shared} items, where chance would on "
             f"{100 * chance:.0f} %.")
-
-
-def _say(ws: Workspace, name: str, mode: Mode, text: str, who: str) -> Rubric:
-    row = {"rubric_id": ws.new_id(), "seq": 0, "name": name, "mode": mode, "text": text, "who": who, "said_at": ws.now()}
-    with ws.transaction() as transaction:
-        transaction.decided("rubrics", [row])
-    return Rubric(str(row["rubric_id"]), name, mode, text)
