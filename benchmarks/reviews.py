@@ -62,8 +62,8 @@ def main() -> None:
         found = stopped(Reviewer("", share))
         middle = f"{np.median(found[found > 0]):.0f}" if (found > 0).any() else "–"
         rows.append(["a fifth ties", f"{100 * share:.0f} %", f"{(found > 0).mean():.3f}", middle])
-    lines = [f"{SESSIONS:,} simulated sessions a row, looked at after every verdict. At 50 % nobody is better: what stops there "
-             "is false (at most 0.05).", "", *("| " + " | ".join(row) + " |" for row in (head, ["---"] * 4, *rows))]
+    lines = [f"{SESSIONS:,} simulated sessions a row, looked at after every verdict. At 50 % nobody is better: what stops "
+             "there is false (at most 0.05).", "", *("| " + " | ".join(row) + " |" for row in (head, ["---"] * 4, *rows))]
     print("\n".join(lines))
     record.keep({"review.false_stops": round(max(false), 4)})
     record.table("reviews", "Reviews that stop as soon as the evidence is enough", lines)

@@ -41,7 +41,7 @@ def test_ties_are_left_out_or_half_a_win_as_was_decided() -> None:
 
 def test_the_interval_is_wilsons() -> None:
     found = result([said(n, "b" if n < 15 else "a") for n in range(20)]).versus[0].count.rate
-    assert (round(found.low, 4), round(found.high, 4)) == (0.5313, 0.8881)  # statsmodels: proportion_confint(15, 20, method="wilson")
+    assert (round(found.low, 4), round(found.high, 4)) == (0.5313, 0.8881)  # as statsmodels has it
 
 
 def test_answers_that_are_the_same_count_as_ties() -> None:

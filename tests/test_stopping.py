@@ -66,4 +66,4 @@ def test_a_fixed_number_says_nothing_before_it_is_reached() -> None:
 
 
 def test_several_comparisons_share_the_error() -> None:
-    assert [stopping.said(18, 4, 0, "evidence", 100, comparisons=n).state for n in (1, 10)] == ["enough", "more"]
+    assert [stopping.said(21, 5, 0, "evidence", 100, comparisons=n).state for n in (1, 10)] == ["enough", "more"]
