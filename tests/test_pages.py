@@ -458,7 +458,9 @@ def test_who_opened_a_review_can_end_it(home: Path) -> None:
     ws = folders.open_workspace(home)
     filled(ws)
     session = opened(ws, reviews.sessions(ws)[0].run_id, 3, getpass.getuser())
-    draw("review", session=session).button(key="reveal").click().run()
+    page = draw("review", session=session)
+    page.toggle(key="organiser").set_value(True).run()
+    page.button(key="reveal").click().run()
     assert reviews.get(ws, session).revealed
 
 

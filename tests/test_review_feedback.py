@@ -65,7 +65,8 @@ def test_what_came_from_a_review_is_in_train_of_every_later_snapshot_and_its_car
     corrections.take(ws, session, second, "version", "ann", "2")
     for seed in range(8):
         snapshot = snapshots.freeze(ws, f"Seed {seed}", Recipe(seed=seed))
-        rows = ws.rows("select record_id from snapshot_items where snapshot_id = ? and split <> 'train'", [snapshot.snapshot_id])
+        rows = ws.rows("select record_id from snapshot_items where snapshot_id = ? and split <> 'train'",
+                       [snapshot.snapshot_id])
         held = {row["record_id"] for row in rows}
         assert not held & {made, first.item_id, second.item_id}  # the item itself asks what its correction asks
     assert corrections.in_snapshot(ws, snapshot.snapshot_id) == {"example": 1, "version": 1}
@@ -112,7 +113,7 @@ def test_verdicts_leave_as_csv_that_no_spreadsheet_runs(ws: Workspace, session: 
 def test_preference_pairs_have_openais_form(ws: Workspace, session: str) -> None:
     found = review_exports.preferences(ws, session)
     lines = [json.loads(line) for line in found.text.splitlines()]
-    assert (len(lines), found.left_out) == (13, {"ties and both bad": 2})  # 10 decided; a better answer to a loser, one to two bad ones
+    assert (len(lines), found.left_out) == (13, {"ties and both bad": 2})  # 10 decided, 1 + 2 better answers
     assert {tuple(sorted(line)) for line in lines} == {("input", "non_preferred_output", "preferred_output")}
     first = lines[0]
     assert (first["input"]["messages"][-1]["role"], first["preferred_output"][0]["role"]) == ("user", "assistant")

@@ -8,7 +8,7 @@ from urllib.parse import urlencode, urlsplit
 import streamlit as st
 
 from studio import review_stats, reviews
-from studio.components import desk
+from studio.components import review
 from studio.reviews import Session
 from studio.ui import layout, review_after, review_result, session
 from studio.ui.formats import ago, count, share
@@ -43,7 +43,7 @@ def draw(ws: Workspace, held: Session) -> None:
         return
     who = session.person()
     reviews.join(ws, held.session_id, who)
-    desk.review(ws, held.session_id, who)
+    review.draw(ws, held, who)
     layout.fragment(lambda: _more(ws, held, who))
     if held.who == who:
         layout.fragment(lambda: _organiser(ws, held, who))
@@ -64,11 +64,15 @@ def _more(ws: Workspace, held: Session, who: str) -> None:
 
 def _organiser(ws: Workspace, held: Session, who: str) -> None:
     """How far people are and whether it is enough, without saying for whom; the link; the look; the end."""
-    with st.expander("For you, who opened this session", icon=":material/admin_panel_settings:"):
+    if not st.toggle("For you, who opened this session", key="organiser"):
+        return
+    with st.container(border=True):
         now = reviews.get(ws, held.session_id)
         found = review_stats.result(reviews.unnamed(ws, held.session_id), now.settings, now.candidates, now.same, None)
-        st.markdown(f"{share(now.done, now.cards)} cards of {count(now.people, 'person', 'people')} are judged. "
-                    + review_stats.evidence(found))
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"{share(now.done, now.cards)} cards of {count(now.people, 'person', 'people')} are judged. "
+                        + review_stats.evidence(found))
+            st.button("Count again", icon=":material/refresh:")
         st.caption("Send this address to others; each of them enters a name at the foot of the navigation.")
         st.code(_address(held.session_id), language=None)
         if reviews.looked(ws, held.session_id, who):
