@@ -30,6 +30,8 @@ from studio import (
     judges,
     label_sets,
     labels,
+    playground,
+    plays,
     queues,
     records,
     reviews,
@@ -65,6 +67,7 @@ class Order:
     raw_files: tuple[str, ...]
     snapshot_lines: int
     spoken: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
 
 
 _READ = TypeAdapter(Order)
@@ -89,6 +92,7 @@ def forget(ws: Workspace, customer: Customer, record_ids: Sequence[str], who: st
     """
     if not record_ids:
         raise StudioError("No conversation is chosen.", "Choose at least one that is to go.")
+    playground.collect(ws)
     runs.forget_copies(ws)
     arrivals.discard_idle(ws)
     order = _order(ws, customer, record_ids, who)
@@ -129,7 +133,7 @@ def _order(ws: Workspace, customer: Customer, record_ids: Sequence[str], who: st
     lines = ws.value("select count(*) from snapshot_items where record_id in (select unnest(?::varchar[]))", [list(record_ids)])
     return Order(ws.new_id(), who, tuple(record_ids), customer.said, customer.emails, tuple(answers),
                  tuple(reviews.about(ws, answers, customer.said)), tuple(raw_files(ws, customer, record_ids)), lines,
-                 tuple(labels.about(ws, customer.said)))
+                 tuple(labels.about(ws, customer.said)), tuple(plays.about(ws, customer.said)))
 
 
 def _carry_out(ws: Workspace, order: Order) -> Forgotten:
@@ -152,9 +156,9 @@ def _told(order: Order, table: str, row: Row) -> bool:
     """Whether a row of the journal is about them."""
     if table == "label_sets":
         return label_sets.about(row, order.record_ids, order.words)
-    said = {*order.review_ids, *order.spoken}
+    said = {*order.review_ids, *order.spoken, *order.asks}
     return any(row.get(key) in order.record_ids for key in ("record_id", "item_id")) or any(
-        row.get(key) in said for key in ("review_id", "label_id", "mark_id", "adjudication_id"))
+        row.get(key) in said for key in ("review_id", "label_id", "mark_id", "adjudication_id", "ask_id"))
 
 
 def _clean_tables(ws: Workspace, transaction: Transaction, order: Order) -> None:
@@ -166,6 +170,7 @@ def _clean_tables(ws: Workspace, transaction: Transaction, order: Order) -> None
     reviews.forget(transaction, order.answers, order.review_ids)
     scores.forget(transaction, order.answers)
     judges.forget(transaction, order.answers, order.words)
+    plays.forget(transaction, order.asks)
     runs.forget(transaction, order.record_ids)
     snapshots.forget(ws, transaction, order.record_ids)
     transaction.execute(f"""update refused_rows set excerpt = '' where exists (
