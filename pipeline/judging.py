@@ -2,11 +2,13 @@
 
 Pairs are asked twice with the order swapped. Every reply is written to judgements.jsonl as soon as it is there: a run that is
 killed, or stopped, asks for none again. A reply whose last line is no verdict is asked for once more, then counted as unread.
+Verdicts that this judge gave before on the same words are taken from known.jsonl.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ from pipeline.generation.answer import Answer, Ask
 from pipeline.rundir import Child, read_lines
 from pipeline.specs import Decoding, Endpoint, JudgeSpec
 
-ANSWERS, JUDGEMENTS = "answers.jsonl", "judgements.jsonl"
+ANSWERS, JUDGEMENTS, KNOWN = "answers.jsonl", "judgements.jsonl", "known.jsonl"
 DECODING = Decoding(max_new_tokens=400)
 TRIES, MOST_REASON = 2, 1_000
 Row = dict[str, Any]
@@ -67,19 +69,22 @@ def run(child: Child, spec: JudgeSpec, workspace: Path) -> dict[str, Any]:
     tasks = _tasks(spec, items, read_lines(child.folder / ANSWERS))
     if not tasks:
         raise PipelineError("No item has an answer of both candidates.", "Choose candidates and items of one evaluation.")
+    _take_known(child, spec, tasks)
     purse = Purse(spec, sum(row["cost"] or 0.0 for row in read_lines(child.folder / JUDGEMENTS)))
     ask = _judge(child, spec, workspace)
     for round_number in range(TRIES):
         _round(child, spec, tasks, ask, purse, round_number)
     lines = _newest(child)
     return {"mode": spec.mode, "asked": len(tasks), "read": sum(row["verdict"] is not None for row in lines.values()),
-            "unread": sum(row["verdict"] is None for row in lines.values()), "spent": purse.spent if purse.counts else None,
+            "unread": sum(row["verdict"] is None for row in lines.values()),
+            "reused": sum(row.get("reused", False) for row in lines.values()), "spent": purse.spent if purse.counts else None,
             "money": spec.judge.endpoint.money if spec.judge.endpoint else "", "budget_reached": purse.closed}
 
 
 def done_words(data: dict[str, Any]) -> str:
     """How it ended, in words."""
     words = f"The judge read {data['read']:,} of {data['asked']:,} questions"
+    words += f", {data['reused']:,} of them from earlier runs" if data["reused"] else ""
     words += f", {data['unread']:,} of its replies held no verdict" if data["unread"] else ""
     words += f", for {data['spent']:.2f} {data['money']}." if data["spent"] is not None else "."
     return words + (" It stopped before the budget was passed." if data["budget_reached"] else "")
@@ -96,6 +101,25 @@ def _tasks(spec: JudgeSpec, items: dict[str, Example], outputs: Sequence[Row]) -
     return [Task(items[item_id], first, second, (said[first, item_id], said[second, item_id]))
             for item_id in wanted for pair in spec.pairs for first, second in (pair, pair[::-1])
             if (first, item_id) in said and (second, item_id) in said]
+
+
+def reply_key(spec: JudgeSpec, task: Task) -> str:
+    """All that a reply depends on: whose bytes judge, and every word that they read."""
+    judge, endpoint = spec.judge, spec.judge.endpoint
+    who = ([endpoint.base_url, endpoint.model] if endpoint
+           else [judge.base.model_dump() if judge.base else None, judge.adapter, judge.method])
+    asked = [who, judge.sha256, judge.system, DECODING.model_dump(), _turns(spec, task, again=False)]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def _take_known(child: Child, spec: JudgeSpec, tasks: Sequence[Task]) -> None:
+    """Write down what this judge said before of the same words: it is not asked, and not paid, again."""
+    known = {row["reply_key"]: row for row in read_lines(child.folder / KNOWN)}
+    there = _newest(child)
+    for task in tasks:
+        if task.key not in there and (row := known.get(reply_key(spec, task))) is not None:
+            child.judgement(row | {"key": task.key, "item_id": task.item.id, "first": task.first, "second": task.second,
+                                   "cost": None, "reused": True})
 
 
 def _round(child: Child, spec: JudgeSpec, tasks: list[Task], ask: Judge, purse: Purse, number: int) -> None:
@@ -141,8 +165,8 @@ def _ask(child: Child, spec: JudgeSpec, todo: dict[str, Task], known: dict[str, 
 def _line(spec: JudgeSpec, task: Task, reply: Answer, tries: int, cost: float | None) -> Row:
     verdict, score, reason = read(reply.text, spec.mode)
     return {"key": task.key, "item_id": task.item.id, "first": task.first, "second": task.second, "verdict": verdict,
-            "score": score, "reason": reason, "tries": tries, "cost": cost, "prompt_tokens": reply.prompt_tokens,
-            "new_tokens": reply.new_tokens}
+            "score": score, "reason": reason, "tries": tries, "cost": cost, "reply_key": reply_key(spec, task),
+            "prompt_tokens": reply.prompt_tokens, "new_tokens": reply.new_tokens}
 
 
 def read(text: str, mode: Literal["absolute", "pairwise"]) -> tuple[str | None, float | None, str]:

@@ -13,16 +13,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, reduce
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from studio import (
     arrivals,
+    authored,
     charsets,
     duplicates,
     files,
@@ -30,6 +32,8 @@ from studio import (
     judges,
     label_sets,
     labels,
+    named,
+    pins,
     playground,
     plays,
     queues,
@@ -46,9 +50,10 @@ from studio.workspace import Row, Transaction, Workspace
 
 NOTE = "forgetting.json"
 _CHOSEN = (("imports", "source_name"), ("imports", "choices"), ("mappings", "name"), ("mappings", "choices"),
-           ("snapshot_cards", "card"))
-"""Where a file's name, or a value that somebody filtered by, can name a customer."""
+           ("snapshot_cards", "card"), ("runs", "spec"), ("runs", "title"), ("review_sessions", "name"))
+"""Where a file's name, a value that somebody filtered by, a prompt or a title can name a customer."""
 
+_KEYS = ("review_id", "label_id", "mark_id", "adjudication_id", "ask_id", *(kind.key for kind in named.KINDS))
 _PIECE = 8 << 20
 _PACKED = (".xlsx", ".xlsm", ".parquet", ".pq")
 
@@ -67,6 +72,7 @@ class Order:
     raw_files: tuple[str, ...]
     snapshot_lines: int
     spoken: tuple[str, ...] = ()
+    kept_under_names: tuple[str, ...] = ()
     asks: tuple[str, ...] = ()
 
 
@@ -133,7 +139,8 @@ def _order(ws: Workspace, customer: Customer, record_ids: Sequence[str], who: st
     lines = ws.value("select count(*) from snapshot_items where record_id in (select unnest(?::varchar[]))", [list(record_ids)])
     return Order(ws.new_id(), who, tuple(record_ids), customer.said, customer.emails, tuple(answers),
                  tuple(reviews.about(ws, answers, customer.said)), tuple(raw_files(ws, customer, record_ids)), lines,
-                 tuple(labels.about(ws, customer.said)), tuple(plays.about(ws, customer.said)))
+                 tuple(labels.about(ws, customer.said)), tuple(named.about(ws, customer.said)),
+                 tuple(plays.about(ws, customer.said)))
 
 
 def _carry_out(ws: Workspace, order: Order) -> Forgotten:
@@ -156,13 +163,15 @@ def _told(order: Order, table: str, row: Row) -> bool:
     """Whether a row of the journal is about them."""
     if table == "label_sets":
         return label_sets.about(row, order.record_ids, order.words)
-    said = {*order.review_ids, *order.spoken, *order.asks}
+    said = {*order.review_ids, *order.spoken, *order.kept_under_names, *order.asks}
     return any(row.get(key) in order.record_ids for key in ("record_id", "item_id")) or any(
-        row.get(key) in said for key in ("review_id", "label_id", "mark_id", "adjudication_id", "ask_id"))
+        row.get(key) in said for key in _KEYS)
 
 
 def _clean_tables(ws: Workspace, transaction: Transaction, order: Order) -> None:
     records.forget(transaction, order.record_ids)
+    authored.forget(transaction, order.record_ids)
+    pins.forget(transaction, order.record_ids)
     findings.forget(transaction, order.record_ids)
     duplicates.forget(ws, transaction, order.record_ids)
     labels.forget(transaction, order.record_ids, order.spoken, order.words)
@@ -170,6 +179,7 @@ def _clean_tables(ws: Workspace, transaction: Transaction, order: Order) -> None
     reviews.forget(transaction, order.answers, order.review_ids)
     scores.forget(transaction, order.answers)
     judges.forget(transaction, order.answers, order.words)
+    named.forget(transaction, order.kept_under_names)
     plays.forget(transaction, order.asks)
     runs.forget(transaction, order.record_ids)
     snapshots.forget(ws, transaction, order.record_ids)
@@ -206,12 +216,22 @@ def _clean_runs(ws: Workspace, order: Order) -> None:
             beside = path.with_name(f".{path.name}.tmp")
             beside.write_text("\n".join(kept), encoding="utf-8")
             os.replace(beside, path)
+    for path in sorted(ws.path("runs").glob("*/spec.json")):  # prompts and rubrics are in it, in its own words
+        said = path.read_text(encoding="utf-8")
+        if any(word in said.lower() for word in order.words):
+            beside = path.with_name(f".{path.name}.tmp")
+            beside.write_text(reduce(_without, order.words, said), encoding="utf-8")
+            os.replace(beside, path)
     for path in sorted(ws.path("runs").glob("*/result.json")):
         ended = json.loads(path.read_text(encoding="utf-8"))
         if (without := runs.without(ended, ids)) != ended:
             beside = path.with_name(f".{path.name}.tmp")
             beside.write_text(json.dumps(without, ensure_ascii=False, indent=1), encoding="utf-8")
             os.replace(beside, path)
+
+
+def _without(text: str, word: str) -> str:
+    return re.sub(re.escape(word), "[forgotten]", text, flags=re.IGNORECASE)
 
 
 def _about(line: str, record_ids: set[str], words: Sequence[str]) -> bool:

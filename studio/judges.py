@@ -13,15 +13,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from studio import agreement, verdicts
+from studio import agreement, named, reviews, verdicts
 from studio.errors import StudioError
 from studio.mentions import named_in
+from studio.named import RUBRICS
 from studio.verdicts import Interval
 from studio.workspace import Row, Transaction, Workspace
 
 Mode = Literal["pairwise", "absolute"]
 Winner = Literal["a", "b", "tie"]
-LONGEST_NAME, LONGEST_TEXT = 60, 10_000
+LONGEST_NAME, LONGEST_TEXT = RUBRICS.longest_name, 10_000
 LEAST_SHARED = 30
 """Items that people and the judge must share: with 30, the interval of an accuracy of 0.8 begins at 0.63, clear of the half
 that tossing a coin gets; with 10 it begins at 0.49, and says nothing."""
@@ -94,21 +95,16 @@ class Licence:
 
 def rubrics(ws: Workspace, mode: Mode) -> list[Rubric]:
     """The built-in one first, then those that were saved, by name."""
-    rows = ws.rows("""select rubric_id, name, mode, text from rubrics
-                      qualify row_number() over (partition by mode, lower(name) order by seq desc) = 1""")
-    saved = [Rubric(**row) for row in rows if row["text"] and row["mode"] == mode]
-    return [Rubric("", BUILT_IN[mode][0], mode, BUILT_IN[mode][1]), *sorted(saved, key=lambda one: one.name.lower())]
+    saved = [Rubric(row["rubric_id"], row["name"], row["mode"], row["text"]) for row in named.every(ws, RUBRICS)
+             if row["mode"] == mode]
+    return [Rubric("", BUILT_IN[mode][0], mode, BUILT_IN[mode][1]), *saved]
 
 
 def save_rubric(ws: Workspace, name: str, mode: Mode, text: str, who: str) -> Rubric:
     """Keep a rubric under a name; what stood under it before is replaced. Raises StudioError for what cannot be used."""
-    name, text = " ".join(name.split()), text.strip()
-    if not name or len(name) > LONGEST_NAME:
-        raise StudioError(f"A rubric needs a name of at most {LONGEST_NAME} characters.")
-    if name.lower() == BUILT_IN[mode][0].lower():
-        raise StudioError(f"{name} comes with Tunewright and stays as it is.", "Choose another name.")
+    name, text = named.name_of(RUBRICS, name, [BUILT_IN[mode][0]]), text.strip()
     check_text(text)
-    return _say(ws, name, mode, text, who)
+    return Rubric(named.say(ws, RUBRICS, name, text, who, mode=mode), name, mode, text)
 
 
 def check_text(text: str) -> None:
@@ -119,10 +115,7 @@ def check_text(text: str) -> None:
 
 def delete_rubric(ws: Workspace, rubric: Rubric, who: str) -> None:
     """Take a saved rubric off the list. Raises StudioError where there is none of that name."""
-    if not any(one.rubric_id and one.name == rubric.name for one in rubrics(ws, rubric.mode)):
-        raise StudioError(f"There is no saved rubric called {rubric.name}.",
-                          "Reload the page; it may have been deleted already.")
-    _say(ws, rubric.name, rubric.mode, "", who)
+    named.delete(ws, RUBRICS, rubric.name, who, mode=rubric.mode)
 
 
 def collect(transaction: Transaction, run_id: str, evaluation_id: str, mode: Mode, lines: Sequence[Row]) -> None:
@@ -196,6 +189,11 @@ def licence(ws: Workspace, run_id: str, a: str, b: str) -> Licence:
     return Licence(licensed, len(shared), accuracy, kappa, chance, _why(len(shared), accuracy, chance))
 
 
+def unsure(ws: Workspace, run_id: str, a: str, b: str) -> set[str]:
+    """Items on which the judge said another thing once the order was swapped, or called a tie."""
+    return {row["item_id"] for row in _judged(ws, run_id, a, b) if row["flipped"] or row["winner"] == "tie"}
+
+
 def forget(transaction: Transaction, answers: Sequence[tuple[str, str]], words: Sequence[str]) -> None:
     """Delete judgements of these answers (run id, item id), and empty the reasons in which one of the words stands."""
     transaction.execute(
@@ -253,19 +251,8 @@ def _judged(ws: Workspace, run_id: str, a: str, b: str) -> list[Row]:
 
 def _people(ws: Workspace, run_id: str, a: str, b: str) -> dict[str, Winner]:
     """What people said of each item, blind, in sessions that were revealed: what most of them said, a tie where none leads."""
-    found = ws.rows(
-        """select p.item_id, n.verdict, p.left_is_a = (s.model_a = ?) as left_is_a
-           from review_sessions s join review_reveals v using (session_id) join review_pairs p using (session_id)
-           join (select pair_id, arg_max(verdict, seq) as verdict from reviews group by pair_id) n using (pair_id)
-           where s.run_id = (select json_extract_string(spec, '$.evaluation_id') from runs where run_id = ?)
-             and (s.model_a = ? and s.model_b = ? or s.model_a = ? and s.model_b = ?) and n.verdict <> 'undone'""",
-        [a, run_id, a, b, b, a])
-    said: dict[str, Counter[str]] = defaultdict(Counter)
-    for row in found:
-        side = row["verdict"]
-        said[row["item_id"]]["a" if (side == "left") == row["left_is_a"] else "b"] += side in ("left", "right")
-        said[row["item_id"]]["tie"] += side not in ("left", "right")
-    return {item: _most(counted) for item, counted in said.items()}
+    evaluation_id = ws.value("select json_extract_string(spec, '$.evaluation_id') from runs where run_id = ?", [run_id])
+    return {item: _most(Counter(said)) for item, said in reviews.people_said(ws, evaluation_id, a, b).items()}
 
 
 def _most(counted: Counter[str]) -> Winner:
@@ -290,10 +277,3 @@ def _why(shared: int, accuracy: Interval, chance: float) -> str:
                 f"too ({100 * chance:.0f} %). Change the rubric or the judge.")
     return (f"Licensed: it agrees with people on {100 * accuracy.value:.0f} % of {shared} items, where chance would on "
             f"{100 * chance:.0f} %.")
-
-
-def _say(ws: Workspace, name: str, mode: Mode, text: str, who: str) -> Rubric:
-    row = {"rubric_id": ws.new_id(), "seq": 0, "name": name, "mode": mode, "text": text, "who": who, "said_at": ws.now()}
-    with ws.transaction() as transaction:
-        transaction.decided("rubrics", [row])
-    return Rubric(str(row["rubric_id"]), name, mode, text)

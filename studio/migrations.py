@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from studio.rebuilds import REBUILD_NOW
+
 FIRST_TABLES = """
 create table imports (
     import_id varchar primary key, source_name varchar not null, source_sha256 varchar not null,
@@ -124,16 +126,6 @@ create table accepted_findings (
     unchecked_records bigint not null, who varchar not null, said_at timestamp not null);
 """
 
-REBUILD_NOW = """
-delete from record_now;
-insert into record_now
-    select r.record_id, r.position, r.import_id, r.rating, r.tags, v.version, coalesce(d.decision, 'undecided')
-    from records r
-    join (select record_id, max(version) as version from record_versions group by record_id) v using (record_id)
-    left join (select record_id, arg_max(decision, seq) as decision from decisions group by record_id) d using (record_id);
-"""
-"""What is current, from everything that was ever said."""
-
 SURROGATES = """
 create table surrogates (record_id varchar not null, value varchar not null);
 """
@@ -227,18 +219,6 @@ create table label_doubts (
     likely varchar not null, doubt double not null, run_id varchar not null);
 """
 
-REBUILD_LABELS = """
-delete from label_now;
-insert into label_now
-    select set_id, record_id, position, who, label_id, seq, set_version, record_version, answer, state, suggested, seconds,
-           said_at from (
-        select l.*, n.position, row_number() over (partition by l.set_id, l.record_id, l.who order by l.seq desc) as place
-        from labels l join record_now n using (record_id)
-        where l.undoes is null and not exists (from labels u where u.undoes = l.label_id))
-    where place = 1;
-"""
-"""What stands of everybody's labels, from everything that was ever said."""
-
 # The index of words (`studio/search.py`): derived, and behind by what `words_read` and `words_unread` say.
 SEARCH = """
 create table record_words (word varchar not null, position bigint not null);
@@ -247,14 +227,6 @@ create table words_unread (position bigint not null, version integer not null);
 create table words_read (up_to bigint not null);
 insert into words_read values (0);
 """
-
-REBUILD_WORDS = """
-delete from record_words;
-delete from record_sizes;
-delete from words_unread;
-update words_read set up_to = 0;
-"""
-"""Read every wording again."""
 
 # Dials that somebody saved under a name (empty: deleted; the newest of a name counts), runs that were started together, and
 # what an hour of the machine costs.
@@ -321,8 +293,50 @@ create table system_prompts (
     said_at timestamp not null);
 """
 
-# A question to one or more models at once, with who they are and how they answer; a reply as it ended; a comparison that is kept
-# for review, or taken off again (the newest counts).
+# A session compares two or more candidates; a pair is one item and two of them; a card is a pair as one person gets it, with an
+# order of its own. `again` marks a hidden repeat. A verdict is said of a card; `data` holds scores, marks, the better answer.
+# Records may be written here, and be tied to a part of every later snapshot.
+REVIEW_DECKS = """
+create table new_sessions (
+    session_id varchar primary key, run_id varchar not null, name varchar not null, candidates varchar not null,
+    settings varchar not null, who varchar not null, items bigint not null, same bigint not null,
+    started_at timestamp not null);
+insert into new_sessions
+    select session_id, run_id, '', to_json([model_a, model_b])::varchar, '{}', who, items, 0, started_at from review_sessions;
+create table new_pairs (
+    pair_id varchar primary key, session_id varchar not null, position bigint not null, item_id varchar not null,
+    a varchar not null, b varchar not null);
+insert into new_pairs
+    select p.pair_id, p.session_id, p.position, p.item_id, s.model_a, s.model_b
+    from review_pairs p join review_sessions s using (session_id);
+create table review_cards (
+    card_id varchar primary key, session_id varchar not null, pair_id varchar not null, who varchar not null,
+    position bigint not null, left_is_a boolean not null, again boolean not null);
+insert into review_cards
+    select p.pair_id, p.session_id, p.pair_id, s.who, p.position, p.left_is_a, false
+    from review_pairs p join review_sessions s using (session_id);
+drop table review_pairs;
+drop table review_sessions;
+alter table new_sessions rename to review_sessions;
+alter table new_pairs rename to review_pairs;
+alter table reviews add column card_id varchar default '';
+alter table reviews add column data varchar default '{}';
+alter table reviews add column seconds double;
+update reviews set card_id = pair_id;
+create table review_looks (session_id varchar not null, who varchar not null, looked_at timestamp not null);
+create table review_records (
+    press_id varchar primary key, seq bigint not null, record_id varchar not null, session_id varchar not null,
+    item_id varchar not null, how varchar not null, who varchar not null, said_at timestamp not null);
+create table authored (
+    record_id varchar primary key, seq bigint not null, origin varchar not null, messages varchar not null,
+    tags varchar not null, who varchar not null, said_at timestamp not null);
+create table record_pins (
+    pin_id varchar primary key, seq bigint not null, record_id varchar not null, part varchar not null, why varchar not null,
+    who varchar not null, said_at timestamp not null);
+"""
+
+# A question to one or more models at once, with who they are and how they answer; a reply as it ended; a comparison that is
+# kept for review, or taken off again (the newest counts).
 PLAYGROUND = """
 create table play_asks (
     ask_id varchar primary key, seq bigint not null, run_id varchar not null, thread_id varchar not null,
@@ -350,5 +364,6 @@ STEPS: tuple[tuple[int, str, str], ...] = (
     (10, "training", TRAINING),
     (11, "acts of marking", ACTS_OF_MARKING),
     (12, "candidates", CANDIDATES),
+    (13, "review decks", REVIEW_DECKS),
     (14, "playground", PLAYGROUND),
 )

@@ -9,10 +9,12 @@ import ast
 import re
 from dataclasses import dataclass
 
+from studio import named
 from studio.errors import StudioError
+from studio.named import OWN_METRICS
 from studio.workspace import Workspace
 
-LONGEST_NAME, LONGEST_CODE = 40, 20_000
+LONGEST_NAME, LONGEST_CODE = OWN_METRICS.longest_name, 20_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]*")
 EXAMPLE = '''def score(answer, reference, item):
     """A number, higher is better: here, whether the answer ends with a question."""
@@ -33,9 +35,7 @@ class OwnMetric:
 
 def every(ws: Workspace) -> list[OwnMetric]:
     """By name."""
-    rows = ws.rows("""select own_metric_id, name, code, who from own_metrics
-                      qualify row_number() over (partition by lower(name) order by seq desc) = 1""")
-    return sorted((OwnMetric(**row) for row in rows if row["code"]), key=lambda one: one.name.lower())
+    return [OwnMetric(row["own_metric_id"], row["name"], row["code"], row["who"]) for row in named.every(ws, OWN_METRICS)]
 
 
 def get(ws: Workspace, name: str) -> OwnMetric:
@@ -54,12 +54,12 @@ def save(ws: Workspace, name: str, code: str, who: str) -> OwnMetric:
     if len(code) > LONGEST_CODE:
         raise StudioError(f"A function has at most {LONGEST_CODE:,} characters.")
     _check(code)
-    return _say(ws, name, code, who)
+    return OwnMetric(named.say(ws, OWN_METRICS, name, code, who), name, code, who)
 
 
 def delete(ws: Workspace, name: str, who: str) -> None:
     """Take a function off the list; scores it gave stay. Raises StudioError where there is none of that name."""
-    _say(ws, get(ws, name).name, "", who)
+    named.delete(ws, OWN_METRICS, name, who)
 
 
 def _check(code: str) -> None:
@@ -77,10 +77,3 @@ def _check(code: str) -> None:
     if not (taken - len(found.args.defaults) <= 3 <= taken or (found.args.vararg and taken <= 3)):
         raise StudioError(f"Line {found.lineno}: score takes {taken} arguments.",
                           "It is called with three: def score(answer, reference, item):")
-
-
-def _say(ws: Workspace, name: str, code: str, who: str) -> OwnMetric:
-    row = {"own_metric_id": ws.new_id(), "seq": 0, "name": name, "code": code, "who": who, "said_at": ws.now()}
-    with ws.transaction() as transaction:
-        transaction.decided("own_metrics", [row])
-    return OwnMetric(str(row["own_metric_id"]), name, code, who)

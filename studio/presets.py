@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from studio import dials
+from studio import dials, named
 from studio.dials import Dials
-from studio.errors import StudioError
+from studio.named import PRESETS
 from studio.workspace import Workspace
-
-LONGEST_NAME = 60
 
 
 @dataclass(frozen=True)
@@ -32,38 +30,23 @@ BUILT_IN = (
 
 def every(ws: Workspace) -> list[Preset]:
     """The built-in ones, then those that were saved, by name."""
-    rows = ws.rows("""select * from training_presets
-                      qualify row_number() over (partition by lower(name) order by seq desc) = 1""")
-    saved = [Preset(row["preset_id"], row["name"], dials.read(row["dials"]), False, f"Saved by {row['who']}.")
-             for row in rows if row["dials"]]
-    return [*BUILT_IN, *sorted(saved, key=lambda preset: preset.name.lower())]
+    saved = named.every(ws, PRESETS)
+    return [*BUILT_IN, *(Preset(row["preset_id"], row["name"], dials.read(row["dials"]), False, f"Saved by {row['who']}.")
+                         for row in saved)]
 
 
 def save(ws: Workspace, name: str, said: Dials, who: str) -> Preset:
     """Keep dials under a name; what stood under it before is replaced. Raises StudioError for a name that cannot be used."""
-    name = " ".join(name.split())
-    if not name or len(name) > LONGEST_NAME:
-        raise StudioError(f"A preset needs a name of at most {LONGEST_NAME} characters.")
-    if any(preset.name.lower() == name.lower() for preset in BUILT_IN):
-        raise StudioError(f"{name} comes with Tunewright and stays as it is.", "Choose another name.")
-    return _say(ws, name, dials.written(said), who)
+    name = named.name_of(PRESETS, name, [preset.name for preset in BUILT_IN])
+    return Preset(named.say(ws, PRESETS, name, dials.written(said), who), name, said, False, f"Saved by {who}.")
 
 
 def delete(ws: Workspace, name: str, who: str) -> None:
     """Take a saved preset off the list. Raises StudioError where there is none of that name."""
-    if not any(preset.name == name and not preset.built_in for preset in every(ws)):
-        raise StudioError(f"There is no saved preset called {name}.", "Reload the page; it may have been deleted already.")
-    _say(ws, name, "", who)
+    named.delete(ws, PRESETS, name, who)
 
 
 def is_saved(ws: Workspace, name: str) -> bool:
     """Whether saving under this name would replace something."""
     wanted = " ".join(name.split()).lower()
     return any(preset.name.lower() == wanted for preset in every(ws) if not preset.built_in)
-
-
-def _say(ws: Workspace, name: str, text: str, who: str) -> Preset:
-    row = {"preset_id": ws.new_id(), "seq": 0, "name": name, "dials": text, "who": who, "said_at": ws.now()}
-    with ws.transaction() as transaction:
-        transaction.decided("training_presets", [row])
-    return Preset(str(row["preset_id"]), name, dials.read(text or "{}"), False, f"Saved by {who}.")

@@ -1,154 +1,225 @@
 """Reviews: two answers side by side, blind. Which side is whose stays in the database until the session is revealed.
 
-A pair goes to the browser as an opaque id and texts, nothing else; nothing that is counted by model leaves before the reveal.
+A session compares candidates over some items. A pair is one item and two candidates; a card is a pair as one person gets it: an
+opaque id and an order drawn for this person alone. The browser gets cards, nothing else; nothing that is counted by candidate
+leaves before the reveal, but to the organiser, whose own later verdicts then do not count.
 """
 
 from __future__ import annotations
 
-import random
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Literal
+from itertools import combinations, product
+from typing import Any, Literal
 
-from studio import scores, verdicts
+from studio import decks, opinions, review_texts
 from studio.errors import StudioError
-from studio.grids import PROBES
 from studio.mentions import named_in
+from studio.opinions import Judged, Opinion
 from studio.records import Turns
-from studio.verdicts import Interval
+from studio.review_texts import Texts
 from studio.workspace import Row, Transaction, Workspace
 
-Verdict = Literal["left", "right", "tie", "both_bad"]
-VERDICTS: tuple[str, ...] = ("left", "right", "tie", "both_bad")
-MAX_NOTE = 4_000
+__all__ = ["Texts"]
+
+PAIRS_AT_MOST = 5_000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What was decided before the first verdict.
+
+    Each person gets `per_person` pairs (0: all), the first `overlap` pairs of the session among them, and `repeats` of them
+    once more, hidden. `rubric` names the criteria that are asked for. `ties`: how ties count in a win rate. `rule`: when to
+    stop ("evidence": as soon as it is enough; "fixed": after `aim` pairs). `sample` and `by` say how the items were drawn.
+    """
+
+    per_person: int = 20
+    overlap: int = 0
+    repeats: int = 0
+    rubric: tuple[str, ...] = ()
+    ties: Literal["left_out", "half"] = "left_out"
+    rule: Literal["evidence", "fixed"] = "evidence"
+    sample: str = "random"
+    by: str = ""
+    aim: int = 0
 
 
 @dataclass(frozen=True)
 class Session:
+    """A session as it stands. `items` pairs are to be judged; `same` pairs had the same answer twice and are ties. `people`
+    have a deck; `done` verdicts stand on `cards` cards. `candidates` are ids: nothing for the eyes of who still judges."""
+
     session_id: str
+    name: str
     run_id: str
     who: str
+    candidates: tuple[str, ...]
+    settings: Settings
     items: int
+    same: int
+    people: int
+    cards: int
     done: int
     started_at: datetime
     revealed: bool
 
 
 @dataclass(frozen=True)
-class Pair:
-    """What a reviewer sees: an opaque id, the conversation, two answers, and the reference to unfold."""
+class Card:
+    """What a reviewer sees: an opaque id, the conversation, two answers, the reference to unfold, and what they said of it."""
 
-    pair_id: str
+    card_id: str
     question: Turns
     left: str
     right: str
     reference: str
+    opinion: Opinion | None = None
 
 
 @dataclass(frozen=True)
-class Judged:
-    """One pair after the reveal: who won it, with everything behind it."""
+class Progress:
+    """How far one person is: `mine` of their `cards`; `done` verdicts of `people` in all."""
 
-    item_id: str
-    question: Turns
-    a_text: str
-    b_text: str
-    winner: Literal["a", "b", "tie", "both_bad"]
-    note: str
-    who: str
+    mine: int
+    cards: int
+    done: int
+    people: int
 
 
-@dataclass(frozen=True)
-class Tally:
-    """The count after the reveal. `b_share` is model b's share of the decided pairs (ties and both-bad left out)."""
+def start(ws: Workspace, run_id: str, candidates: Sequence[str], item_ids: Sequence[str], settings: Settings, who: str,
+          name: str = "") -> str:
+    """Open a session over these items, in this order; returns its id.
 
-    a_wins: int
-    b_wins: int
-    ties: int
-    both_bad: int
-    b_share: Interval
-
-
-def start(ws: Workspace, run_id: str, model_a: str, model_b: str, who: str, limit: int, seed: int | None = None) -> str:
-    """Draw the items and the secret order of each pair, on the server; returns the session's id."""
-    item_ids = [row["item_id"] for row in ws.rows(
-        f"""select item_id from outputs where run_id = ? and candidate_id = ? and {_AN_ITEM} intersect
-            select item_id from outputs where run_id = ? and candidate_id = ?""", [run_id, model_a, run_id, model_b])]
-    if not item_ids:
-        raise StudioError("This evaluation has no answers to review yet.", "Wait until its run is done.")
-    dice = random.Random(seed) if seed is not None else random.SystemRandom()
-    drawn = dice.sample(sorted(item_ids), min(limit, len(item_ids)))
+    With more than two candidates every item is compared in turns, so that each two meet equally often. Raises StudioError where
+    there is nothing to compare.
+    """
+    chosen = list(dict.fromkeys(candidates))
+    if len(chosen) < 2:
+        raise StudioError("A review needs two different candidates.", "Choose at least two.")
     session_id = ws.new_id()
-    pairs = [{"pair_id": ws.new_id(), "session_id": session_id, "position": place, "item_id": item_id,
-              "left_is_a": dice.random() < 0.5} for place, item_id in enumerate(drawn)]
+    pairs, same = _pairs(ws, run_id, chosen, list(dict.fromkeys(item_ids)), settings.aim or PAIRS_AT_MOST, session_id)
+    if not pairs:
+        raise StudioError("There is nothing to judge: all answers to these items are the same, word for word." if same else
+                          "None of these items has answers of the chosen candidates.",
+                          "Choose other candidates, or draw other items.")
     with ws.transaction() as transaction:
-        transaction.insert("review_sessions", [{
-            "session_id": session_id, "run_id": run_id, "model_a": model_a, "model_b": model_b, "who": who,
-            "items": len(pairs), "started_at": ws.now()}])
-        transaction.insert("review_pairs", pairs)
+        transaction.decided("review_sessions", [{
+            "session_id": session_id, "run_id": run_id, "name": " ".join(name.split())[:80], "candidates": json.dumps(chosen),
+            "settings": json.dumps(asdict(settings)), "who": who, "items": len(pairs), "same": same,
+            "started_at": ws.now()}])
+        transaction.decided("review_pairs", pairs)
     return session_id
-
-
-def available(ws: Workspace, run_id: str) -> int:
-    """How many test items of the evaluation have answers to judge."""
-    return int(ws.value(f"select count(distinct item_id) from outputs where run_id = ? and {_AN_ITEM}", [run_id]))
 
 
 def sessions(ws: Workspace, run_id: str | None = None) -> list[Session]:
     """Newest first."""
     found = ws.rows(
-        """select s.session_id, s.run_id, s.who, s.items, s.started_at,
-                  (select count(*) from (select pair_id, arg_max(verdict, seq) as verdict from reviews r
-                   where r.session_id = s.session_id group by pair_id) where verdict <> 'undone') as done,
-                  exists (from review_reveals v where v.session_id = s.session_id) as revealed
-           from review_sessions s where ? is null or s.run_id = ? order by s.started_at desc""", [run_id, run_id])
-    return [Session(**row) for row in found]
+        f"""select s.*, coalesce(c.people, 0) as people, coalesce(c.cards, 0) as cards, coalesce(n.done, 0) as done,
+                   exists (from review_reveals v where v.session_id = s.session_id) as revealed
+            from review_sessions s
+            left join (select session_id, count(*) as cards, count(distinct who) as people from review_cards
+                       group by session_id) c using (session_id)
+            left join (select session_id, count(*) as done from ({_STANDING}) group by session_id) n using (session_id)
+            where ? is null or s.run_id = ? order by s.started_at desc, s.session_id""", [run_id, run_id])
+    return [_session(row) for row in found]
 
 
 def get(ws: Workspace, session_id: str) -> Session:
     """Raises StudioError when there is no such session."""
     found = next((s for s in sessions(ws) if s.session_id == session_id), None)
     if found is None:
-        raise StudioError(f"There is no review session {session_id} in this workspace.", "Start one on the Review page.")
+        raise StudioError(f"There is no review session {session_id} in this workspace.", "Choose one on the Review page.")
     return found
 
 
-def waiting(ws: Workspace, session_id: str, limit: int = 30, after: str = "") -> list[Pair]:
-    """The next pairs without a verdict, in the order that was drawn, those behind the pair `after` where one is named."""
+def join(ws: Workspace, session_id: str, who: str, more: int = 0) -> None:
+    """Draw this person's deck, once; `more` adds so many pairs to it that they have not had."""
+    with ws.transaction() as transaction:
+        session = get(ws, session_id)
+        mine = transaction.rows("select * from review_cards where session_id = ? and who = ?", [session_id, who])
+        if session.revealed or (mine and not more):
+            return
+        pairs = transaction.rows(
+            """select p.pair_id, count(c.card_id) as held from review_pairs p
+               left join review_cards c on c.pair_id = p.pair_id and not c.again
+               where p.session_id = ? group by p.pair_id, p.position order by p.position""", [session_id])
+        chosen = session.settings
+        drawn = decks.draw([(row["pair_id"], row["held"]) for row in pairs], {row["pair_id"] for row in mine},
+                           more or chosen.per_person or len(pairs), *((0, 0) if mine else (chosen.overlap, chosen.repeats)))
+        if drawn:
+            transaction.decided("review_cards", [
+                {"card_id": ws.new_id() + ws.new_id(), "session_id": session_id, "pair_id": one.pair_id, "who": who,
+                 "position": len(mine) + place, "left_is_a": one.left_is_a, "again": one.again}
+                for place, one in enumerate(drawn)])
+
+
+def window(ws: Workspace, session_id: str, who: str, limit: int = 30, after: str = "") -> list[Card]:
+    """This person's next cards without a verdict, those behind the card `after` where one is named."""
     found = ws.rows(
-        f"""select p.pair_id, p.item_id, p.left_is_a, oa.text as a_text, ob.text as b_text {_PAIR_OUTPUTS}
-            left join ({_NEWEST}) n using (pair_id)
-            where s.session_id = ? and coalesce(n.verdict, 'undone') = 'undone'
-              and p.position > coalesce((select a.position from review_pairs a where a.pair_id = ?), -1)
-            order by p.position limit ?""", [session_id, after, limit])
-    return _pairs(ws, session_id, found)
+        f"""{_CARDS} left join ({_STANDING}) n using (card_id)
+            where c.session_id = ? and c.who = ? and n.verdict is null
+              and c.position > coalesce((select a.position from review_cards a where a.card_id = ?), -1)
+            order by c.position limit ?""", [session_id, who, after, limit])
+    return _cards(ws, session_id, found)
 
 
-def pair(ws: Workspace, session_id: str, pair_id: str) -> Pair:
-    """One pair of the session, judged or not."""
-    found = ws.rows(f"""select p.pair_id, p.item_id, p.left_is_a, oa.text as a_text, ob.text as b_text {_PAIR_OUTPUTS}
-                        where s.session_id = ? and p.pair_id = ?""", [session_id, pair_id])
-    return _pairs(ws, session_id, found)[0]
+def mine(ws: Workspace, session_id: str, who: str, limit: int) -> list[Card]:
+    """What this person judged last, the newest first, to go back to."""
+    found = ws.rows(f"""{_CARDS} join ({_STANDING}) n using (card_id) where c.session_id = ? and c.who = ?
+                        order by n.seq desc limit ?""", [session_id, who, limit])
+    return _cards(ws, session_id, found)
 
 
-def judge(ws: Workspace, session_id: str, pair_id: str, verdict: str, note: str, who: str, review_id: str) -> None:
-    """Store one verdict press. `review_id` names the press: sent again, it adds nothing."""
-    if verdict not in VERDICTS:
-        raise StudioError(f"{verdict!r} is not a verdict.")
-    _store(ws, session_id, pair_id, verdict, note[:MAX_NOTE], who, review_id)
+def card(ws: Workspace, session_id: str, card_id: str) -> Card:
+    """One card, judged or not. Raises StudioError where it is not of this session."""
+    found = ws.rows(f"{_CARDS} left join ({_STANDING}) n using (card_id) where c.session_id = ? and c.card_id = ?",
+                    [session_id, card_id])
+    if not found:
+        raise StudioError("This pair does not belong to this session.", "Load the page again.")
+    return _cards(ws, session_id, found)[0]
+
+
+def judge(ws: Workspace, session_id: str, card_id: str, opinion: Opinion, who: str, review_id: str,
+          seconds: float | None = None) -> None:
+    """Store one opinion. `review_id` names the press: sent again, it adds nothing."""
+    _store(ws, session_id, card_id, opinion, who, review_id, seconds)
 
 
 def undo(ws: Workspace, session_id: str, who: str, review_id: str) -> str | None:
-    """Take back this person's newest verdict that still stands in the session; returns its pair's id."""
-    last = ws.row(f"""select n.pair_id from ({_NEWEST}) n join review_pairs p using (pair_id)
-                      where p.session_id = ? and n.who = ? and n.verdict <> 'undone' order by n.seq desc limit 1""",
+    """Take back this person's newest verdict that still stands in the session; returns its card's id."""
+    last = ws.row(f"select card_id from ({_STANDING}) n where session_id = ? and who = ? order by seq desc limit 1",
                   [session_id, who])
     if last is None or _stored(ws, review_id):
         return None
-    _store(ws, session_id, last["pair_id"], "undone", "", who, review_id)
-    return str(last["pair_id"])
+    _store(ws, session_id, last["card_id"], Opinion("undone"), who, review_id, None)
+    return str(last["card_id"])
+
+
+def progress(ws: Workspace, session_id: str, who: str) -> Progress:
+    row = ws.row(
+        f"""select count(*) filter (c.who = $2 and n.verdict is not null) as mine, count(*) filter (c.who = $2) as cards,
+                   count(n.verdict) as done, count(distinct c.who) as people
+            from review_cards c left join ({_STANDING}) n using (card_id) where c.session_id = $1""", [session_id, who]) or {}
+    return Progress(**row)
+
+
+def look(ws: Workspace, session_id: str, who: str) -> None:
+    """The organiser looks at the result so far: from here on their own verdicts do not count. Raises StudioError for others."""
+    session = get(ws, session_id)
+    if session.who != who:
+        raise StudioError(f"Only {session.who}, who opened this session, may look at its result before the end.")
+    if not session.revealed and not looked(ws, session_id, who):
+        with ws.transaction() as transaction:
+            transaction.decided("review_looks", [{"session_id": session_id, "who": who, "looked_at": ws.now()}])
+
+
+def looked(ws: Workspace, session_id: str, who: str) -> bool:
+    """Whether this person has looked at the result before the reveal."""
+    return bool(ws.rows("select 1 from review_looks where session_id = ? and who = ?", [session_id, who]))
 
 
 def reveal(ws: Workspace, session_id: str, who: str) -> None:
@@ -159,62 +230,67 @@ def reveal(ws: Workspace, session_id: str, who: str) -> None:
             transaction.decided("review_reveals", [{"session_id": session_id, "who": who, "revealed_at": ws.now()}])
 
 
-def judged(ws: Workspace, session_id: str) -> list[Judged]:
-    """Every verdict with its pair, after the reveal. Raises StudioError before it."""
-    if not get(ws, session_id).revealed:
-        raise StudioError("This session is still blind.", "Reveal it first: it takes no more verdicts then.")
+def standing(ws: Workspace, session_id: str, who: str = "") -> list[Judged]:
+    """Every opinion that stands, by candidate. Before the reveal only for the organiser who said that they look; else raises
+    StudioError."""
+    session = get(ws, session_id)
+    if not session.revealed and not (who == session.who and looked(ws, session_id, who)):
+        raise StudioError("This session is still blind.", "End and reveal it first: it takes no more verdicts then.")
+    return unnamed(ws, session_id)
+
+
+def unnamed(ws: Workspace, session_id: str) -> list[Judged]:
+    """Every opinion that stands, for what is the same whoever leads (is the evidence enough?). Show nothing else of it."""
     found = ws.rows(
-        f"""select p.item_id, p.left_is_a, oa.text as a_text, ob.text as b_text, n.verdict, n.note, n.who {_PAIR_OUTPUTS}
-            join ({_NEWEST}) n using (pair_id) where s.session_id = ? and n.verdict <> 'undone' order by p.position""",
-        [session_id])
-    asked = scores.questions(ws, get(ws, session_id).run_id, [row["item_id"] for row in found])
-    return [Judged(row["item_id"], asked[row["item_id"]][:-1], row["a_text"], row["b_text"],
-                   _winner(row["verdict"], row["left_is_a"]), row["note"], row["who"]) for row in found]
+        f"""select n.*, p.pair_id, p.item_id, p.a, p.b, c.left_is_a, c.again,
+                   coalesce(n.said_at < (select min(looked_at) from review_looks l
+                                         where l.session_id = n.session_id and l.who = n.who), true) as blind
+            from ({_STANDING}) n join review_cards c using (card_id) join review_pairs p on p.pair_id = c.pair_id
+            where n.session_id = ? order by p.position, n.seq""", [session_id])
+    return [_judged(row) for row in found]
 
 
-def tally(pairs: Sequence[Judged]) -> Tally:
-    """Count verdicts; the interval is Wilson's."""
-    count = Counter(pair.winner for pair in pairs)
-    return Tally(count["a"], count["b"], count["tie"], count["both_bad"],
-                 verdicts.wilson(count["b"], count["a"] + count["b"]))
-
-
-def word_for(tally: Tally, a: str = "the base model", b: str = "the tuned model") -> str:
-    """What the verdicts allow one to say about the two that were judged, by what they are called."""
-    if tally.b_share.low > 0.5:
-        return f"People find {b} better than {a}"
-    if tally.b_share.high < 0.5:
-        return f"People find {a} better than {b}"
-    return "Too few verdicts, or too close, to say which is better"
+def texts(ws: Workspace, session_id: str, item_ids: Sequence[str]) -> dict[str, Texts]:
+    """What was asked and answered of these items; those that are gone are left out."""
+    session = get(ws, session_id)
+    return review_texts.read(ws, session.run_id, item_ids, session.candidates)
 
 
 def total(ws: Workspace) -> int:
     """Verdicts that stand, over all sessions."""
-    return sum(session.done for session in sessions(ws))
+    return int(ws.value(f"select count(*) from ({_STANDING})"))
 
 
-def models_of(ws: Workspace, session_id: str) -> tuple[str, str]:
-    """The session's two model ids (a, b), after the reveal. Raises StudioError before it."""
-    if not get(ws, session_id).revealed:
-        raise StudioError("This session is still blind.")
-    row = ws.row("select model_a, model_b from review_sessions where session_id = ?", [session_id]) or {}
-    return row["model_a"], row["model_b"]
+def people_said(ws: Workspace, run_id: str, a: str, b: str) -> dict[str, list[Literal["a", "b", "tie"]]]:
+    """What people said, blind, of two candidates of an evaluation in sessions that were revealed: item id → verdicts, one a
+    person. Hidden repeats, and what somebody said after a look at the result, are left out; both bad is a tie."""
+    said: dict[str, list[Literal["a", "b", "tie"]]] = defaultdict(list)
+    for session in sessions(ws, run_id):
+        if session.revealed and {a, b} <= set(session.candidates):
+            for one in standing(ws, session.session_id):
+                if {one.a, one.b} == {a, b} and one.blind and not one.again:
+                    turned = {"a": "b", "b": "a"} if one.a == b else {}
+                    won = "tie" if one.winner == "both_bad" else one.winner
+                    said[one.item_id].append(turned.get(won, won))  # type: ignore[arg-type]
+    return said
 
 
 def about(ws: Workspace, answers: Sequence[tuple[str, str]], words: Sequence[str]) -> list[str]:
-    """The ids of verdicts on these answers (run id, item id), and of those whose note holds one of the words (lower case)."""
+    """The ids of verdicts on these answers (run id, item id), and of those that name one of the words (lower case)."""
     found = ws.rows(
         f"""select review_id from reviews where pair_id in ({_PAIRS_OVER}) union
-            select review_id from reviews r, (select unnest(?::varchar[]) as word) w where {named_in('r.note')}
+            select review_id from reviews r, (select unnest(?::varchar[]) as word) w
+            where {named_in('r.note')} or {named_in('r.data')}
             order by all""", [*_parted(answers), list(words)])
     return [row["review_id"] for row in found]
 
 
 def forget(transaction: Transaction, answers: Sequence[tuple[str, str]], review_ids: Sequence[str]) -> None:
-    """Delete the pairs over these answers with their verdicts, and empty the notes of the other verdicts named."""
-    for table in ("reviews", "review_pairs"):
+    """Delete the pairs over these answers with their cards and verdicts, and empty what was written in the others named."""
+    for table in ("reviews", "review_cards", "review_pairs"):
         transaction.execute(f"delete from {table} where pair_id in ({_PAIRS_OVER})", _parted(answers))
-    transaction.execute("update reviews set note = '' where review_id in (select unnest(?::varchar[]))", [list(review_ids)])
+    transaction.execute("update reviews set note = '', data = '{}' where review_id in (select unnest(?::varchar[]))",
+                        [list(review_ids)])
     transaction.execute("""update review_sessions set items =
                            (select count(*) from review_pairs p where p.session_id = review_sessions.session_id)""")
 
@@ -223,43 +299,84 @@ def _parted(answers: Sequence[tuple[str, str]]) -> list[list[str]]:
     return [[run_id for run_id, _ in answers], [item_id for _, item_id in answers]]
 
 
-_AN_ITEM = f"not starts_with(item_id, '{PROBES}')"
 _PAIRS_OVER = """select p.pair_id from review_pairs p join review_sessions s using (session_id)
     join (select unnest(?::varchar[]) as run_id, unnest(?::varchar[]) as item_id) g
     on g.run_id = s.run_id and g.item_id = p.item_id"""
-_NEWEST = """select pair_id, arg_max(verdict, seq) as verdict, arg_max(note, seq) as note, arg_max(who, seq) as who,
-             max(seq) as seq from reviews group by pair_id"""
-_PAIR_OUTPUTS = """from review_pairs p join review_sessions s using (session_id)
-    join outputs oa on oa.run_id = s.run_id and oa.candidate_id = s.model_a and oa.item_id = p.item_id and oa.sample = 0
-    join outputs ob on ob.run_id = s.run_id and ob.candidate_id = s.model_b and ob.item_id = p.item_id and ob.sample = 0"""
+# Verdicts from before sessions had cards name their pair alone; the card has its id.
+_STANDING = """select * from (
+    select session_id, coalesce(nullif(card_id, ''), pair_id) as card_id, arg_max(verdict, seq) as verdict,
+           arg_max(note, seq) as note, arg_max(data, seq) as data, arg_max(who, seq) as who, arg_max(said_at, seq) as said_at,
+           max(seq) as seq from reviews group by all) where verdict <> 'undone'"""
+_CARDS = """select c.card_id, c.left_is_a, p.item_id, p.a, p.b, n.verdict, n.note, n.data
+    from review_cards c join review_pairs p using (pair_id)"""
 
 
-def _pairs(ws: Workspace, session_id: str, found: list[Row]) -> list[Pair]:
-    asked = scores.questions(ws, get(ws, session_id).run_id, [row["item_id"] for row in found])
-    return [Pair(row["pair_id"], asked[row["item_id"]][:-1], row["a_text" if row["left_is_a"] else "b_text"],
-                 row["b_text" if row["left_is_a"] else "a_text"], asked[row["item_id"]][-1]["content"]) for row in found]
+def _pairs(ws: Workspace, run_id: str, candidates: list[str], item_ids: list[str], aim: int,
+           session_id: str) -> tuple[list[Row], int]:
+    """At most `aim` pairs, in rounds (in the first each item meets two candidates, in the next the two after those, and so on),
+    and how many of them have the same answer twice; those are no rows."""
+    known = review_texts.read(ws, run_id, item_ids, candidates)
+    couples = list(combinations(candidates, 2))
+    pairs: list[Row] = []
+    same = 0
+    for round_, (place, item_id) in product(range(len(couples)), enumerate(item_ids)):
+        a, b = couples[(place + round_) % len(couples)]
+        answers = known[item_id].answers if item_id in known else {}
+        if a not in answers or b not in answers or len(pairs) + same >= aim:
+            continue
+        if answers[a].strip() == answers[b].strip():
+            same += 1
+        else:
+            pairs.append({"pair_id": ws.new_id(), "session_id": session_id, "position": len(pairs), "item_id": item_id,
+                          "a": a, "b": b})
+    return pairs, same
 
 
-def _store(ws: Workspace, session_id: str, pair_id: str, verdict: str, note: str, who: str, review_id: str) -> None:
+def _cards(ws: Workspace, session_id: str, found: Sequence[Row]) -> list[Card]:
+    known = texts(ws, session_id, [row["item_id"] for row in found])
+    made = []
+    for row in found:
+        if (asked := known.get(row["item_id"])) is None:
+            continue
+        left, right = (row["a"], row["b"]) if row["left_is_a"] else (row["b"], row["a"])
+        said = opinions.stored(row["verdict"], row["note"], json.loads(row["data"])) if row["verdict"] else None
+        made.append(Card(row["card_id"], asked.question, asked.answers[left], asked.answers[right], asked.reference, said))
+    return made
+
+
+def _store(ws: Workspace, session_id: str, card_id: str, opinion: Opinion, who: str, review_id: str,
+           seconds: float | None) -> None:
     with ws.transaction() as transaction:
         if _stored(transaction, review_id):
             return
-        if get(ws, session_id).revealed:
+        if transaction.rows("select 1 from review_reveals where session_id = ?", [session_id]):
             raise StudioError("This session was revealed: it takes no more verdicts.", "Start a new session to judge again.")
-        if not transaction.rows("select 1 from review_pairs where session_id = ? and pair_id = ?", [session_id, pair_id]):
-            raise StudioError(f"The pair {pair_id} does not belong to this session.")
+        found = transaction.rows("select pair_id from review_cards where session_id = ? and card_id = ?", [session_id, card_id])
+        if not found:
+            raise StudioError("This pair does not belong to this session.", "Load the page again.")
         transaction.decided("reviews", [{
-            "review_id": review_id, "seq": 0, "session_id": session_id, "pair_id": pair_id, "verdict": verdict,
-            "note": note, "who": who, "said_at": ws.now()}])
+            "review_id": review_id, "seq": 0, "session_id": session_id, "pair_id": found[0]["pair_id"], "card_id": card_id,
+            "verdict": opinion.verdict, "note": opinion.note, "data": json.dumps(opinion.data(), ensure_ascii=False),
+            "seconds": seconds, "who": who, "said_at": ws.now()}])
 
 
 def _stored(read: Workspace | Transaction, review_id: str) -> bool:
     return bool(read.rows("select 1 from reviews where review_id = ?", [review_id]))
 
 
-def _winner(verdict: str, left_is_a: bool) -> Literal["a", "b", "tie", "both_bad"]:
-    if verdict == "tie":
-        return "tie"
-    if verdict == "both_bad":
-        return "both_bad"
-    return "a" if (verdict == "left") == left_is_a else "b"
+def _session(row: Row) -> Session:
+    settings: dict[str, Any] = json.loads(row["settings"])
+    if "rubric" in settings:
+        settings["rubric"] = tuple(settings["rubric"])
+    return Session(row["session_id"], row["name"], row["run_id"], row["who"], tuple(json.loads(row["candidates"])),
+                   Settings(**settings), row["items"], row["same"], row["people"], row["cards"], row["done"], row["started_at"],
+                   row["revealed"])
+
+
+def _judged(row: Row) -> Judged:
+    said = opinions.stored(row["verdict"], row["note"], json.loads(row["data"]))
+    where = row["left_is_a"]
+    scores: dict[str, Mapping[str, int]] = {opinions.turned(side, where): given for side, given in said.scores.items()}
+    faults = tuple(replace(one, side=opinions.turned(one.side, where)) for one in said.faults)
+    return Judged(row["card_id"], row["pair_id"], row["item_id"], row["a"], row["b"], opinions.winner(row["verdict"], where),
+                  where, row["again"], row["who"], row["said_at"], scores, faults, said.note, said.better, row["blind"])

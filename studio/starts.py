@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -207,7 +207,9 @@ def scoring(ws: Workspace, evaluation: Run, asked: Sequence[str], contains: Sequ
         if not earlier.moving:
             runs.clear_copies(ws, earlier)
     title = f"{', '.join(map(metrics.title, asked[:3]))}{' and more' if len(asked) > 3 else ''} for {evaluation.title}"
-    return _over(ws, evaluation, spec, title)
+    snapshots.verify(ws, snapshots.get(ws, evaluation.snapshot_id))
+    return runs.begin(ws, spec, title, evaluation.snapshot_id, lambda folder: rescored.write_out(
+        ws, evaluation.run_id, folder / runs.ANSWERS))
 
 
 def judging(ws: Workspace, evaluation: Run, judge: Model, rubric: str, pairs: Sequence[tuple[str, str]],
@@ -225,20 +227,25 @@ def judging(ws: Workspace, evaluation: Run, judge: Model, rubric: str, pairs: Se
         run_id=ws.new_id(), evaluation_id=evaluation.run_id, items_file=evaluation.spec["items_file"],
         judge=candidates.spec(ws, Chosen(judge), candidates.held([Chosen(judge)], judge.base)), rubric=rubric, mode=mode,
         pairs=tuple(pairs), item_ids=tuple(item_ids), budget=budget)
-    return _over(ws, evaluation, spec, f"{judge.name} judges {evaluation.title}", {one for pair in pairs for one in pair})
+    snapshots.verify(ws, snapshots.get(ws, evaluation.snapshot_id))
+
+    def write(folder: Path) -> None:
+        rescored.write_out(ws, evaluation.run_id, folder / runs.ANSWERS, {one for pair in pairs for one in pair})
+        rundir.write_atomic(folder / runs.KNOWN, "".join(f"{json.dumps(line)}\n" for line in _verdicts_known(ws)))
+
+    return runs.begin(ws, spec, f"{judge.name} judges {evaluation.title}", evaluation.snapshot_id, write)
+
+
+def _verdicts_known(ws: Workspace) -> list[Row]:
+    """Every verdict that judges gave before, the newest of the same question last; the child takes those that are its own."""
+    return [line for run in reversed(runs.every(ws, "judge")) for line in runs.lines(ws, run, runs.JUDGEMENTS)
+            if line["verdict"] is not None and line.get("reply_key")]
 
 
 def _is_answered(ws: Workspace, evaluation: Run) -> None:
     runs.collect(ws)
     if evaluation.state != "done" or not rescored.answered(ws, evaluation.run_id):
         raise StudioError("This evaluation has no answers yet.", "Wait until its run is done, then open it again.")
-
-
-def _over(ws: Workspace, evaluation: Run, spec: ScoreSpec | JudgeSpec, title: str, candidate_ids: Collection[str] = ()) -> str:
-    """Begin a run that reads an evaluation's answers."""
-    snapshots.verify(ws, snapshots.get(ws, evaluation.snapshot_id))
-    return runs.begin(ws, spec, title, evaluation.snapshot_id, lambda folder: rescored.write_out(
-        ws, evaluation.run_id, folder / runs.ANSWERS, candidate_ids))
 
 
 def play(ws: Workspace, hub: bool = False) -> Run:

@@ -19,7 +19,8 @@ from studio import locks
 from studio.errors import StudioError
 from studio.gate import Gate
 from studio.journal import FORGOTTEN, Journal
-from studio.migrations import REBUILD_LABELS, REBUILD_NOW, REBUILD_WORDS, STEPS
+from studio.migrations import STEPS
+from studio.rebuilds import REBUILD_AUTHORED, REBUILD_LABELS, REBUILD_NOW, REBUILD_WORDS
 
 ROOT = Path(__file__).resolve().parent.parent
 Row = dict[str, Any]
@@ -324,7 +325,7 @@ class Workspace:
             for entry in missing:
                 _put_back(cursor, entry.table, entry.row)
             cursor.execute("insert into journaled select unnest(?::bigint[])", [[entry.n for entry in missing]])
-            cursor.execute(REBUILD_NOW + REBUILD_LABELS + REBUILD_WORDS)
+            cursor.execute(REBUILD_AUTHORED + REBUILD_NOW + REBUILD_LABELS + REBUILD_WORDS)
             cursor.execute("commit")
         self.warnings.append(f"{len(missing)} decisions that the database had lost were put back from the journal.")
 

@@ -141,7 +141,7 @@ def test_the_browser_never_receives_which_answer_is_whose(browser: Browser, home
     with running(home) as studio:
         page = browser.new_context().new_page()
         page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: frames.append(_raw(frame))))
-        page.goto(f"{studio.url}/review?session={session}&You_are=ann")
+        page.goto(f"{studio.url}/review?session={session}&person=ann")
         settled(page)
         expect(page.get_by_test_id("desk-progress")).to_have_text("3 of 6 judged", timeout=30_000)
         page.keyboard.press("1")
@@ -160,7 +160,7 @@ def test_keys_do_nothing_while_somebody_types_a_note(browser: Browser, home: Pat
     session = reviews.sessions(ws)[0].session_id
     ws.close()
     with running(home) as studio:
-        page = open_desk(browser, studio, f"review?session={session}")
+        page = open_desk(browser, studio, f"review?session={session}&person=ann")
         page.keyboard.press("m")
         page.keyboard.type("12tb is what I typed")
         page.keyboard.press("Escape")

@@ -11,16 +11,21 @@ from pathlib import Path
 import openpyxl
 import pytest
 
+from pipeline import rundir
+from pipeline.specs import Candidate, Endpoint, JudgeSpec, dumps
 from studio import (
     adjudicate,
     customers,
     findings,
     forgetting,
     intake,
+    judges,
     label_sets,
     labels,
     marks,
+    own_metrics,
     previews,
+    prompts,
     records,
     reviews,
     runs,
@@ -31,12 +36,13 @@ from studio import (
 from studio.columns import Choices, Columns, Condition
 from studio.errors import StudioError
 from studio.journal import Journal
+from studio.opinions import Fault, Opinion
 from studio.records import Filter
 from studio.snapshots import Recipe
 from studio.workspace import Workspace
 from tests.checks import found, recorded_check
 from tests.conftest import ROOT
-from tests.tickets import recorded_evaluation, recorded_training
+from tests.tickets import opened, recorded_evaluation, recorded_training
 from tests.training_runs import FOUND, PART, begun, looked, sample, train_spec
 
 ANA = "ana.karenina@mail.example"
@@ -72,10 +78,26 @@ def told(ws: Workspace) -> Workspace:
     talked_about(ws, ana.own[0], customers.find(ws, "T20").own[0])
     snapshot = snapshots.freeze(ws, "All", one_in_each_split(ws))
     run_id = recorded_evaluation(ws, snapshot, recorded_training(ws, snapshot))
-    session = reviews.start(ws, run_id, "starter", "trained00001", "eve", limit=12, seed=1)
-    for place, pair in enumerate(reviews.waiting(ws, session, 40)):
-        reviews.judge(ws, session, pair.pair_id, "left", "Ana Karenina would laugh", "eve", f"press-{place}")
+    kept_under_names(ws, snapshot.snapshot_id, run_id)
+    session = opened(ws, run_id, 12, "eve")
+    faults = (Fault("left", 0, 3, "made_up", "Ana Karenina is no customer of ours"),)
+    for place, card in enumerate(reviews.window(ws, session, "eve", 40)):
+        opinion = Opinion("left", faults=faults, note="Ana Karenina would laugh", better="Dear Ana Karenina, soon.")
+        reviews.judge(ws, session, card.card_id, opinion, "eve", f"press-{place}")
     return ws
+
+
+def kept_under_names(ws: Workspace, snapshot_id: str, run_id: str) -> None:
+    """A prompt, a rubric and a function that name her, and a judge's run whose spec holds the rubric."""
+    prompts.save(ws, "Kind", "Write as you would to Ana Karenina.", "eve")
+    judges.save_rubric(ws, "Hers", "pairwise", "Would Ana Karenina like it?", "eve")
+    own_metrics.save(ws, "Hers", 'def score(answer, reference, item):\n    return float("Ana Karenina" in answer)\n', "eve")
+    judge = Candidate(model_id="j", name="Judge", endpoint=Endpoint(model="judge"))
+    spec = JudgeSpec(run_id="judged", evaluation_id=run_id, items_file="x", rubric="Would Ana Karenina like it?", judge=judge,
+                     pairs=(("a", "b"),))
+    with ws.transaction() as transaction:
+        runs.add_row(ws, transaction, spec, "As Ana Karenina would", snapshot_id)
+    rundir.prepare(ws.path("runs/judged"), dumps(spec))
 
 
 def talked_about(ws: Workspace, hers: str, other: str) -> None:
@@ -188,8 +210,8 @@ def test_what_reviewers_said_of_others_stays_without_the_note_that_named_them(ws
     session = reviews.sessions(ws)[0]
     forget_ana(ws)
     now = reviews.get(ws, session.session_id)
-    notes = ws.rows("select distinct note from reviews")
-    assert (session.done - now.done, now.done == now.items, notes) == (1, True, [{"note": ""}])
+    notes = ws.rows("select distinct note, data from reviews")
+    assert (session.done - now.done, now.done == now.items, notes) == (1, True, [{"note": "", "data": "{}"}])
 
 
 def test_the_journal_keeps_its_chain_and_its_numbers(ws: Workspace) -> None:

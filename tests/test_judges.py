@@ -15,6 +15,8 @@ from pipeline.specs import Candidate, Endpoint, JudgeSpec
 from studio import forgetting, judges, models, reviews, runs, snapshots, starts
 from studio.customers import Customer
 from studio.errors import StudioError
+from studio.opinions import Opinion
+from studio.reviews import Settings
 from studio.workspace import Workspace
 from tests import chat_server, children
 from tests.tickets import freeze_forty, recorded_evaluation, recorded_training
@@ -99,6 +101,17 @@ def test_alone_each_answer_gets_a_score_that_stands_among_the_others(ws: Workspa
     assert [row["value"] for row in values] == [2.0, 4.0]
     said = judges.outcome(ws, found.run_id, *PAIR)
     assert (said.items, said.b_wins, said.a_wins, said.unread) == (12, 9, 0, 3)
+
+
+@pytest.mark.slow
+def test_a_judge_that_said_it_before_is_not_asked_or_paid_again(ws: Workspace, run: runs.Run, address: str) -> None:
+    first = judged(ws, run, address)
+    before = len(chat_server.asked(address))
+    again = judged(ws, run, address)
+    assert len(chat_server.asked(address)) - before == 4  # the pair whose replies could not be read, twice in each order
+    assert judges.outcome(ws, again.run_id, *PAIR) == judges.outcome(ws, first.run_id, *PAIR)
+    assert again.result is not None and "22 of them from earlier runs" in again.result.message
+    assert not (ws.path(again.folder) / "known.jsonl").exists()
 
 
 @pytest.mark.slow
@@ -193,13 +206,14 @@ def recorded(ws: Workspace, run: runs.Run, verdicts: dict[str, str]) -> str:
 
 def people(ws: Workspace, run: runs.Run, verdicts: dict[str, str]) -> str:
     """One person's blind verdicts, by item; the session's id."""
-    session = reviews.start(ws, run.run_id, *PAIR, "ann", limit=100, seed=1)
-    places = {row["pair_id"]: row for row in ws.rows("select * from review_pairs where session_id = ?", [session])}
-    for pair in reviews.waiting(ws, session, 100):
-        row = places[pair.pair_id]
-        winner = verdicts[row["item_id"]]
-        side = {"tie": "tie"}.get(winner) or ("left" if (winner == "a") == row["left_is_a"] else "right")
-        reviews.judge(ws, session, pair.pair_id, side, "", "ann", f"press-{pair.pair_id}")
+    session = reviews.start(ws, run.run_id, PAIR, item_ids(ws, run), Settings(per_person=0), "ann")
+    reviews.join(ws, session, "ann")
+    found = ws.rows("""select c.card_id, c.left_is_a, p.item_id from review_cards c join review_pairs p using (pair_id)
+                       where c.session_id = ?""", [session])
+    for card in found:
+        winner = verdicts[card["item_id"]]
+        side = {"tie": "tie"}.get(winner) or ("left" if (winner == "a") == card["left_is_a"] else "right")
+        reviews.judge(ws, session, card["card_id"], Opinion(side), "ann", f"press-{card['card_id']}")
     return session
 
 

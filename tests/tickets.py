@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 from pipeline import rundir
 from pipeline.rundir import Child
 from pipeline.specs import BaseSource, Candidate, EvaluateSpec, TrainSpec, dumps
-from studio import intake, models, records, reviews, runs, snapshots
+from studio import intake, models, records, review_texts, reviews, runs, snapshots
 from studio.columns import Choices, Columns
 from studio.intake import Report
 from studio.models import STARTER_NAME
+from studio.opinions import Opinion
 from studio.records import Filter
+from studio.reviews import Settings
 from studio.snapshots import Recipe, Snapshot
 from studio.workspace import Workspace
 
@@ -140,6 +143,15 @@ def recorded_evaluation(ws: Workspace, snapshot: Snapshot, tuned: str, run_id: s
     return run_id
 
 
+def opened(ws: Workspace, run_id: str, pairs: int, who: str, **settings: Any) -> str:
+    """A session over the first items of the recorded evaluation, the starter against the tuned model, joined by one person."""
+    candidates = ("starter", "trained00001")
+    items = review_texts.items(ws, run_id, candidates)
+    session_id = reviews.start(ws, run_id, candidates, items, Settings(**({"per_person": 0, "aim": pairs} | settings)), who)
+    reviews.join(ws, session_id, who)
+    return session_id
+
+
 def filled(ws: Workspace) -> Workspace:
     """Every stage of the loop once: decisions, a snapshot, a training run, an evaluation, a review half way."""
     snapshot = freeze_forty(ws)
@@ -147,9 +159,10 @@ def filled(ws: Workspace) -> Workspace:
     records.decide(ws, ids[:3], "keep", "ann")
     records.decide(ws, ids[3:4], "drop", "ann")
     run_id = recorded_evaluation(ws, snapshot, recorded_training(ws, snapshot))
-    session = reviews.start(ws, run_id, "starter", "trained00001", "ann", limit=6, seed=1)
-    for place, pair in enumerate(reviews.waiting(ws, session)[:3]):
-        reviews.judge(ws, session, pair.pair_id, ("left", "right", "tie")[place], "a note", "ann", f"press-{place}")
+    session = opened(ws, run_id, 6, "ann")
+    for place, card in enumerate(reviews.window(ws, session, "ann")[:3]):
+        said = Opinion(("left", "right", "tie")[place], note="a note")
+        reviews.judge(ws, session, card.card_id, said, "ann", f"press-{place}")
     return ws
 
 

@@ -19,8 +19,9 @@ import streamlit as st
 
 from studio import record_table, records, reviews
 from studio.errors import StudioError
+from studio.opinions import Opinion
 from studio.records import Filter, Record
-from studio.reviews import Pair
+from studio.reviews import Card as Pair
 from studio.ui import layout
 from studio.workspace import Workspace
 
@@ -74,17 +75,17 @@ def review(ws: Workspace, session_id: str, who: str) -> None:
         if press["do"] == "undo":
             pair_id = reviews.undo(ws, session_id, who, press["id"])
             return ("Taken back; here it is again.", pair_id) if pair_id else ("There is nothing of yours to undo.", "")
-        reviews.judge(ws, session_id, press["card"], press["do"], press.get("note", ""), who, press["id"])
+        reviews.judge(ws, session_id, press["card"], Opinion(press["do"], note=press.get("note", "")), who, press["id"])
         return "", ""
 
     def numbers() -> dict[str, int]:
-        session = reviews.get(ws, session_id)
-        return {"done": session.done, "items": session.items}
+        now = reviews.progress(ws, session_id, who)
+        return {"done": now.mine, "items": now.cards}
 
     shown = Desk(
         who, "pair", f"desk-{session_id}", f"{digest(str(ws.root))}:{session_id}:{digest(who)}",
-        window=lambda after: [_pair_card(pair) for pair in reviews.waiting(ws, session_id, WINDOW, after=after)],
-        card=lambda card_id: _pair_card(reviews.pair(ws, session_id, card_id)), numbers=numbers, apply=apply)
+        window=lambda after: [_pair_card(pair) for pair in reviews.window(ws, session_id, who, WINDOW, after)],
+        card=lambda card_id: _pair_card(reviews.card(ws, session_id, card_id)), numbers=numbers, apply=apply)
     layout.fragment(lambda: _draw(shown))
 
 
@@ -132,7 +133,7 @@ def _record_card(record: Record) -> Card:
 
 
 def _pair_card(pair: Pair) -> Card:
-    return {"id": pair.pair_id, "question": pair.question, "left": pair.left, "right": pair.right,
+    return {"id": pair.card_id, "question": pair.question, "left": pair.left, "right": pair.right,
             "reference": pair.reference, "decision": "undecided"}
 
 

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import streamlit as st
 
-from studio import judges, models, reviews, rivals, runs, starts
+from studio import judges, models, review_texts, rivals, runs, starts
 from studio.judges import Judging, Mode
 from studio.models import Model
 from studio.runs import Run
@@ -88,7 +88,7 @@ def _form(ws: Workspace, run: Run, names: dict[str, str]) -> None:
     chosen = st.multiselect("Pairs", pairs, pairs[-1:], key=f"pairs-{run.run_id}",
                             format_func=lambda pair: f"{names[pair[1]]} against {names[pair[0]]}")
     rubric = _rubric(ws, mode)
-    total = reviews.available(ws, run.run_id)
+    total = len(review_texts.items(ws, run.run_id, list(names)))
     items = int(st.number_input("Items", 1, max(1, total), min(total, 100), key=f"items-{run.run_id}", width=160,
                                 help="Those that people judged come first: they decide on the licence."))
     budget = _budget(run, judge)

@@ -12,6 +12,7 @@ from studio import dials as nouns
 from studio import models, presets, starts
 from studio.dials import METHODS, Checkpointing, Dials, TooLong
 from studio.models import Model
+from studio.named import PRESETS
 from studio.presets import Preset
 from studio.snapshots import Snapshot
 from studio.ui import layout, session
@@ -143,7 +144,7 @@ def keep_preset(ws: Workspace, said: Dials, chosen: Preset | None) -> None:
     """Save the dials under a name, replace what stands there, or delete it."""
     with st.popover("Save as a preset", icon=":material/bookmark_add:"):
         own = chosen is not None and not chosen.built_in
-        name = st.text_input("Name", chosen.name if own and chosen else "", max_chars=presets.LONGEST_NAME,
+        name = st.text_input("Name", chosen.name if own and chosen else "", max_chars=PRESETS.longest_name,
                              placeholder="Short answers, small model")
         known = presets.is_saved(ws, name)
         if st.button("Replace the preset" if known else "Save these dials", type="primary", disabled=not name.strip()):

@@ -15,7 +15,6 @@ from studio import loop, runs
 from studio.errors import StudioError
 from studio.loop import Stage
 from studio.records import Record
-from studio.reviews import Judged
 from studio.runs import Run
 from studio.ui import session, sitemap
 from studio.ui.formats import ago, clock, duration, excerpt, rate
@@ -234,17 +233,3 @@ def one_record(ws: Workspace, record: Record) -> None:
     if st.button("Back to all records"):
         st.query_params.clear()
         st.rerun()
-
-
-def judged_pair(pair: Judged, won: str, a: str, b: str) -> None:
-    """One judged pair after the reveal; a and b are what the two candidates are."""
-    with st.expander(f"{won} · {plain(excerpt(pair.question[-1]['content']))}"):
-        conversation(pair.question)
-        left, right = st.columns(2, gap="medium")
-        with left:
-            conversation([{"role": "assistant", "content": pair.a_text}], a)
-        with right:
-            conversation([{"role": "assistant", "content": pair.b_text}], b)
-        if pair.note:
-            st.markdown(f"Note by {plain(pair.who)}: {plain(pair.note)}")
-        link("Open its record", "pages/curate.py", {"record": pair.item_id})

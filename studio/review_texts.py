@@ -1,0 +1,42 @@
+"""Review texts: what was asked and answered of the items of a review, wherever the answers come from."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from studio import scores
+from studio.grids import PROBES
+from studio.records import Turns
+from studio.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Texts:
+    """One item: the conversation up to the question, the reference answer (empty where there is none), answers by candidate."""
+
+    question: Turns
+    reference: str
+    answers: Mapping[str, str]
+
+
+def items(ws: Workspace, run_id: str, candidates: Sequence[str]) -> list[str]:
+    """The items that every one of these candidates answered, by id."""
+    found = ws.rows(
+        f"""select item_id from outputs where run_id = ? and sample = 0 and not starts_with(item_id, '{PROBES}')
+              and candidate_id in (select unnest(?::varchar[]))
+            group by item_id having count(distinct candidate_id) = ? order by item_id""",
+        [run_id, list(candidates), len(set(candidates))])
+    return [row["item_id"] for row in found]
+
+
+def read(ws: Workspace, run_id: str, item_ids: Sequence[str], candidates: Sequence[str]) -> dict[str, Texts]:
+    """These items by id; those whose question is gone are left out. Of several samples the first one counts."""
+    asked = scores.questions(ws, run_id, list(dict.fromkeys(item_ids)))
+    answers: dict[str, dict[str, str]] = defaultdict(dict)
+    for row in ws.rows("""select item_id, candidate_id, text from outputs where run_id = ? and sample = 0
+                          and item_id in (select unnest(?::varchar[])) and candidate_id in (select unnest(?::varchar[]))""",
+                       [run_id, list(asked), list(candidates)]):
+        answers[row["item_id"]][row["candidate_id"]] = row["text"]
+    return {item_id: Texts(turns[:-1], turns[-1]["content"], answers[item_id]) for item_id, turns in asked.items()}

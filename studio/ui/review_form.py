@@ -1,0 +1,94 @@
+"""Opening a review session: whose answers, which items, how many for each person, what is asked, when to stop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from studio import metrics, opinions, review_samples, review_texts, reviews, rivals, slices
+from studio.grids import Grid
+from studio.review_samples import Wanted
+from studio.reviews import Settings
+from studio.runs import Run
+from studio.ui import evaluate_cache, layout, session
+from studio.ui.formats import ago, count
+from studio.workspace import Workspace
+
+RULES = {"evidence": "As soon as the evidence is enough", "fixed": "Only after a fixed number of pairs"}
+TIES = {"left_out": "Left out of the win rate", "half": "Half a win for each"}
+MOST = 500
+
+
+def draw(ws: Workspace, proven: list[Run]) -> None:
+    """The whole form; opening a session leads to it."""
+    ids = [run.run_id for run in proven]
+    run = st.selectbox("Answers of", proven, index=layout.place(ids, st.query_params.get("run")) or 0,
+                       format_func=lambda one: f"Evaluation {ago(one.started_at, ws.now())} · {one.run_id}")
+    roles, names = rivals.roles(run), rivals.names(run)
+    chosen = st.multiselect("Candidates", list(roles), _usual(run), format_func=lambda one: f"{roles[one]}: {names[one]}",
+                            key=f"who-{run.run_id}",
+                            help="Two or more. With more than two, every two of them meet equally often.")
+    if len(chosen) < 2:
+        st.caption("Choose at least two.")
+        return
+    there = len(review_texts.items(ws, run.run_id, chosen))
+    if not there:
+        st.caption("No item was answered by all of them.")
+        return
+    grid = evaluate_cache.grid(ws, run)
+    wanted = _sample(ws, run, grid)
+    settings, pairs = _settings(there, len(chosen), wanted)
+    name = st.text_input("Name", "", max_chars=80, placeholder="Refund answers, week 48",
+                         help="What people see in the list. Do not name the models here.")
+    st.caption(f"{count(pairs, 'pair')} of {count(there, 'item')} that all of them answered. {review_samples.SAID[wanted.way]} "
+               "Pairs whose answers are the same, word for word, are ties and are shown to nobody.")
+    if st.button("Open the session", type="primary", icon=":material/play_arrow:"):
+        items, _ = review_samples.draw(ws, run, grid, chosen, wanted, pairs)
+        session_id = reviews.start(ws, run.run_id, chosen, items, settings, session.person(), name)
+        st.query_params.from_dict({"session": session_id, "person": session.person()})
+        st.rerun()
+
+
+def _usual(run: Run) -> list[str]:
+    """The last tuned candidate and the one that it must beat first: the base with a good prompt where there is one."""
+    judged, roles = rivals.judged(run), rivals.roles(run)
+    others = [one for one in roles if one != judged]
+    prompted = [one for one in others if "prompted" in roles[one]]
+    return [*(prompted or others)[:1], judged]
+
+
+def _sample(ws: Workspace, run: Run, grid: Grid) -> Wanted:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        way = str(st.selectbox("Items", review_samples.ways(ws, run, grid), format_func=review_samples.WAYS.__getitem__,
+                               width=330, key=f"way-{run.run_id}"))
+        if way == "slices":
+            ways = slices.ways(ws, grid)
+            return Wanted(way, by=str(st.selectbox("Slices by", list(ways), format_func=ways.__getitem__, width=240)))
+        if way in ("losses", "metrics"):
+            first = str(st.selectbox("By", grid.metrics, format_func=metrics.title, width=240))
+            others = [one for one in grid.metrics if one != first]
+            other = str(st.selectbox("and", others, format_func=metrics.title, width=240)) if way == "metrics" else ""
+            return Wanted(way, metric=first, other=other)
+    return Wanted(way)
+
+
+def _settings(there: int, candidates: int, wanted: Wanted) -> tuple[Settings, int]:
+    """What is decided before the first verdict, and how many pairs there will be."""
+    most = min(MOST * candidates, there * candidates * (candidates - 1) // 2)
+    with st.container(horizontal=True):
+        pairs = int(st.number_input("Pairs in all", 1, most, min(most, 60), width=150))
+        each = int(st.number_input("for each person", 1, pairs, min(pairs, 40), width=150,
+                                   help="Who has judged them may ask for more."))
+        overlap = int(st.number_input("judged by everybody", 0, each, min(each, 10), width=170,
+                                      help="The same pairs for all: they show how far people agree."))
+        repeats = int(st.number_input("shown twice", 0, each // 2, min(each // 10, 5), width=150,
+                                      help="Hidden, with sides exchanged: they show whether a person stays with their word."))
+    rubric = st.multiselect("Also ask for scores from 1 to 5", list(opinions.CRITERIA), placeholder="none: quickest",
+                            format_func=opinions.CRITERIA.__getitem__)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        rule: Any = st.radio("Stop", list(RULES), format_func=RULES.__getitem__, help="Decided now, so that nobody "
+                             "stops when it suits. The first may be looked at after every verdict: it is wrong in at most 5 of "
+                             "100 sessions.")
+        ties: Any = st.radio("Both good", list(TIES), format_func=TIES.__getitem__)
+    return Settings(each, overlap, repeats, tuple(rubric), ties, rule, wanted.way, wanted.by, pairs), pairs
