@@ -71,6 +71,7 @@ def ask(ws: Workspace, question: str, chosen: Sequence[Chosen], decoding: Decodi
 
 def follow(ws: Workspace, thread_id: str, question: str, who: str, ask_id: str) -> None:
     """Go on with a conversation. Raises StudioError while a reply is on its way."""
+    collect(ws)
     before = _thread(ws, thread_id)
     if any(one.open for one in before):
         raise StudioError("A reply is still on its way.", "Wait for its end, or stop it.")

@@ -52,7 +52,7 @@ def asked(
 
 
 def _lines(reply: str, text: str) -> list[dict[str, Any]]:
-    end = {"finish": "stop", "problem": "", "tokens": 9, "prompt_tokens": 20, "seconds": 0.5, "first_seconds": 0.1, "cost": None}
+    end = {"finish": "stop", "tokens": 9, "prompt_tokens": 20, "seconds": 0.5, "first_seconds": 0.1}
     return [{"reply": reply, "begun": 1.0}, {"reply": reply, "at": 0, "text": text}, {"reply": reply} | end]
 
 

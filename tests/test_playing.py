@@ -31,7 +31,7 @@ LONG = "One two three four five six seven eight nine ten eleven twelve thirteen 
 FIXTURES: list[dict[str, Any]] = [
     {"match": {"userMessage": "filtered"}, "response": {"content": "No", "finishReason": "content_filter"}},
     {"match": {"userMessage": "wrong key"}, "response": {"error": {"message": "sk-secret is wrong"}, "status": 401}},
-    {"match": {"userMessage": "slow"}, "response": {"content": LONG}, "latency": 300, "chunkSize": 4},
+    {"match": {"userMessage": "slow"}, "response": {"content": LONG}, "latency": 200, "chunkSize": 6},
     {"match": {"userMessage": ""}, "response": {
         "content": LONG, "usage": {"prompt_tokens": 40, "completion_tokens": 25, "total_tokens": 65}}, "chunkSize": 8},
 ]  # fmt: skip
@@ -156,7 +156,7 @@ def test_two_replies_of_a_local_model_come_side_by_side_and_whole_characters_onl
     assert done.outcome == "done" and done.data == {"replies": 2} and "quiet" in done.message
     assert turns[: len(turns) // 2].count("a-0") > 1 and turns[: len(turns) // 2].count("a-1") > 1
     assert not [row for row in lines if "\ufffd" in row["text"]] and "🎉" in both["a-0"]["text"]
-    assert both["a-0"]["text"] != both["a-1"]["text"] and both["a-0"]["prompt_tokens"] != both["a-1"]["prompt_tokens"]
+    assert both["a-0"]["prompt_tokens"] != both["a-1"]["prompt_tokens"]
     assert both["a-0"]["finish"] in ("stop", "length") and both["a-0"]["tokens"] / both["a-0"]["seconds"] > 1
 
 

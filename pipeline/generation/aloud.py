@@ -40,7 +40,7 @@ def answer(model: LocalModel, ask: Ask, decoding: Decoding) -> Generator[Heard, 
         if time.perf_counter() - decoded_at >= DECODE_SECONDS:
             said, decoded_at = _text(model.tokenizer, tokens).lstrip().rstrip(HALF), time.perf_counter()
         yield Heard(said, len(tokens), len(ids))
-    yield Heard(_text(model.tokenizer, tokens).strip(), len(tokens) + ended, len(ids), "stop" if ended else "length")
+    yield Heard(_text(model.tokenizer, tokens).rstrip(HALF).strip(), len(tokens) + ended, len(ids), "stop" if ended else "length")
 
 
 def _text(tokenizer: Any, tokens: list[int]) -> str:
