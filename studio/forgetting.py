@@ -99,6 +99,7 @@ def forget(ws: Workspace, customer: Customer, record_ids: Sequence[str], who: st
     if not record_ids:
         raise StudioError("No conversation is chosen.", "Choose at least one that is to go.")
     playground.collect(ws)
+    playground.rest(ws)
     runs.forget_copies(ws)
     arrivals.discard_idle(ws)
     order = _order(ws, customer, record_ids, who)

@@ -22,6 +22,7 @@ from studio.workspace import Workspace
 __all__ = ["Ask", "Chosen", "Decoding", "Reply"]
 
 MOST_CANDIDATES, LONGEST_QUESTION = 4, 20_000
+REST_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,9 @@ def keep_up(ws: Workspace) -> None:
     """Collect what ended; hand over what the child has not got; start it again where it ended before it could answer."""
     for run in collect(ws):
         asks = [one for one in plays.unanswered(ws) if one.run_id == run.run_id]
+        there = {line["reply"] for line in runs.lines(ws, run, runs.ASKS)}
         wake = _may_wake(run, asks)
-        if asks and (run.moving or wake):
+        if wake or (run.moving and any(reply.open and reply.reply_id not in there for one in asks for reply in one.replies)):
             wanted = [(reply.reply_id, Candidate.model_validate(one.candidates[place]),
                        conversation(ws, one, reply.candidate_id), Decoding.model_validate(one.decoding))
                       for one in asks for place, reply in enumerate(one.replies) if reply.open]
@@ -114,18 +116,26 @@ def keep_up(ws: Workspace) -> None:
 
 def collect(ws: Workspace) -> list[Run]:
     """Bring replies that ended into the tables, and those whose process died; returns the runs that owed some, as they were."""
-    owing = []
-    for run_id in dict.fromkeys(one.run_id for one in plays.unanswered(ws)):
+    owing, asks = [], plays.unanswered(ws)
+    for run_id in dict.fromkeys(one.run_id for one in asks):
         run = runs.get(ws, run_id)
         lines = runs.lines(ws, run, runs.PIECES)
         told = plays.heard(lines)
-        news = [told[reply.reply_id] for one in plays.unanswered(ws) for reply in one.replies
-                if reply.open and reply.reply_id in told]
+        news = [told[reply.reply_id] for one in asks for reply in one.replies if reply.open and reply.reply_id in told]
         if any(one.get("finish") or (one.get("begun") and not run.moving) for one in news):
             with ws.transaction() as transaction:
                 plays.collect(ws, transaction, lines, over=not run.moving)
         owing.append(run)
     return owing
+
+
+def rest(ws: Workspace) -> None:
+    """End a process that nobody has asked anything, so that nothing waits for it; the next question starts it again."""
+    owing = {one.run_id for one in plays.unanswered(ws)}
+    for run in runs.every(ws, "play"):
+        if run.moving and run.run_id not in owing:
+            runs.stop(ws, run.run_id)
+            runs.wait(ws, run.run_id, REST_SECONDS)
 
 
 def conversation(ws: Workspace, ask: Ask, candidate_id: str) -> Turns:

@@ -171,6 +171,14 @@ def stop(ws: Workspace, run_id: str) -> None:
         rundir.ask_to_stop(ws.path(get(ws, run_id).folder))
 
 
+def wait(ws: Workspace, run_id: str, seconds: float) -> bool:
+    """Wait for the end of a run that was asked to stop, so long at the most; whether it came."""
+    deadline = time.monotonic() + seconds
+    while (moves := get(ws, run_id).moving) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not moves
+
+
 def resume(ws: Workspace, run_id: str) -> None:
     """Go on in the same folder, from the last checkpoint or with the outputs already there."""
     run = get(ws, run_id)

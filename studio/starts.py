@@ -270,7 +270,8 @@ def hand_over(ws: Workspace, run: Run, wanted: Sequence[tuple[str, Candidate, Se
         asleep = not runs.get(ws, run.run_id).moving
         if asleep and wake:
             runs.clear_copies(ws, run)
-            runs.lines(ws, run, runs.PIECES)  # sees that the file is gone: a new one may get its number on the disk
+            for name in (runs.ASKS, runs.PIECES):
+                runs.lines(ws, run, name)  # sees that the file is gone: a new one may get its number on the disk
             for stop in folder.glob("stop-*"):
                 stop.unlink()
         there = {row["reply"] for row in rundir.read_lines(folder / runs.ASKS)}

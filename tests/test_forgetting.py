@@ -104,7 +104,7 @@ def kept_under_names(ws: Workspace, snapshot_id: str, run_id: str) -> None:
 
 
 def played_with(ws: Workspace, candidate: str = "A") -> None:
-    """Questions of the playground that name her, and one that names nobody; one is kept for review, pieces lie in the folder."""
+    """Questions of the playground that name her, and one that names nobody; two are kept for review, pieces lie about."""
     asked_in_playground(ws, "Ana Karenina asks where it is", {candidate: "Here.", "B": "There."}, "her1", "t1")
     asked_in_playground(ws, "Who ordered it?", {candidate: f"That was {ANA}.", "B": "Nobody."}, "her2", "t2")
     asked_in_playground(ws, "Where is it?", {candidate: "Here.", "B": "There."}, "other", "t3")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import rundir
-from studio import authored, customers, hard_prompts, models, pins, playground, plays, records, runs, starts
+from studio import authored, customers, forgetting, hard_prompts, models, pins, playground, plays, records, runs, starts
 from studio.candidates import Chosen
 from studio.errors import StudioError
 from studio.playground import Decoding
@@ -241,6 +241,17 @@ def test_a_reply_is_stopped_and_one_that_nobody_works_on_too(talking: tuple[Work
     plays.add(ws, "ask2", now.run_id, "t2", "Hi", now.candidates[:1], now.decoding, "ann")
     playground.stop(ws, plays.of_ids(ws, ["ask2"])[0].replies[0])
     assert plays.of_ids(ws, ["ask2"])[0].replies[0].finish == "stopped"
+
+
+@pytest.mark.heavy
+def test_an_idle_playground_does_not_keep_anybody_from_being_forgotten(talking: tuple[Workspace, list[Chosen]]) -> None:
+    ws, chosen = talking
+    settled(ws, playground.ask(ws, "Where is Ana Karenina?", chosen[:1], Decoding(), "ann", "ask1"))
+    record_id = playground.save_as_item(ws, "ask1", chosen[0].candidate_id, "Ana Karenina is here.", "ann")
+    forgetting.forget(ws, customers.find(ws, "Ana Karenina"), [record_id], "eve")
+    assert (plays.threads(ws, 9), runs.every(ws, "play")[0].moving) == ([], False)
+    folder = ws.path(runs.every(ws, "play")[0].folder)
+    assert not [path for path in folder.iterdir() if path.is_file() and "karenina" in path.read_text().lower()]
 
 
 @pytest.mark.heavy

@@ -40,7 +40,8 @@ def answer(model: LocalModel, ask: Ask, decoding: Decoding) -> Generator[Heard, 
         if time.perf_counter() - decoded_at >= DECODE_SECONDS:
             said, decoded_at = _text(model.tokenizer, tokens).lstrip().rstrip(HALF), time.perf_counter()
         yield Heard(said, len(tokens), len(ids))
-    yield Heard(_text(model.tokenizer, tokens).rstrip(HALF).strip(), len(tokens) + ended, len(ids), "stop" if ended else "length")
+    whole = _text(model.tokenizer, tokens).rstrip(HALF).strip()
+    yield Heard(whole, len(tokens) + ended, len(ids), "stop" if ended else "length")
 
 
 def _text(tokenizer: Any, tokens: list[int]) -> str:

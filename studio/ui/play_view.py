@@ -82,7 +82,7 @@ def _ask(ws: Workspace, one: Ask) -> None:
 def _draw(ws: Workspace, one: Ask) -> None:
     layout.conversation([{"role": "user", "content": one.question}])
     for column, reply in zip(st.columns(len(one.replies), gap="small"), one.replies, strict=True):
-        with column:
+        with column, st.container(gap="xsmall"):
             st.html(_turn(reply.name, _said(reply), f"tw-reply tw-reply-{reply.kind}"))
             if reply.open and st.button("Stop", icon=":material/stop_circle:", key=f"stop-{reply.reply_id}",
                                         help="What it said so far stays."):
