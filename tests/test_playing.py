@@ -26,6 +26,7 @@ from tests import chat_server, children
 from tests.conftest import STARTER
 from tests.plays import BASE, KIND, ended, server, told, wanted
 from tests.test_endpoint import item
+from tests.test_evaluation import save_adapter_that_does_nothing
 
 LONG = "One two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen."
 FIXTURES: list[dict[str, Any]] = [
@@ -158,6 +159,19 @@ def test_two_replies_of_a_local_model_come_side_by_side_and_whole_characters_onl
     assert not [row for row in lines if "\ufffd" in row["text"]] and "🎉" in both["a-0"]["text"]
     assert both["a-0"]["prompt_tokens"] != both["a-1"]["prompt_tokens"]
     assert both["a-0"]["finish"] in ("stop", "length") and both["a-0"]["tokens"] / both["a-0"]["seconds"] > 1
+
+
+@pytest.mark.slow
+def test_base_and_tuned_answer_side_by_side_and_a_third_model_takes_the_place_of_one(with_starter: Path) -> None:
+    folder = folder_of(with_starter, ends=1)
+    tuned = BASE.model_copy(update={"candidate_id": "tuned", "adapter": save_adapter_that_does_nothing(with_starter)})
+    third = BASE.model_copy(update={"candidate_id": "third", "method": "lora"})
+    for place, candidate in enumerate((BASE, tuned, third)):
+        wanted(folder, f"a-{place}", "Where is my order?", candidate, tokens=60)
+    children.finished(folder, with_starter)
+    found, turns = told(folder), [row["reply"] for row in rundir.read_lines(folder / "pieces.jsonl") if "at" in row]
+    assert found["a-0"]["text"] == found["a-1"]["text"] and found["a-2"]["finish"] in ("stop", "length")
+    assert turns.index("a-1") < len(turns) - turns[::-1].index("a-0") - 1 < turns.index("a-2")
 
 
 @pytest.mark.slow
