@@ -67,5 +67,6 @@ def test_a_person_compares_follows_up_and_keeps_what_is_good(
             assert not studio.has_torch()
         ws = Workspace(with_starter)
         saved, tied = playground.saved(ws), pins.every(ws)
+        playground.rest(ws)
         ws.close()
         assert [len(one.answers) for one in saved] == [2] and list(tied.values()) == ["test"]
