@@ -26,6 +26,7 @@ from studio import (
     arrivals,
     authored,
     charsets,
+    corrections,
     duplicates,
     files,
     findings,
@@ -173,6 +174,7 @@ def _clean_tables(ws: Workspace, transaction: Transaction, order: Order) -> None
     records.forget(transaction, order.record_ids)
     authored.forget(transaction, order.record_ids)
     pins.forget(transaction, order.record_ids)
+    corrections.forget(transaction, order.record_ids)
     findings.forget(transaction, order.record_ids)
     duplicates.forget(ws, transaction, order.record_ids)
     labels.forget(transaction, order.record_ids, order.spoken, order.words)

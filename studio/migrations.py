@@ -326,7 +326,7 @@ update reviews set card_id = pair_id;
 create table review_looks (session_id varchar not null, who varchar not null, looked_at timestamp not null);
 create table review_records (
     press_id varchar primary key, seq bigint not null, record_id varchar not null, session_id varchar not null,
-    item_id varchar not null, how varchar not null, who varchar not null, said_at timestamp not null);
+    card_id varchar not null, item_id varchar not null, how varchar not null, who varchar not null, said_at timestamp not null);
 create table authored (
     record_id varchar primary key, seq bigint not null, origin varchar not null, messages varchar not null,
     tags varchar not null, who varchar not null, said_at timestamp not null);

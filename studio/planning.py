@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from studio import duplicates, splits, wording_keys
+from studio import duplicates, pins, splits, wording_keys
 from studio.splits import SPLITS, Division, Piece, Recipe, SplitName
 from studio.workspace import Row, Workspace
 
@@ -72,7 +72,8 @@ def _mark(ws: Workspace) -> tuple[object, ...]:
     now = ws.row("""select count(*) as n, bit_xor(hash(record_id, version, decision, tags, import_id)) as h
                     from record_now""") or {}
     twins = ws.row("""select count(*) as n, bit_xor(hash(side, group_id, record_id)) as h,
-                      (select count(*) from duplicate_dismissals) as d, (select count(*) from duplicate_thresholds) as t
+                      (select count(*) from duplicate_dismissals) as d, (select count(*) from duplicate_thresholds) as t,
+                      (select count(*) from record_pins) as p
                       from duplicate_groups""") or {}
     return (*now.values(), *twins.values())
 
@@ -85,7 +86,8 @@ def _plan(ws: Workspace, recipe: Recipe) -> Plan:
     keys = {row["record_id"]: _keys(row, recipe, twins, people.get(row["record_id"], ())) for row in rows}
     for name, other in repeats:  # who hangs together with a repeat hangs together with what it repeats
         keys[other] = tuple(dict.fromkeys((*keys[other], *keys[name])))
-    pieces = [_piece(row, recipe, keys[row["record_id"]]) for row in kept]
+    tied = _tied(ws, repeats)
+    pieces = [_piece(row, recipe, keys[row["record_id"]], tied.get(row["record_id"], "")) for row in kept]
     division = splits.divide(pieces, recipe)
     sides = tuple(side for side in duplicates.HELD_TOGETHER if duplicates.latest(ws, side)) if recipe.twins else ()
     return Plan(recipe, division.splits, len(rows), tuple(repeats), division, _ties(pieces), sides,
@@ -131,9 +133,18 @@ def _keys(row: Row, recipe: Recipe, twins: dict[str, str], people: Iterable[str]
     return tuple(keys)
 
 
-def _piece(row: Row, recipe: Recipe, keys: tuple[str, ...]) -> Piece:
+def _piece(row: Row, recipe: Recipe, keys: tuple[str, ...], pin: str) -> Piece:
     stratum = {"none": "", "tag": row["tags"] or "", "source": row["source_name"]}[recipe.stratify]
-    return Piece(row["record_id"], row["version"], row["line"], keys, stratum, row["happened_at"])
+    return Piece(row["record_id"], row["version"], row["line"], keys, stratum, row["happened_at"], pin)
+
+
+def _tied(ws: Workspace, repeats: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """The part that each record is tied to; what is tied of a repeat is tied of the record that says the same."""
+    tied: dict[str, str] = dict(pins.every(ws))
+    for name, other in repeats:
+        if name in tied:
+            tied[other] = "train" if "train" in (tied[name], tied.get(other)) else tied[name]
+    return tied
 
 
 def _ties(pieces: Sequence[Piece]) -> dict[str, int]:

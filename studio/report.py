@@ -64,7 +64,8 @@ def gather(ws: Workspace, run: Run, grid: Grid, who: str, examples: int = 0) -> 
     """Everything a report says, with `examples` losses and as many wins as texts. Raises StudioError without scores."""
     snapshot = snapshots.get(ws, run.snapshot_id)
     found = rivals.judge(run, grid, who)
-    suspicious = leaks.suspicious(ws, run.snapshot_id) & set(map(str, grid.items))
+    learned = leaks.learned(ws, run.snapshot_id, [one.model_id for one in runs.candidates(run)])
+    suspicious = (leaks.suspicious(ws, run.snapshot_id) | learned) & set(map(str, grid.items))
     metric, rival = found[0].first.metric, found[0].rival
     scored = metric if metric in grid.metrics else "accuracy"
     spent, price = costs.of(ws, run), prices.now(ws)

@@ -157,6 +157,21 @@ def numbers(one: Versus, names: Mapping[str, str]) -> str:
     return (f"{b[:1].upper()}{b[1:]} won {count.b} of {count.decided} decided pairs; win rate {_share(count.rate)} ({ties}).")
 
 
+def reach(one: Versus) -> str:
+    """What is missing, in a sentence, and why an interval that leaves out a half may not be enough yet."""
+    if one.stop.state == "fixed" or not one.count.decided:
+        return ""
+    if one.stop.state == "over":
+        return "All pairs are judged; a larger session could say more."
+    if one.stop.state != "more":
+        return ""
+    said = (f"About {one.stop.more} more decided pairs at this share would settle it." if one.stop.more is not None else
+            "No end is in sight at this share.")
+    low, high = one.count.rate.low, one.count.rate.high
+    return said + (" The interval is that of a single look; the rule may be looked at any time, and asks for more."
+                   if low > 0.5 or high < 0.5 else "")
+
+
 def evidence(found: Result) -> str:
     """Whether it is enough, without a word on who leads: for an organiser who still judges."""
     said = []
@@ -185,7 +200,7 @@ def habit(side: Side) -> str:
 def _versus(judged: Sequence[Judged], a: str, b: str, rules: Rules, aim: int, comparisons: int, same: int,
             slices: Mapping[str, Iterable[str]]) -> Versus:
     mine = [one for one in judged if (one.a, one.b) == (a, b)]
-    pairs, item_of = _by_pair(mine), {one.pair_id: one.item_id for one in mine}
+    pairs, item_of = by_pair(mine), {one.pair_id: one.item_id for one in mine}
     count = counted([*pairs.values(), *["tie"] * same], rules.ties)  # type: ignore[list-item]
     parts = {}
     for name, items in slices.items():
@@ -198,7 +213,7 @@ def _versus(judged: Sequence[Judged], a: str, b: str, rules: Rules, aim: int, co
     return Versus(a, b, count, dict(sorted(parts.items(), key=lambda part: -part[1].pairs)), people, stop)
 
 
-def _by_pair(judged: Sequence[Judged]) -> dict[str, Won | Literal["both_bad"]]:
+def by_pair(judged: Sequence[Judged]) -> dict[str, Won | Literal["both_bad"]]:
     """What the majority of its reviewers says of each pair; a tie where none leads."""
     said: dict[str, Counter[str]] = defaultdict(Counter)
     for one in judged:
@@ -253,7 +268,7 @@ def _strengths(judged: Sequence[Judged], candidates: Sequence[str]) -> Strengths
     items: dict[str, np.ndarray[tuple[int, int], np.dtype[np.float64]]] = defaultdict(
         lambda: np.zeros((len(candidates), len(candidates))))
     names = {one.pair_id: (one.item_id, place[one.a], place[one.b]) for one in judged}
-    for pair, won in _by_pair(judged).items():
+    for pair, won in by_pair(judged).items():
         item, a, b = names[pair]
         items[item][b, a] += {"b": 1.0, "a": 0.0}.get(won, 0.5)
         items[item][a, b] += {"a": 1.0, "b": 0.0}.get(won, 0.5)

@@ -74,6 +74,9 @@ def planned(found: Plan) -> None:
         st.caption(f"Held together: {', '.join(ties)}; {count(division.held, 'group')}, the largest of {division.largest:,}.")
     else:
         st.caption("Records that ask the same question stay in one part; no two do.")
+    if division.tied:
+        st.caption("Tied by people: " + ", ".join(f"{number:,} to {part}" for part, number in division.tied.items())
+                   + ", with what hangs together with them.")
     if division.largest * 5 > found.eligible - found.identical > 20:
         st.warning(f"One group of {division.largest:,} records belongs together: more than a fifth of all. Perhaps a name such "
                    "as “Customer” stands for many, or a low threshold on Twins joins too much.")

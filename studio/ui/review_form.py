@@ -63,7 +63,7 @@ def _sample(ws: Workspace, run: Run, grid: Grid) -> Wanted:
         way = str(st.selectbox("Items", review_samples.ways(ws, run, grid), format_func=review_samples.WAYS.__getitem__,
                                width=330, key=f"way-{run.run_id}"))
         if way == "slices":
-            ways = slices.ways(ws, grid)
+            ways = slices.ways(ws, grid, run)
             return Wanted(way, by=str(st.selectbox("Slices by", list(ways), format_func=ways.__getitem__, width=240)))
         if way in ("losses", "metrics"):
             first = str(st.selectbox("By", grid.metrics, format_func=metrics.title, width=240))
