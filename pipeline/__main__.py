@@ -23,6 +23,7 @@ from pipeline.specs import (
     EvaluateSpec,
     InspectSpec,
     JudgeSpec,
+    PlaySpec,
     PreviewSpec,
     ScoreSpec,
     SuggestSpec,
@@ -31,7 +32,8 @@ from pipeline.specs import (
 )
 
 NICE = 10
-NEEDS_NO_DEVICE = (CheckSpec, ConnectSpec, DedupeSpec, InspectSpec, PreviewSpec, SuggestSpec, ValidateSpec)
+NEEDS_NO_DEVICE = (CheckSpec, ConnectSpec, DedupeSpec, InspectSpec, PlaySpec, PreviewSpec, SuggestSpec, ValidateSpec)
+"""The playground takes it now and then, by itself."""
 
 
 def main() -> int:
@@ -136,6 +138,10 @@ def _engine(child: Child, spec: AnySpec, workspace: Path) -> dict[str, Any]:
         from pipeline.generation import endpoint
 
         return endpoint.connect(child, spec)
+    if isinstance(spec, PlaySpec):
+        from pipeline import playing
+
+        return playing.run(child, spec, workspace)
     from pipeline import evaluation
 
     return evaluation.run(child, spec, workspace)
@@ -148,7 +154,7 @@ def _stay_offline(spec: AnySpec) -> None:
              else [spec.judge.base] if isinstance(spec, JudgeSpec) and spec.judge.base else [])
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "1"
     os.environ["TQDM_DISABLE"] = "1"  # bars redrawn into a log file are noise
-    if all(base.kind != "hub" for base in bases):
+    if all(base.kind != "hub" for base in bases) and not (isinstance(spec, PlaySpec) and spec.hub):
         os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
 
 
@@ -190,6 +196,10 @@ def _done_words(spec: AnySpec, data: dict[str, Any]) -> str:
         return judging.done_words(data)
     if isinstance(spec, ConnectSpec):
         return f"{data['model']} answers, after {data['seconds']:.1f} s."
+    if isinstance(spec, PlaySpec):
+        from pipeline import playing
+
+        return playing.done_words(data)
     from pipeline import evaluation
 
     return evaluation.done_words(spec, data)

@@ -339,8 +339,30 @@ class PreviewSpec(Frozen):
     known_method: Literal["qlora", "lora"] = Field(default="lora", description="how that run held the base")
 
 
+class PlaySpec(Frozen):
+    """The playground: answers what is appended to asks.jsonl, until nobody has asked for a while.
+
+    Seconds without a question: after `sleeps_after` the device and the memory are given back, after `ends_after` it ends.
+    """
+
+    kind: Literal["play"] = "play"
+    run_id: str
+    hub: bool = Field(default=False, description="a person chose a model of the Hugging Face hub, which may be fetched")
+    sleeps_after: float = Field(default=60, ge=0)
+    ends_after: float = Field(default=900, ge=0)
+
+
+class PlayAsk(Frozen):
+    """A line of asks.jsonl: one reply that is wanted. `messages` end with the customer's question."""
+
+    reply: str
+    candidate: Candidate
+    messages: Annotated[tuple[dict[str, Any], ...], Field(min_length=1)]
+    decoding: Decoding = Decoding()
+
+
 AnySpec = (TrainSpec | EvaluateSpec | ScoreSpec | JudgeSpec | ConnectSpec | CheckSpec | ValidateSpec | DedupeSpec | InspectSpec
-           | SuggestSpec | PreviewSpec)
+           | SuggestSpec | PreviewSpec | PlaySpec)
 Spec = Annotated[AnySpec, Field(discriminator="kind")]
 _adapter: TypeAdapter[AnySpec] = TypeAdapter(Spec)
 

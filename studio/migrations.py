@@ -335,6 +335,22 @@ create table record_pins (
     who varchar not null, said_at timestamp not null);
 """
 
+# A question to one or more models at once, with who they are and how they answer; a reply as it ended; a comparison that is
+# kept for review, or taken off again (the newest counts).
+PLAYGROUND = """
+create table play_asks (
+    ask_id varchar primary key, seq bigint not null, run_id varchar not null, thread_id varchar not null,
+    question varchar not null, candidates varchar not null, decoding varchar not null, who varchar not null,
+    said_at timestamp not null);
+create table play_replies (
+    reply_id varchar primary key, ask_id varchar not null, candidate_id varchar not null, text varchar not null,
+    finish varchar not null, problem varchar not null, tokens integer, prompt_tokens integer, seconds double not null,
+    first_seconds double, cost double, ended_at timestamp not null);
+create table play_saved (
+    press_id varchar primary key, seq bigint not null, ask_id varchar not null, kept boolean not null, who varchar not null,
+    said_at timestamp not null);
+"""
+
 STEPS: tuple[tuple[int, str, str], ...] = (
     (1, "first tables", FIRST_TABLES),
     (2, "imports of any size", IMPORTS_OF_ANY_SIZE + REBUILD_NOW),
@@ -349,4 +365,5 @@ STEPS: tuple[tuple[int, str, str], ...] = (
     (11, "acts of marking", ACTS_OF_MARKING),
     (12, "candidates", CANDIDATES),
     (13, "review decks", REVIEW_DECKS),
+    (14, "playground", PLAYGROUND),
 )

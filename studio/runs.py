@@ -31,7 +31,7 @@ from pipeline.specs import (
     Tested,
     dumps,
 )
-from studio import cards, duplicates, findings, judges, leaks, models, rescored, scores, snapshots, suggestions
+from studio import cards, duplicates, findings, judges, leaks, models, plays, rescored, scores, snapshots, suggestions
 from studio.errors import StudioError
 from studio.snapshots import SPLITS
 from studio.workspace import Row, Transaction, Workspace
@@ -40,7 +40,7 @@ __all__ = ["CROWDS", "NORMALISATION", "SHORT_TEXTS", "Candidate", "Decoding", "I
            "labels_of", "normal", "read_foreign", "sides"]
 
 Kind = Literal["train", "evaluate", "check", "validate", "dedupe", "inspect", "suggest", "preview", "connect",
-               "score", "judge"]
+               "score", "judge", "play"]
 MOVING: tuple[State, ...] = ("starting", "running")
 _COLLECTED = "select 1 from run_results where run_id = ? and attempt = ?"
 RESUMABLE: tuple[State, ...] = ("lost", "failed", "stopped")
@@ -48,6 +48,7 @@ EVENTS, SAMPLES, PREVIEW, OUTPUTS, KNOWN = "events.jsonl", "samples.jsonl", "pre
 RECORDS, FINDINGS, SUGGESTIONS, DOUBTS = "records.jsonl", "findings.jsonl", "suggestions.jsonl", "doubts.jsonl"
 TEXTS, COPIES, PAIRS, WORK = "texts.parquet", "copies.parquet", "pairs.parquet", "work"
 LINES = tuple(f"{split}.jsonl" for split in SPLITS)
+ASKS, PIECES = "asks.jsonl", "pieces.jsonl"
 ANSWERS, JUDGEMENTS, OWN_ERRORS = "answers.jsonl", "judgements.jsonl", "own_errors.jsonl"
 FOLLOWS = {"check": RECORDS, "dedupe": TEXTS, "inspect": LINES[0], "suggest": RECORDS, "score": ANSWERS, "judge": ANSWERS}
 """What such a run reads, and cannot go on without."""
@@ -170,6 +171,14 @@ def stop(ws: Workspace, run_id: str) -> None:
         rundir.ask_to_stop(ws.path(get(ws, run_id).folder))
 
 
+def wait(ws: Workspace, run_id: str, seconds: float) -> bool:
+    """Wait for the end of a run that was asked to stop, so long at the most; whether it came."""
+    deadline = time.monotonic() + seconds
+    while (moves := get(ws, run_id).moving) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not moves
+
+
 def resume(ws: Workspace, run_id: str) -> None:
     """Go on in the same folder, from the last checkpoint or with the outputs already there."""
     run = get(ws, run_id)
@@ -262,7 +271,7 @@ def forget_copies(ws: Workspace) -> None:
         raise StudioError(f"{moving[0].title} is still running and may hold what is to go.",
                           "Wait for its end, or stop it first.")
     for run in found:
-        if run.kind in FOLLOWS:
+        if run.kind in (*FOLLOWS, "play"):
             clear_copies(ws, run)
     _heard.pop(ws, None)
 
@@ -310,7 +319,8 @@ def tokenizer(ws: Workspace) -> str:
 
 def clear_copies(ws: Workspace, run: Run) -> None:
     """Copies of texts, and what was made of them, hold personal data: they stay only while the run can go on."""
-    for name in (RECORDS, FINDINGS, SUGGESTIONS, DOUBTS, TEXTS, COPIES, PAIRS, PREVIEW, KNOWN, ANSWERS, *LINES):
+    for name in (RECORDS, FINDINGS, SUGGESTIONS, DOUBTS, TEXTS, COPIES, PAIRS, PREVIEW, KNOWN, ANSWERS, ASKS, PIECES,
+                 *LINES):
         (ws.path(run.folder) / name).unlink(missing_ok=True)
     shutil.rmtree(ws.path(run.folder) / WORK, ignore_errors=True)
 
@@ -364,6 +374,8 @@ def _collect(ws: Workspace, transaction: Transaction, run: Run, ended: Result) -
         folder = ws.path(run.folder)
         duplicates.collect(transaction, run.run_id, run.spec["side"], folder / COPIES, folder / PAIRS,
                            ended.data["meaning_threshold"])
+    if run.kind == "play":
+        plays.collect(ws, transaction, rundir.read_lines(ws.path(run.folder) / PIECES), over=True)
     if ended.outcome == "done" and run.kind == "suggest":
         folder = ws.path(run.folder)
         suggestions.collect(transaction, run.run_id, run.spec["set_id"], folder / SUGGESTIONS, folder / DOUBTS)

@@ -33,6 +33,8 @@ LIGHT_PIPELINE = (
     "checking/engine",
     "dedupe/words",
     "machine",
+    "playing",
+    "playing_local",
     "preview",
     "scoring/names",
     "scoring/probes",

@@ -46,6 +46,7 @@ PAGES = (
     "models",
     "evaluate",
     "review",
+    "playground",
 )
 EMPTY_WORDS = {
     "overview": "Your own tickets",
@@ -63,6 +64,7 @@ EMPTY_WORDS = {
     "models": "No model was tuned here yet",
     "evaluate": "No model was tuned yet",
     "review": "A review needs two models' answers",
+    "playground": "the base model answers alone",
 }
 
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pipeline.errors import PipelineError
 from pipeline.examples import Example, Turn
-from pipeline.generation.answer import Answer, Ask
+from pipeline.generation.answer import Answer, Ask, Heard
 from pipeline.rundir import Child
 from pipeline.specs import ConnectSpec, Decoding, Endpoint
 
@@ -28,15 +28,16 @@ Watch = Callable[[], None]
 
 
 class EndpointModel:
-    """An endpoint ready to answer. `tries` are repeated by the client, which waits as long as the server asks for."""
+    """An endpoint ready to answer. `tries` are repeated by the client, which waits as long as the server asks for. `later` is
+    what to do when it fails for now."""
 
-    def __init__(self, endpoint: Endpoint, tries: int = TRIES, timeout: float = TIMEOUT_SECONDS) -> None:
+    def __init__(self, endpoint: Endpoint, tries: int = TRIES, timeout: float = TIMEOUT_SECONDS, later: str = "") -> None:
         try:
             import openai
         except ImportError:
             raise PipelineError("The package openai is not installed.",
                                 "Install it: pip install 'tunewright[hosted]'.") from None
-        self.endpoint, self.timeout = endpoint, timeout
+        self.endpoint, self.timeout, self.later = endpoint, timeout, later or _LATER
         self.client = openai.OpenAI(base_url=endpoint.base_url or OPENAI, api_key=_key(endpoint), timeout=timeout,
                                     max_retries=tries)
 
@@ -74,6 +75,46 @@ class EndpointModel:
         except ValueError:  # not JSON
             raise self._no_answer() from None
         return self._answer(one, found, time.perf_counter() - began)
+
+    def aloud(self, one: Ask, decoding: Decoding) -> Iterator[Heard]:
+        """The answer as it comes, the last one with how it ended. To stop, close the iterator. Raises as `ask`."""
+        import httpx
+        import openai
+
+        text, finish, usage, came = "", "", None, False
+        try:
+            with self._opened(self._request(one, decoding) | {"stream": True}) as stream:
+                for chunk in stream:
+                    usage = getattr(chunk, "usage", None) or usage
+                    for choice in (getattr(chunk, "choices", None) or [])[:1]:
+                        came, delta = True, choice.delta
+                        text += getattr(delta, "content", None) or getattr(delta, "refusal", None) or ""
+                        finish = choice.finish_reason or finish
+                    yield Heard(text.lstrip())
+        except openai.OpenAIError as error:
+            if getattr(error, "code", None) == "content_filter":
+                yield Heard(text.strip(), finish="filter")
+                return
+            raise self._in_words(error) from None
+        except httpx.HTTPError:
+            raise PipelineError(f"The server {self._place()} broke off.", self.later) from None
+        except ValueError:  # not JSON
+            raise self._no_answer() from None
+        if not came:
+            raise self._no_answer()
+        asked, made = (usage.prompt_tokens, usage.completion_tokens) if usage else (None, None)
+        yield Heard(text.strip(), made, asked, FINISH.get(finish, "stop"), self._cost(asked, made))
+
+    def _opened(self, request: dict[str, Any]) -> Any:
+        """A stream that ends with how many tokens it took; without that where a server does not know the wish."""
+        import openai
+
+        try:
+            return self.client.chat.completions.create(**request, stream_options={"include_usage": True})
+        except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+            if getattr(error, "code", None) == "content_filter":
+                raise
+            return self.client.chat.completions.create(**request)
 
     def _request(self, one: Ask, decoding: Decoding) -> dict[str, Any]:
         """OpenAI's own newer models know only `max_completion_tokens`; other servers mostly only `max_tokens`."""
@@ -113,7 +154,7 @@ class EndpointModel:
         place, model, status = self._place(), self.endpoint.model, getattr(error, "status_code", None)
         code = getattr(error, "code", None)
         if isinstance(error, openai.APITimeoutError):
-            return PipelineError(f"The server {place} did not answer within {self.timeout:.0f} seconds.", _LATER)
+            return PipelineError(f"The server {place} did not answer within {self.timeout:.0f} seconds.", self.later)
         if isinstance(error, openai.APIConnectionError):
             return PipelineError(f"The server {place} cannot be reached.", "Check the address and that the server runs.")
         if status in (401, 403):
@@ -122,15 +163,15 @@ class EndpointModel:
             return PipelineError(f"The server {place} does not know this address or the model {model} (404).",
                                  "Check both; the address usually ends in /v1.")
         if status == 429 and code == "insufficient_quota":
-            return PipelineError(f"The account at {place} is used up (429).", "Add credit, then resume: " + _KEPT)
+            return PipelineError(f"The account at {place} is used up (429).", "Add credit. " + self.later)
         if status == 429:
             return PipelineError(f"The server {place} says there are too many requests (429).",
-                                 f"Resume later, or ask fewer at a time: {_KEPT}")
+                                 f"Ask fewer at a time. {self.later}")
         if status in (400, 422):
             return PipelineError(f"The server {place} refused a question ({status}): it may be longer than {model} reads, or "
                                  "the model takes no such temperature or length.", "Try other decoding settings.")
         return PipelineError(f"The server {place} failed ({status or type(error).__name__}).",
-                             "If it stays so, the server's log says why. " + _LATER)
+                             "If it stays so, the server's log says why. " + self.later)
 
     def _key_hint(self) -> str:
         name = _key_name(self.endpoint)
@@ -143,8 +184,7 @@ class EndpointModel:
         return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
 
 
-_KEPT = "the answers that came are kept."
-_LATER = "Resume later: " + _KEPT
+_LATER = "Resume later: the answers that came are kept."
 
 
 def connect(child: Child, spec: ConnectSpec) -> dict[str, Any]:

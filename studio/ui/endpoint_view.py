@@ -38,6 +38,7 @@ def _one(ws: Workspace, endpoint: Model) -> None:
                          disabled=run is not None and run.moving):
                 starts.connection(ws, endpoint)
                 st.rerun()
+            layout.go("Chat with it", "pages/playground.py", {"model": endpoint.model_id})
 
 
 def _connection(ws: Workspace, run: Run) -> None:

@@ -110,13 +110,13 @@ def error(failed: StudioError) -> None:
     st.error(f"**{plain(failed.message)}**" + (f"\n\n{plain(failed.hint)}" if failed.hint else ""), icon=":material/error:")
 
 
-def refresh_while(moving: bool, draw: Callable[[], None]) -> None:
-    """Draw now, and again every two seconds while something moves; the page around it stays as it is."""
+def refresh_while(moving: bool, draw: Callable[[], None], seconds: float = POLL_SECONDS) -> None:
+    """Draw now, and again every two seconds (or so) while something moves; the page around it stays as it is."""
     def part() -> None:
         with guarded():
             draw()
 
-    st.fragment(run_every=POLL_SECONDS if moving else None)(part)()
+    st.fragment(run_every=seconds if moving else None)(part)()
 
 
 def plain(text: str) -> str:

@@ -39,6 +39,7 @@ PLACES = (
     Place("pages/models.py", "Models", ":material/deployed_code:", "models", "Train"),
     Place("pages/evaluate.py", "Evaluate", ":material/balance:", "evaluate", "Prove"),
     Place("pages/review.py", "Review", ":material/compare_arrows:", "review", "Prove"),
+    Place("pages/playground.py", "Playground", ":material/forum:", "playground", "Prove"),
 )
 
 
