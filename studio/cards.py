@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from studio import corrections, findings, leaks
+from studio import findings, leaks
 from studio.findings import Gate
 from studio.leaks import Checked
 from studio.planning import Plan
@@ -83,7 +83,7 @@ def make(ws: Workspace, manifest: Mapping[str, Any], snapshot_id: str, planned: 
         measures=checked.data.get("measures") if checked else None,
         identical_left_out=manifest.get("identical_left_out", 0), twins_left=_twins_left(planned, out),
         twins_searched=bool(planned and planned.searched), held=dict(manifest.get("held_together") or {}), worth=worth[0],
-        worth_training=worth[1], known_here=bool(sources), from_reviews=corrections.in_snapshot(ws, snapshot_id),
+        worth_training=worth[1], known_here=bool(sources), from_reviews=_from_reviews(ws, snapshot_id),
         tied={str(part): number for part, number in planned.division.tied.items()} if planned else {})
 
 
@@ -134,6 +134,14 @@ def _reviewed(ws: Workspace, snapshot_id: str) -> dict[str, Any]:
                         on e.record_id = s.record_id and e.version = s.version
                     where s.snapshot_id = ?""", [snapshot_id])
     return dict(row or {"reviewed": 0, "edited": 0})
+
+
+def _from_reviews(ws: Workspace, snapshot_id: str) -> dict[str, int]:
+    """How many lines of a snapshot came from reviews: answers that were corrected, examples that were written."""
+    rows = ws.rows("""select distinct s.record_id, r.how from snapshot_items s join (select record_id, arg_max(how, seq) as
+    how from review_records where how <> 'left' group by record_id) r using (record_id) where s.snapshot_id = ?""",
+    [snapshot_id])
+    return dict(Counter(row["how"] for row in rows))
 
 
 def _worth(ws: Workspace) -> tuple[list[Any], bool | None]:

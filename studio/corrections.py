@@ -6,7 +6,6 @@ learned from the correction is shown with and without it on that set (`leaks.lea
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -69,14 +68,6 @@ def take(ws: Workspace, session_id: str, one: Correction, how: How, who: str, pr
                 "press_id": press_id, "seq": 0, "record_id": record_id, "session_id": session_id, "card_id": one.card_id,
                 "item_id": one.item_id, "how": how, "who": who, "said_at": ws.now()}])
     return record_id if how != "left" else ""
-
-
-def in_snapshot(ws: Workspace, snapshot_id: str) -> dict[str, int]:
-    """How many lines of a snapshot came from reviews: answers that were corrected, examples that were written."""
-    rows = ws.rows("""select distinct s.record_id, r.how from snapshot_items s join (select record_id, arg_max(how, seq) as
-    how from review_records where how <> 'left' group by record_id) r using (record_id) where s.snapshot_id = ?""",
-    [snapshot_id])
-    return dict(Counter(row["how"] for row in rows))
 
 
 def forget(transaction: Transaction, record_ids: Sequence[str]) -> None:

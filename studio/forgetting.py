@@ -39,6 +39,7 @@ from studio import (
     plays,
     queues,
     records,
+    review_texts,
     reviews,
     runs,
     scores,
@@ -137,12 +138,13 @@ def raw_files(ws: Workspace, customer: Customer, record_ids: Sequence[str]) -> l
 
 
 def _order(ws: Workspace, customer: Customer, record_ids: Sequence[str], who: str) -> Order:
-    answers = scores.holding(ws, record_ids, customer.said)
+    asks = tuple(plays.about(ws, customer.said))
+    answers = [*scores.holding(ws, record_ids, customer.said), *((review_texts.PLAYGROUND, one) for one in asks)]
     lines = ws.value("select count(*) from snapshot_items where record_id in (select unnest(?::varchar[]))", [list(record_ids)])
     return Order(ws.new_id(), who, tuple(record_ids), customer.said, customer.emails, tuple(answers),
                  tuple(reviews.about(ws, answers, customer.said)), tuple(raw_files(ws, customer, record_ids)), lines,
                  tuple(labels.about(ws, customer.said)), tuple(named.about(ws, customer.said)),
-                 tuple(plays.about(ws, customer.said)))
+                 asks)
 
 
 def _carry_out(ws: Workspace, order: Order) -> Forgotten:
@@ -166,7 +168,7 @@ def _told(order: Order, table: str, row: Row) -> bool:
     if table == "label_sets":
         return label_sets.about(row, order.record_ids, order.words)
     said = {*order.review_ids, *order.spoken, *order.kept_under_names, *order.asks}
-    return any(row.get(key) in order.record_ids for key in ("record_id", "item_id")) or any(
+    return any(row.get(key) in {*order.record_ids, *order.asks} for key in ("record_id", "item_id")) or any(
         row.get(key) in said for key in _KEYS)
 
 

@@ -82,3 +82,14 @@ def said(home: Path) -> list[Row]:
     rows = ws.rows("select review_id, card_id, verdict, note, data, who, seconds from reviews order by seq")
     ws.close()
     return rows
+
+
+def hidden(home: Path, session: str) -> list[str]:
+    """What would tell the sides apart, or whose answers these are: ids of everything behind a card, names, flags."""
+    ws = Workspace(home)
+    run_id = reviews.get(ws, session).run_id
+    pairs = ws.rows("select pair_id, item_id from review_pairs where session_id = ?", [session])
+    names = [row["name"] for row in ws.rows("select name from models")]
+    ws.close()
+    behind = [part for row in pairs for part in row.values()]
+    return [run_id, *names, *PAIR[1:], "left_is_a", '"candidates"', '"again":', '"position":', *behind]

@@ -18,7 +18,7 @@ from studio.workspace import Workspace
 from tests.browser import chromium, running, shoot
 from tests.ledger import Ledger
 from tests.line import Line
-from tests.reviewing import DRAWN, PAIR, begun, open_review, press, said, saved, widened
+from tests.reviewing import DRAWN, begun, hidden, open_review, press, said, saved, widened
 from tests.wire import Wire
 
 pytestmark = [pytest.mark.slow]
@@ -35,20 +35,9 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "ws"
 
 
-def secrets(home: Path, session: str) -> list[str]:
-    """What would tell the sides apart, or whose answers these are: ids of everything behind a card, names, flags."""
-    ws = Workspace(home)
-    run_id = reviews.get(ws, session).run_id
-    pairs = ws.rows("select pair_id, item_id from review_pairs where session_id = ?", [session])
-    names = [row["name"] for row in ws.rows("select name from models")]
-    ws.close()
-    behind = [part for row in pairs for part in row.values()]
-    return [run_id, *names, *PAIR[1:], "left_is_a", '"candidates"', '"again":', '"position":', *behind]
-
-
 def test_nothing_that_the_server_sends_in_a_blind_session_tells_the_sides_apart(browser: Browser, home: Path) -> None:
     session = begun(home, repeats=2, rubric=("tone",))
-    hidden = secrets(home, session)
+    secret = hidden(home, session)
     with running(home) as studio:
         page = browser.new_context().new_page()
         wire = Wire(page)
@@ -57,7 +46,7 @@ def test_nothing_that_the_server_sends_in_a_blind_session_tells_the_sides_apart(
         page.wait_for_timeout(500)
         press(page, "1", "1", "t", "t", "u")
         saved(page)
-        told, answers = wire.found(hidden), [b"ALPHA answer" in wire.everything, b"OMEGA answer" in wire.everything]
+        told, answers = wire.found(secret), [b"ALPHA answer" in wire.everything, b"OMEGA answer" in wire.everything]
         page.context.close()
     assert (told, answers) == ([], [True, True])
 

@@ -11,12 +11,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from studio import corrections, faults, leaks, pins, records, review_exports, reviews, runs, slices, snapshots, splits
+from studio import (
+    card_text,
+    cards,
+    corrections,
+    faults,
+    leaks,
+    pins,
+    playground,
+    records,
+    review_exports,
+    review_texts,
+    reviews,
+    runs,
+    slices,
+    snapshots,
+    splits,
+)
 from studio.errors import StudioError
 from studio.grids import read as read_grid
 from studio.opinions import Fault, Opinion
+from studio.review_texts import PLAYGROUND
 from studio.splits import SPLITS, Piece, Recipe
 from studio.workspace import Workspace
+from tests.plays import asked
 from tests.tickets import freeze_forty, opened, recorded_evaluation, recorded_training
 
 NAMES = {"starter": "the base model", "trained00001": "the tuned model"}
@@ -69,7 +87,10 @@ def test_what_came_from_a_review_is_in_train_of_every_later_snapshot_and_its_car
                        [snapshot.snapshot_id])
         held = {row["record_id"] for row in rows}
         assert not held & {made, first.item_id, second.item_id}  # the item itself asks what its correction asks
-    assert corrections.in_snapshot(ws, snapshot.snapshot_id) == {"example": 1, "version": 1}
+    card = cards.get(ws, snapshot.snapshot_id)
+    assert card is not None and (card.from_reviews, card.tied["train"]) == ({"example": 1, "version": 1}, 3)
+    said = "\n".join(line for section in card_text.sections(snapshot, card) for line in section.sentences)
+    assert "From reviews: 1 answer corrected, 1 example written." in said
 
 
 def test_a_model_that_learned_a_correction_is_shown_without_that_item_on_the_old_test_set(ws: Workspace, session: str) -> None:
@@ -146,3 +167,39 @@ def test_without_ties_the_parts_are_what_they_were() -> None:
     pieces = [Piece(f"r{n:03}", 1, f"mark {n}", (f"twins:{n // 2}",), "", None) for n in range(100)]
     found = splits.divide(pieces, Recipe(seed=3))
     assert ([piece.record_id for piece in found.splits["test"]][:4], found.tied) == (["r066", "r067", "r088", "r089"], {})
+
+
+@pytest.fixture
+def played(ws: Workspace) -> str:
+    """Three comparisons saved in the playground, judged and revealed."""
+    for n in range(3):
+        replies = {"Alpha": f"ALPHA says {n}", "Omega": f"OMEGA says {n}"}
+        asked(ws, f"Where is my parcel, number {n}?", replies, f"ask{n}", f"t{n}")
+        playground.save_for_review(ws, f"ask{n}", "ann", f"keep{n}")
+    both = ("alpha", "omega")
+    items = review_texts.items(ws, PLAYGROUND, both)
+    session = reviews.start(ws, PLAYGROUND, both, items, reviews.Settings(per_person=0), "ann")
+    reviews.join(ws, session, "ann")
+    for place, card in enumerate(reviews.window(ws, session, "ann")):
+        reviews.judge(ws, session, card.card_id, Opinion("left", better="It comes on Monday."), "ann", f"p{place}")
+    reviews.reveal(ws, session, "ann")
+    return session
+
+
+def test_comparisons_of_the_playground_are_judged_like_answers_of_an_evaluation(ws: Workspace, played: str) -> None:
+    found = reviews.standing(ws, played)
+    assert (len(found), {(one.a, one.b) for one in found}, review_texts.played(ws)) == (
+        3, {("alpha", "omega")}, {"alpha": "Alpha", "omega": "Omega"})
+
+
+def test_a_better_answer_to_a_prompt_of_the_playground_becomes_an_example(ws: Workspace, played: str) -> None:
+    one = corrections.of_session(ws, played)[0]
+    with pytest.raises(StudioError, match="not here any more"):
+        corrections.take(ws, played, one, "version", "ann", "1")
+    made = records.get(ws, corrections.take(ws, played, one, "example", "ann", "2"))
+    assert (made.answer, pins.every(ws)) == ("It comes on Monday.", {made.record_id: "train"})
+
+
+def test_what_is_taken_off_the_list_stays_in_the_sessions_over_it(ws: Workspace, played: str) -> None:
+    playground.unsave(ws, "ask0", "ann", "off")
+    assert (len(review_texts.items(ws, PLAYGROUND, ("alpha", "omega"))), len(reviews.texts(ws, played, ["ask0"]))) == (2, 1)

@@ -10,7 +10,7 @@ import streamlit as st
 from studio import corrections, faults, marks, opinions, records, review_exports, reviews, runs, slices
 from studio.corrections import Correction
 from studio.opinions import Judged
-from studio.review_texts import Texts
+from studio.review_texts import PLAYGROUND, Texts
 from studio.reviews import Session
 from studio.ui import layout, review_result, session, where_view
 from studio.ui.formats import count, excerpt, share
@@ -63,10 +63,10 @@ def _pairs(ws: Workspace, held: Session, judged: Sequence[Judged], only: Sequenc
     for pair in shown:
         first = by_pair[pair][0]
         if first.item_id in texts:
-            _one(by_pair[pair], texts[first.item_id], called)
+            _one(by_pair[pair], texts[first.item_id], called, held.run_id != PLAYGROUND)
 
 
-def _one(said: Sequence[Judged], known: Texts, called: Mapping[str, str]) -> None:
+def _one(said: Sequence[Judged], known: Texts, called: Mapping[str, str], of_records: bool) -> None:
     """A pair with both answers under their names, who said what, marks and notes."""
     first = said[0]
     won = ", ".join(f"{one.who}: {_winner(one, called)}" + (" (again)" if one.again else "") for one in said)
@@ -81,7 +81,8 @@ def _one(said: Sequence[Judged], known: Texts, called: Mapping[str, str]) -> Non
                 st.markdown("\n".join(f"- {line}" for line in lines))
         if known.reference:
             st.caption(f"Reference: {layout.plain(known.reference)}")
-        layout.link("Open its record", "pages/curate.py", {"record": first.item_id})
+        if of_records:
+            layout.link("Open its record", "pages/curate.py", {"record": first.item_id})
 
 
 def _winner(one: Judged, called: Mapping[str, str]) -> str:
@@ -146,6 +147,8 @@ def _faults(ws: Workspace, held: Session, judged: Sequence[Judged], called: Mapp
                    "comes back": "yes" if one.repeated else "–"} for one in found], hide_index=True,
                  column_config=layout.numbers(["on items", "95 % interval"]), alt="Faults by candidate")
     repeated = [one for one in found if one.repeated]
+    if held.run_id == PLAYGROUND:
+        return
     if not repeated:
         st.caption(f"A fault comes back from {faults.REPEATED} items on.")
         return

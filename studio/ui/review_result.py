@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from studio import grids, opinions, review_samples, review_stats, reviews, rivals, runs, slices, verdict_words
+from studio import grids, opinions, review_samples, review_stats, review_texts, reviews, rivals, runs, slices, verdict_words
 from studio.review_stats import Count, Result, Versus
+from studio.review_texts import PLAYGROUND
 from studio.reviews import Session
 from studio.ui import charts, layout
 from studio.ui.formats import count, interval, signed
@@ -25,6 +26,8 @@ AXIS = "Win rate minus a half, 95 % Wilson interval"
 
 def names(ws: Workspace, session: Session) -> dict[str, str]:
     """What the candidates are called: `the tuned model`."""
+    if session.run_id == PLAYGROUND:
+        return review_texts.names(ws, session.candidates)
     return {one: verdict_words.noun(role) for one, role in rivals.roles(runs.get(ws, session.run_id)).items()}
 
 
@@ -46,6 +49,8 @@ def draw(ws: Workspace, session: Session, who: str) -> None:
 
 
 def _slices(ws: Workspace, session: Session, by: str) -> dict[str, list[str]]:
+    if session.run_id == PLAYGROUND:
+        return {}
     run = runs.get(ws, session.run_id)
     grid = grids.read(ws, session.run_id)
     return {name: [str(grid.items[place]) for place in places] for name, places in slices.part(ws, run, grid, by).items()}
