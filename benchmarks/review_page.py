@@ -23,7 +23,9 @@ MEASURE = """() => {
     .map((root) => root.querySelector("[data-testid=review-card]")).find(Boolean);
   document.addEventListener("keydown", () => {
     const began = performance.now(), was = card()?.dataset.card;
-    requestAnimationFrame(() => setTimeout(() => { if (card()?.dataset.card !== was) window.__took.push(performance.now() - began); }));
+    requestAnimationFrame(() => setTimeout(() => {
+      if (card()?.dataset.card !== was) window.__took.push(performance.now() - began);
+    }));
   }, true);
 }"""
 

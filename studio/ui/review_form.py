@@ -50,7 +50,7 @@ def draw(ws: Workspace, proven: list[Run]) -> None:
     if st.button("Open the session", type="primary", icon=":material/play_arrow:"):
         items, _ = review_samples.draw(ws, source, grid, chosen, wanted, pairs, run)
         session_id = reviews.start(ws, source, chosen, items, settings, session.person(), name)
-        st.query_params.from_dict({"session": session_id, "person": session.person()})
+        st.query_params.from_dict({"session": session_id})
         st.rerun()
 
 
