@@ -252,6 +252,12 @@ class Child:
     def piece(self, row: dict[str, Any]) -> None:
         self._append("pieces.jsonl", row)
 
+    def example(self, row: dict[str, Any]) -> None:
+        self._append("examples.jsonl", row)
+
+    def call(self, row: dict[str, Any]) -> None:
+        self._append("calls.jsonl", row)
+
     def finish(self, outcome: Outcome, message: str, hint: str = "", data: dict[str, Any] | None = None) -> None:
         ended = Result(self.attempt, outcome, message, hint, data or {}, self.clock())
         write_atomic(self.folder / "result.json", json.dumps(ended.__dict__, ensure_ascii=False, indent=1))

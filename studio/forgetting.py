@@ -33,6 +33,7 @@ from studio import (
     judges,
     label_sets,
     labels,
+    made,
     named,
     pins,
     playground,
@@ -184,6 +185,7 @@ def _clean_tables(ws: Workspace, transaction: Transaction, order: Order) -> None
     reviews.forget(transaction, order.answers, order.review_ids)
     scores.forget(transaction, order.answers)
     judges.forget(transaction, order.answers, order.words)
+    made.forget(transaction, order.record_ids, order.words)
     named.forget(transaction, order.kept_under_names)
     plays.forget(transaction, order.asks)
     runs.forget(transaction, order.record_ids)

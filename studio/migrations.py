@@ -351,6 +351,21 @@ create table play_saved (
     said_at timestamp not null);
 """
 
+# What a model wrote, one row a slot that was tried; `record_id` where it passed and became a record. Calls hold no texts.
+SYNTHESIS = """
+create table recipes (
+    recipe_id varchar primary key, seq bigint not null, name varchar not null, recipe varchar not null, who varchar not null,
+    said_at timestamp not null);
+create table made_examples (
+    run_id varchar not null, slot varchar not null, place bigint not null, scenario varchar not null, state varchar not null,
+    record_id varchar, messages varchar not null, reasons varchar not null, score double, seeds varchar not null,
+    prompt_sha256 varchar not null, tries integer not null, made_at timestamp not null, primary key (run_id, slot));
+create table calls (
+    run_id varchar not null, call varchar not null, purpose varchar not null, model varchar not null,
+    called_at timestamp not null, seconds double, prompt_tokens bigint, new_tokens bigint, cost double,
+    money varchar not null, outcome varchar not null, primary key (run_id, call));
+"""
+
 STEPS: tuple[tuple[int, str, str], ...] = (
     (1, "first tables", FIRST_TABLES),
     (2, "imports of any size", IMPORTS_OF_ANY_SIZE + REBUILD_NOW),
@@ -366,4 +381,5 @@ STEPS: tuple[tuple[int, str, str], ...] = (
     (12, "candidates", CANDIDATES),
     (13, "review decks", REVIEW_DECKS),
     (14, "playground", PLAYGROUND),
+    (15, "synthesis", SYNTHESIS),
 )

@@ -31,7 +31,7 @@ from pipeline.specs import (
     Tested,
     dumps,
 )
-from studio import cards, duplicates, findings, judges, leaks, models, plays, rescored, scores, snapshots, suggestions
+from studio import cards, duplicates, findings, judges, leaks, made, models, plays, rescored, scores, snapshots, suggestions
 from studio.errors import StudioError
 from studio.snapshots import SPLITS
 from studio.workspace import Row, Transaction, Workspace
@@ -40,7 +40,7 @@ __all__ = ["CROWDS", "NORMALISATION", "SHORT_TEXTS", "Candidate", "Decoding", "I
            "labels_of", "normal", "read_foreign", "sides"]
 
 Kind = Literal["train", "evaluate", "check", "validate", "dedupe", "inspect", "suggest", "preview", "connect",
-               "score", "judge", "play"]
+               "score", "judge", "synthesize", "play"]
 MOVING: tuple[State, ...] = ("starting", "running")
 _COLLECTED = "select 1 from run_results where run_id = ? and attempt = ?"
 RESUMABLE: tuple[State, ...] = ("lost", "failed", "stopped")
@@ -50,7 +50,9 @@ TEXTS, COPIES, PAIRS, WORK = "texts.parquet", "copies.parquet", "pairs.parquet",
 LINES = tuple(f"{split}.jsonl" for split in SPLITS)
 ASKS, PIECES = "asks.jsonl", "pieces.jsonl"
 ANSWERS, JUDGEMENTS, OWN_ERRORS = "answers.jsonl", "judgements.jsonl", "own_errors.jsonl"
-FOLLOWS = {"check": RECORDS, "dedupe": TEXTS, "inspect": LINES[0], "suggest": RECORDS, "score": ANSWERS, "judge": ANSWERS}
+EXAMPLES, CALLS, SEEDS, EXISTING = "examples.jsonl", "calls.jsonl", "seeds.jsonl", "existing.jsonl"
+FOLLOWS = {"check": RECORDS, "dedupe": TEXTS, "inspect": LINES[0], "suggest": RECORDS, "score": ANSWERS, "judge": ANSWERS,
+           "synthesize": SEEDS}
 """What such a run reads, and cannot go on without."""
 
 
@@ -126,16 +128,12 @@ _BY_STEP = ("loss", "validation")
 
 def latest_suggestions(ws: Workspace, set_id: str) -> Run | None:
     """The newest run of the light model for this label set, however it stands."""
-    row = ws.row("""select * from runs where kind = 'suggest' and json_extract_string(spec, '$.set_id') = ?
-                    order by started_at desc limit 1""", [set_id])
-    return _run(ws, row) if row else None
+    return _latest(ws, "suggest", "set_id", set_id)
 
 
 def latest_connection(ws: Workspace, model_id: str) -> Run | None:
     """The newest test of an endpoint's connection, however it stands."""
-    row = ws.row("""select * from runs where kind = 'connect' and json_extract_string(spec, '$.model_id') = ?
-                    order by started_at desc limit 1""", [model_id])
-    return _run(ws, row) if row else None
+    return _latest(ws, "connect", "model_id", model_id)
 
 
 def latest_check(ws: Workspace) -> Run | None:
@@ -319,8 +317,8 @@ def tokenizer(ws: Workspace) -> str:
 
 def clear_copies(ws: Workspace, run: Run) -> None:
     """Copies of texts, and what was made of them, hold personal data: they stay only while the run can go on."""
-    for name in (RECORDS, FINDINGS, SUGGESTIONS, DOUBTS, TEXTS, COPIES, PAIRS, PREVIEW, KNOWN, ANSWERS, ASKS, PIECES,
-                 *LINES):
+    for name in (RECORDS, FINDINGS, SUGGESTIONS, DOUBTS, TEXTS, COPIES, PAIRS, PREVIEW, KNOWN, ANSWERS, ASKS, PIECES, SEEDS,
+                 EXISTING, *LINES):
         (ws.path(run.folder) / name).unlink(missing_ok=True)
     shutil.rmtree(ws.path(run.folder) / WORK, ignore_errors=True)
 
@@ -330,6 +328,13 @@ def add_row(ws: Workspace, transaction: Transaction, spec: AnySpec, title: str, 
     transaction.insert("runs", [{"run_id": spec.run_id, "kind": spec.kind, "title": title, "snapshot_id": snapshot_id,
                                  "spec": dumps(spec), "folder": f"runs/{spec.run_id}", "started_at": ws.now(),
                                  "group_id": group_id}])
+
+
+def _latest(ws: Workspace, kind: Kind, key: str, value: str) -> Run | None:
+    """The newest run of a kind whose spec has this value."""
+    row = ws.row("select * from runs where kind = ? and json_extract_string(spec, ?) = ? order by started_at desc limit 1",
+                 [kind, f"$.{key}", value])
+    return _run(ws, row) if row else None
 
 
 def _run(ws: Workspace, row: Row) -> Run:
@@ -365,6 +370,9 @@ def _collect(ws: Workspace, transaction: Transaction, run: Run, ended: Result) -
     if ended.outcome == "done" and run.kind == "judge":
         judges.collect(transaction, run.run_id, run.spec["evaluation_id"], run.spec["mode"],
                        rundir.read_lines(ws.path(run.folder) / JUDGEMENTS))
+    if run.kind == "synthesize":  # what was made and paid for before it ended counts, however it ended
+        made.collect(ws, transaction, run.run_id, run.spec, *(rundir.read_lines(ws.path(run.folder) / name)
+                                                                   for name in (EXAMPLES, CALLS)))
     if ended.outcome == "done" and run.kind == "check":
         findings.collect(transaction, run.run_id, ws.path(run.folder) / FINDINGS)
     if ended.outcome == "done" and run.kind == "inspect" and run.snapshot_id and run.spec["measure"]:

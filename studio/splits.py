@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Literal, NamedTuple
 
@@ -29,10 +29,10 @@ Stratify = Literal["none", "tag", "source"]
 class Recipe:
     """How records are split. `sizes` (train, validation, test lines) goes before the shares, where given.
 
-    Records that ask the same always stay together; twin groups, tickets' threads and customers where they are asked for.
-    `stratify` gives each tag, or each import, its share of every part. `by_time` puts the newest groups into test, those
-    before them into validation and everything older or undated into train; strata do not count then.
-    """
+    Records that ask the same always stay together; twin groups, tickets' threads and customers where they are asked for. Of
+    all lines at most the share `synthetic_most` was written by a model, and all of these are in train: what a model wrote is
+    no test of one. `stratify` gives each tag, or each import, its share of every part. `by_time` puts the newest groups into
+    test, those before them into validation and everything older or undated into train; strata do not count then. """
 
     validation_share: float = 0.1
     test_share: float = 0.1
@@ -44,6 +44,12 @@ class Recipe:
     twins: bool = True
     threads: bool = True
     customers: bool = False
+    synthetic_most: float = 1.0
+
+    @property
+    def written(self) -> dict[str, object]:
+        """All of it, for a hash or a manifest; what came later and was not asked for is left out, so that hashes stay."""
+        return {key: value for key, value in asdict(self).items() if key != "synthetic_most" or value < 1}
 
 
 class Piece(NamedTuple):

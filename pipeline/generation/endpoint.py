@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 from urllib.parse import urlsplit
@@ -67,14 +67,14 @@ class EndpointModel:
 
         began = time.perf_counter()
         try:
-            found = self.client.chat.completions.create(**self._request(one, decoding))
+            found = self.create(self.request(one, decoding))
         except openai.OpenAIError as error:
             if getattr(error, "code", None) == "content_filter":  # Azure refuses the question itself
                 return Answer(one.example.id, one.sample, "", 0, None, time.perf_counter() - began, "filter")
-            raise self._in_words(error) from None
+            raise self.in_words(error) from None
         except ValueError:  # not JSON
             raise self._no_answer() from None
-        return self._answer(one, found, time.perf_counter() - began)
+        return self.answer(one, found, time.perf_counter() - began)
 
     def aloud(self, one: Ask, decoding: Decoding) -> Iterator[Heard]:
         """The answer as it comes, the last one with how it ended. To stop, close the iterator. Raises as `ask`."""
@@ -83,7 +83,7 @@ class EndpointModel:
 
         text, finish, usage, came = "", "", None, False
         try:
-            with self._opened(self._request(one, decoding) | {"stream": True}) as stream:
+            with self._opened(self.request(one, decoding) | {"stream": True}) as stream:
                 for chunk in stream:
                     usage = getattr(chunk, "usage", None) or usage
                     for choice in (getattr(chunk, "choices", None) or [])[:1]:
@@ -95,7 +95,7 @@ class EndpointModel:
             if getattr(error, "code", None) == "content_filter":
                 yield Heard(text.strip(), finish="filter")
                 return
-            raise self._in_words(error) from None
+            raise self.in_words(error) from None
         except httpx.HTTPError:
             raise PipelineError(f"The server {self._place()} broke off.", self.later) from None
         except ValueError:  # not JSON
@@ -116,7 +116,11 @@ class EndpointModel:
                 raise
             return self.client.chat.completions.create(**request)
 
-    def _request(self, one: Ask, decoding: Decoding) -> dict[str, Any]:
+    def create(self, request: Mapping[str, Any]) -> Any:
+        """One call, as OpenAI's client makes it; raises what the client raises."""
+        return self.client.chat.completions.create(**request)
+
+    def request(self, one: Ask, decoding: Decoding) -> dict[str, Any]:
         """OpenAI's own newer models know only `max_completion_tokens`; other servers mostly only `max_tokens`."""
         limit = "max_tokens" if self.endpoint.base_url else "max_completion_tokens"
         drawn = {"seed": one.seed(decoding.seed) % 2**31, "top_p": decoding.top_p} if decoding.temperature else {}
@@ -124,7 +128,7 @@ class EndpointModel:
         return {"model": self.endpoint.model, "messages": [_turn(turn) for turn in one.example.question],
                 "temperature": decoding.temperature, limit: decoding.max_new_tokens} | drawn | tools
 
-    def _answer(self, one: Ask, found: Any, seconds: float) -> Answer:
+    def answer(self, one: Ask, found: Any, seconds: float) -> Answer:
         """What came back. A server may leave out how many tokens it took; then nothing is said of the costs."""
         choices = getattr(found, "choices", None)
         if not choices or getattr(choices[0], "message", None) is None:
@@ -147,7 +151,7 @@ class EndpointModel:
         return PipelineError(f"The server {self._place()} answered with something that is no chat answer.",
                              "Check that the address is that of an OpenAI-compatible API; it usually ends in /v1.")
 
-    def _in_words(self, error: Exception) -> PipelineError:
+    def in_words(self, error: Exception) -> PipelineError:
         """What went wrong, without a word of what the server said."""
         import openai
 

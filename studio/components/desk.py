@@ -102,7 +102,7 @@ def _answer(desk: Desk, before: dict[str, Any], presses: list[Press]) -> dict[st
 
 
 def _record_card(record: Record) -> Card:
-    facts = [f"line {record.source_line}"]
+    facts = [f"line {record.source_line}" if record.source_line else "written here"]
     facts += [f"rated {record.rating:g}"] if record.rating is not None else []
     facts += [record.tags] if record.tags else []
     facts += [f"wording {record.version}"] if record.version > 1 else []

@@ -11,7 +11,7 @@ from typing import TypeVar
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
-from studio import loop, runs
+from studio import loop, made, runs
 from studio.errors import StudioError
 from studio.loop import Stage
 from studio.records import Record
@@ -227,8 +227,9 @@ def record_column() -> ColumnConfig:
 
 def one_record(ws: Workspace, record: Record) -> None:
     """A single record, opened from a number somewhere else."""
-    st.caption(plain(f"Record {record.record_id}, line {record.source_line} of its file, wording {record.version}, "
-                     f"{record.decision}"))
+    origin = made.origins(ws, [record.record_id]).get(record.record_id)
+    where = origin.words if origin else f"line {record.source_line} of its file" if record.source_line else "written here"
+    st.caption(plain(f"Record {record.record_id}, {where}, wording {record.version}, {record.decision}"))
     conversation(record.messages)
     if st.button("Back to all records"):
         st.query_params.clear()

@@ -30,6 +30,7 @@ PLACES = (
     Place("pages/twins.py", "Twins", ":material/content_copy:", "twins", "Data"),
     Place("pages/curate.py", "Curate", ":material/rule:", "curate", "Data"),
     Place("pages/label.py", "Label", ":material/label:", "label", "Data"),
+    Place("pages/synthesise.py", "Synthesise", ":material/auto_awesome:", "synthesise", "Data"),
     Place("pages/forget.py", "Forget", ":material/person_remove:", "forget", "Data"),
     Place("pages/freeze.py", "Freeze", ":material/ac_unit:", "freeze", "Snapshots"),
     Place("pages/snapshots.py", "Snapshots", ":material/inventory_2:", "snapshots", "Snapshots"),
