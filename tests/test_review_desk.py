@@ -103,7 +103,7 @@ def test_marks_count_characters_as_python_does(browser: Browser, home: Path) -> 
         page.get_by_test_id("review-fault-note").fill("never said")
         page.keyboard.press("Enter")
         expect(page.get_by_test_id("review-marks")).to_contain_text("Made-up fact in answer 1")
-        page.get_by_test_id("review-answer-right").dblclick(position={"x": 60, "y": 12})  # a word, with the mouse
+        page.get_by_test_id("review-answer-right").dblclick(position={"x": 40, "y": 12})  # a word, with the mouse
         page.get_by_test_id("review-kind-tone").click()
         page.keyboard.press("Escape")
         shoot(page, "review-marks")

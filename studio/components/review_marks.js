@@ -13,11 +13,12 @@ class ReviewMarks extends ReviewView {
 
   // Selecting words with the mouse or a finger asks at once what is wrong with them.
   offerMark() {
-    if (this.card && !this.marking && selectedIn(this.root, this.body)?.turn) this.mark();
+    const place = this.card && !this.marking && this.trimmed(selectedIn(this.root, this.body));
+    if (place && (place.turn === "left" || place.turn === "right")) this.mark();
   }
 
   mark() {
-    const place = selectedIn(this.root, this.body);
+    const place = this.trimmed(selectedIn(this.root, this.body));
     if (place && place.turn !== "left" && place.turn !== "right") return this.say("Marks lie on the answers.");
     this.marking = place ? { place } : { cursor: { side: "left", from: 0, to: 0 } };
     this.kinds.replaceChildren(...this.def.faults.map((one, at) => {
@@ -31,6 +32,15 @@ class ReviewMarks extends ReviewView {
     this.say(place ? "What is wrong there? Esc leaves it." : "Arrows move over the words, with Shift further, ↑ ↓ to the other answer; a number says what is wrong. Esc leaves it.");
     if (place) this.kinds.hidden = false; // drawing anew would lose what is selected
     else this.paint();
+  }
+
+  // Without the blanks at its ends; null where nothing else is selected.
+  trimmed(place) {
+    const text = place && this.card[place.turn];
+    if (typeof text !== "string") return place;
+    const piece = text.slice(place.start, place.end);
+    const start = place.start + piece.length - piece.trimStart().length, end = place.start + piece.trimEnd().length;
+    return start < end ? { ...place, start, end } : null;
   }
 
   addMark(kind) {
