@@ -42,8 +42,11 @@ def apply(ws: Workspace, session_id: str, who: str, press: Press) -> list[Card]:
         back = reviews.undo(ws, session_id, who, press["id"])
         words = "Taken back; here it is again." if back else "There is nothing of yours left to take back."
         return [{"press": press["id"], "kind": "undone", "words": words, "front": back or ""}]
-    shown = reviews.card(ws, session_id, press["card"])
-    said = opinions.read(press, shown.left, shown.right)
+    left, right = "", ""
+    if press.get("faults"):  # only marks are held against the texts, and reading these costs more than storing a verdict
+        shown = reviews.card(ws, session_id, press["card"])
+        left, right = shown.left, shown.right
+    said = opinions.read(press, left, right)
     reviews.judge(ws, session_id, press["card"], said, who, press["id"], press.get("seconds"))
     return []
 
