@@ -2,8 +2,8 @@
 
 `python -m benchmarks.review_page` presses verdicts on the review desk and measures from the key's event to the end of the
 frame that shows the next pair (a `requestAnimationFrame` and a task behind it, so layout and paint are in it). It presses at
-two paces. In a burst, `BURST_MS` after a pair is drawn, most keys come while Streamlit draws its page for the answer to the press
-before; at a reader's pace, `READING_MS`, that is over. `review.paint_p95_ms` is the burst's.
+two paces. In a burst, `BURST_MS` after a pair is drawn, most keys come while Streamlit draws its page for the answer to the
+press before; at a reader's pace, `READING_MS`, that is over. `review.paint_p95_ms` is the burst's.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ def main() -> None:
         rows.append(f"| {words:,} | {pause} ms | {len(took)} | {statistics.median(took):.1f} | {p95:.1f} | {took[-1]:.1f} |")
         figures |= {name: round(p95, 1)} if name else {}
     secret = leaked()
-    lines = ["Milliseconds from a verdict's key to the next pair painted. In a burst most keys come while Streamlit draws its page",
-             "for the answer to the press before; at a reader's pace that is over.", "",
+    lines = ["Milliseconds from a verdict's key to the next pair painted. In a burst most keys come while Streamlit draws its",
+             "page for the answer to the press before; at a reader's pace that is over.", "",
              "| words an answer | pause after a pair | presses | median | p95 | most |", "|---|---|---|---|---|---|", *rows, "",
              f"Bytes of what tells the sides apart that the server sent in a blind session: {secret}."]
     print("\n".join(lines))

@@ -42,7 +42,8 @@ class ReviewMarks extends ReviewView {
     const place = this.trimmed(selectedIn(this.root, this.body));
     if (place && place.turn !== "left" && place.turn !== "right") return this.say("Marks lie on the answers.");
     this.marking = place ? { place } : { cursor: { side: "left", from: 0, to: 0 } };
-    this.say(place ? "What is wrong there?" : "Move over the words with the arrows, with Shift further, ↑ ↓ to the other answer; or tap the first word, then the last. Then say what is wrong.");
+    const arrows = matchMedia("(pointer: coarse)").matches ? "" : "Arrows move over the words, with Shift further, ↑ ↓ to the other answer. Or ";
+    this.say(place ? "What is wrong there?" : `${arrows}${arrows ? "click" : "Tap"} the first word, then the last. Then say what is wrong.`);
     if (place) this.paintFoot(); // drawing anew would lose what is selected
     else this.paint();
   }
