@@ -20,7 +20,7 @@ run: setup
 
 test: setup-dev
 	$(BIN)/python -m pytest -m "not slow" -n $(PROCESSES)
-	$(BIN)/python -m pytest -m "slow and not alone" -n $(PROCESSES) --dist loadfile
+	$(BIN)/python -m pytest -m "slow and not alone" -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 	$(BIN)/python -m pytest -m alone
 
 check: setup-dev

@@ -169,6 +169,14 @@ def test_a_budget_is_not_passed(address: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.heavy
+def test_what_a_server_refuses_does_not_count_against_the_budget(tmp_path: Path) -> None:
+    plain = {"match": {"responseFormat": "json_object"}, "response": refusing()["response"]}
+    with chat_server.serving(tmp_path / "mock", [refusing(), plain, *fixtures(6)]) as address:
+        folder, ended = finished(tmp_path, spec(address, 6, budget=0.006))
+    assert ended.data["accepted"] == 6 and sum(row["cost"] for row in calls(folder)) == pytest.approx(6 * 0.0002)
+
+
+@pytest.mark.heavy
 def test_a_run_can_be_paused_stopped_and_resumed(tmp_path: Path) -> None:
     with chat_server.serving(tmp_path / "mock", fixtures(30), "--chaos-latency", "100") as address:
         folder = children.prepared(tmp_path, spec(address, 30, concurrency=2))

@@ -165,7 +165,8 @@ class Engine:
 
     def _heard(self, job: Job, name: str, reply: Reply) -> Iterator[tuple[Job, float]]:
         """Write the call down, then do what follows; yields what is to be asked again, and after how many seconds."""
-        cost = self.purse.pay(name, reply.cost)
+        refused = reply.outcome in ("rate", "unstructured", "fatal") or reply.outcome.startswith("error")
+        cost = self.purse.pay(name, 0.0 if refused else reply.cost)  # a server charges nothing for what it refuses
         kept = reply.text if reply.outcome == "ok" else None
         row = {"call": name, "slot": job.slot.key, "try": job.attempt, "purpose": job.purpose, "at": reply.at,
                "seconds": reply.seconds, "prompt_tokens": reply.prompt_tokens, "new_tokens": reply.new_tokens,
