@@ -190,10 +190,14 @@ def judge(ws: Workspace, session_id: str, card_id: str, opinion: Opinion, who: s
 
 
 def undo(ws: Workspace, session_id: str, who: str, review_id: str) -> str | None:
-    """Take back this person's newest verdict that still stands in the session; returns its card's id."""
+    """Take back this person's newest verdict that still stands in the session; returns its card's id, also when the press comes
+    a second time."""
+    before = ws.row("select card_id from reviews where review_id = ?", [review_id])
+    if before is not None:
+        return str(before["card_id"])
     last = ws.row(f"select card_id from ({_STANDING}) n where session_id = ? and who = ? order by seq desc limit 1",
                   [session_id, who])
-    if last is None or _stored(ws, review_id):
+    if last is None:
         return None
     _store(ws, session_id, last["card_id"], Opinion("undone"), who, review_id, None)
     return str(last["card_id"])

@@ -8,10 +8,12 @@ from __future__ import annotations
 import difflib
 import html
 import re
+from collections import Counter
 from collections.abc import Callable
 
 _PIECES = re.compile(r"\s*(?:</?\w[^<>]*>|&#?\w+;|\w+|[^\w\s])|\s+")
 _MANY_PIECES = 3_000
+_MANY_MEETINGS = 60_000
 _SHORT = 4
 _WORDS = re.compile(r"\w+|[^\w\s]+|\s+")
 
@@ -52,13 +54,18 @@ def common(reference: str, text: str) -> str:
 
 
 def apart(left: str, right: str) -> tuple[list[tuple[int, int]], list[tuple[int, int]]] | None:
-    """Stretches (start, end, in characters) of each text that the other has not, words only; None where the texts are very
-    long."""
+    """Stretches (start, end, in characters) of each text that the other has not, words only.
+
+    None where the texts are very long, or say the same words over and over, as a model does that is caught in a loop: the time
+    grows with how often a word of one meets itself in the other, and 1,400 words of "the cat" would take half a minute.
+    """
     pieces = [list(_WORDS.finditer(one)) for one in (left, right)]
     if sum(map(len, pieces)) > 2 * _MANY_PIECES:
         return None
     words = [[found for found in part if not found[0].isspace()] for part in pieces]
     first, second = ([found[0].casefold() for found in part] for part in words)
+    if first != second and _meetings(first, second) > _MANY_MEETINGS:
+        return None
     matcher = difflib.SequenceMatcher(None, first, second, autojunk=False)
     alone: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
     for sign, a, b, c, d in matcher.get_opcodes():
@@ -67,6 +74,12 @@ def apart(left: str, right: str) -> tuple[list[tuple[int, int]], list[tuple[int,
                 if high > low:
                     alone[side].append((part[low].start(), part[high - 1].end()))
     return alone
+
+
+def _meetings(first: list[str], second: list[str]) -> int:
+    """How many pairs of places hold the same word."""
+    theirs = Counter(second)
+    return sum(count * theirs[word] for word, count in Counter(first).items())
 
 
 def _stretches(pieces: list[str], marked: set[int]) -> str:

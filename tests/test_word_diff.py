@@ -37,3 +37,11 @@ def test_nothing_is_lost_or_made_up_by_the_marks(reference: str, text: str) -> N
 
     marked = word_diff.common(reference, text)
     assert html.unescape(marked.replace("<u>", "").replace("</u>", "")) == html.unescape(html.escape(text))
+
+
+def test_the_words_that_only_one_of_two_answers_has_are_told_in_characters() -> None:
+    assert word_diff.apart("🧨 It is late.", "🧨 It IS on its way.") == ([(8, 12)], [(8, 18)])
+
+
+def test_answers_that_repeat_themselves_over_and_over_are_not_compared() -> None:
+    assert word_diff.apart("the cat " * 700, "the " * 1_400) is None

@@ -24,16 +24,29 @@ function selectedIn(root, body) {
   const all = document.getSelection();
   const range = all?.getComposedRanges ? all.getComposedRanges({ shadowRoots: [root] })[0] : all?.rangeCount ? all.getRangeAt(0) : null;
   if (!range || (range.startContainer === range.endContainer && range.startOffset === range.endOffset)) return null;
-  const said = (range.startContainer.parentElement || range.startContainer).closest?.(".said");
-  if (!said || !body.contains(said) || !said.contains(range.endContainer)) return null;
-  const offset = (node, at) => {
-    const before = document.createRange();
-    before.selectNodeContents(said);
-    before.setEnd(node, at);
-    return before.toString().length;
-  };
-  const start = offset(range.startContainer, range.startOffset), end = offset(range.endContainer, range.endOffset);
+  const said = saidAround(range.startContainer, body);
+  if (!said || !said.contains(range.endContainer)) return null;
+  const start = unitsBefore(said, range.startContainer, range.startOffset), end = unitsBefore(said, range.endContainer, range.endOffset);
   return start < end ? { turn: said.dataset.turn, start, end } : null;
+}
+
+// Where a point of the screen lies in a turn of `body`, in browser units; null where it is in none.
+function placeAt(root, body, x, y) {
+  const found = document.caretPositionFromPoint?.(x, y, { shadowRoots: [root] });
+  const said = found && saidAround(found.offsetNode, body);
+  return said ? { turn: said.dataset.turn, at: unitsBefore(said, found.offsetNode, found.offset) } : null;
+}
+
+function saidAround(node, body) {
+  const said = (node.parentElement || node).closest?.(".said");
+  return said && body.contains(said) ? said : null;
+}
+
+function unitsBefore(said, node, at) {
+  const before = document.createRange();
+  before.selectNodeContents(said);
+  before.setEnd(node, at);
+  return before.toString().length;
 }
 
 function tinted(element, colour) {

@@ -2,6 +2,7 @@
 // behind the reader's back. The files named in review.py stand before this.
 
 const LOW = 10; // fewer pairs than this ahead: ask for more
+const NARROW = 620; // px, as in review.css: there the page's head would leave no room for the pair
 
 class ReviewDesk extends ReviewMarks {
   constructor(root, data) {
@@ -30,11 +31,12 @@ class ReviewDesk extends ReviewMarks {
   // --- what Python says ---------------------------------------------------------------------------------------------
   hear(data, set) {
     this.set = set;
+    if (this.numbers && data.numbers.cards > this.numbers.cards) this.more = true; // more pairs were asked for below
     this.numbers = data.numbers;
     this.outbox.hear(data.session, data.acked, set);
     if (this.stamp !== data.stamp) { // counted anew: what is not stored yet comes on top
       this.stamp = data.stamp;
-      this.since = new Set(this.outbox.presses.filter((press) => press.do === "judge" && !press.again).map((press) => press.card)).size;
+      this.since = this.outbox.presses.reduce((sum, press) => sum + (press.do === "judge" && !press.again ? 1 : press.took ? -1 : 0), 0);
     }
     const reply = `${data.session} ${data.reply}`;
     if (reply !== this.reply && this.reply !== undefined) for (const told of data.told) this.told(told);
@@ -49,7 +51,8 @@ class ReviewDesk extends ReviewMarks {
     if (data.looked && data.looked.n === this.looks) {
       this.looks = "";
       this.apart = data.looked;
-      if (!data.looked.left) this.say("These answers are too long to compare word by word.");
+      if (!data.looked.left) this.say("These answers are too long, or repeat themselves too much, to be compared word by word.");
+      else if (!data.looked.left.length && !data.looked.right.length) this.say("They differ in capitals or blanks only.");
       this.paint();
     }
     this.top();
@@ -63,11 +66,12 @@ class ReviewDesk extends ReviewMarks {
     const mine = this.undoing[press];
     if (kind === "refused") this.acts = this.acts.filter((act) => act.press !== press);
     if (kind === "undone" && mine !== undefined && mine === front) return; // it was shown when the key went down
+    if (kind === "undone" && card?.mine) return; // it was judged again since
     this.say(words);
     if (!card || this.outbox.presses.some((other) => other.card === card.id)) return;
     const place = this.cards.findIndex((one) => one.id === card.id);
-    if (place >= 0) this.cards[place] = card;
-    else { this.seen.add(card.id); this.cards.splice(this.at, 0, card); }
+    if (place < 0) { this.seen.add(card.id); this.cards.splice(this.at, 0, card); }
+    else { this.begin(card, this.cards[place].mine); this.cards[place] = card; }
     this.at = this.cards.findIndex((one) => one.id === card.id);
     this.show(false, true);
   }
@@ -103,15 +107,24 @@ class ReviewDesk extends ReviewMarks {
   patience() {
     if (coveredPage(() => this.shownAgain()) && this.root.activeElement !== this.frame && !document.querySelector('[role="dialog"]')) this.hold();
     if (this.asking && performance.now() - this.asking > PATIENCE) this.ask();
+    if (this.looks && performance.now() - this.looking > PATIENCE) this.askApart();
   }
 
   // --- acts ---------------------------------------------------------------------------------------------------------
   draft() {
     const card = this.card, said = card.mine;
-    return card.draft ||= this.drafts.of(card.id) || { scores: structuredClone(said?.scores || {}), faults: structuredClone(said?.faults || []), note: said?.note || "", better: said?.better || "" };
+    return card.draft ||= this.drafts.of(card.id) || begunFrom(said);
   }
 
   keep() { this.drafts.keep(this.card.id, this.card.draft); }
+
+  // What was said of a pair that waits again is begun anew: nobody should have to write a note twice.
+  begin(card, said) {
+    const draft = begunFrom(said);
+    if (!draft.note && !draft.better && !draft.faults.length && !Object.values(draft.scores).some((given) => Object.keys(given).length)) return;
+    card.draft = draft;
+    this.drafts.keep(card.id, draft);
+  }
 
   act(verb) {
     if (verb === "help") { this.help.hidden = !this.help.hidden; return; }
@@ -132,7 +145,12 @@ class ReviewDesk extends ReviewMarks {
 
   compare() {
     this.differing = !this.differing;
-    if (this.differing && this.apart === null) this.set("look", { n: (this.looks = newId()), card: this.card.id });
+    if (this.differing && this.apart === null) this.askApart();
+  }
+
+  askApart() {
+    this.looking = performance.now();
+    this.set("look", { n: (this.looks = newId()), card: this.card.id });
   }
 
   judge(verdict) {
@@ -146,8 +164,8 @@ class ReviewDesk extends ReviewMarks {
     const seconds = Math.min(3600, Math.round((performance.now() - this.shownAt) / 100) / 10);
     const press = this.outbox.add("judge", { card: card.id, verdict, again: !!card.mine, seconds, ...structuredClone(draft) });
     if (!card.mine) this.since += 1;
-    this.acts.push({ id: card.id, press: press.id, before, counted: !card.mine });
     card.mine = { verdict, ...structuredClone(draft) };
+    this.acts.push({ id: card.id, press: press.id, before, said: card.mine });
     delete card.draft;
     this.drafts.drop(card.id);
     this.outbox.paint(this.saved);
@@ -157,13 +175,13 @@ class ReviewDesk extends ReviewMarks {
   }
 
   undo() {
-    const last = this.acts.pop(), press = this.outbox.add("undo", {});
+    const last = this.acts.pop(), place = last ? this.cards.findIndex((card) => card.id === last.id) : -1;
+    const press = this.outbox.add("undo", { took: place >= 0 });
     this.outbox.paint(this.saved);
-    const place = last ? this.cards.findIndex((card) => card.id === last.id) : -1;
     if (place < 0) return this.say("Taking back what you did before…");
-    if (last.counted) this.since -= 1;
+    this.since -= 1; // a verdict that replaced one takes that along: the pair waits again
     this.undoing[press.id] = last.id;
-    this.cards[place] = { ...last.before, mine: null }; // a verdict that replaced one takes that along: the pair waits again
+    this.begin(this.cards[place] = { ...last.before, mine: null }, last.said);
     this.at = place;
     this.say("Taken back; here it is again.");
     this.show(true, true);
@@ -190,7 +208,7 @@ class ReviewDesk extends ReviewMarks {
     const taken = event.key === "Enter" && (event.ctrlKey || event.metaKey || target === this.faultNote);
     if (event.key !== "Escape" && !taken) return;
     event.preventDefault();
-    if (target === this.faultNote) return this.closeNote(taken);
+    if (target === this.faultNote) { if (!taken) this.noteFault(""); return this.closeNote(); }
     this.noting = this.writing = false;
     this.hold();
     this.paintExtras();
@@ -206,6 +224,7 @@ class ReviewDesk extends ReviewMarks {
     this.shownCard = card;
     this.shownAt = performance.now();
     this.marking = this.cell = this.noteOn = null;
+    this.looks = "";
     this.noting = this.writing = this.referred = this.whole = this.differing = false;
     this.apart = null;
     this.asked = "";
@@ -215,7 +234,7 @@ class ReviewDesk extends ReviewMarks {
     this.tell(card ? `${heard} Next pair: ${card.question.at(-1)?.content.slice(0, 160) || ""}` : `${heard} No pair is left here.`);
     if (focus) {
       this.hold();
-      if (this.frame.getBoundingClientRect().top < 0) this.frame.scrollIntoView({ block: "start" });
+      if (this.frame.getBoundingClientRect().top < 0 || this.frame.clientWidth < NARROW) this.frame.scrollIntoView({ block: "start" });
     }
     this.shownAgain();
   }
@@ -225,11 +244,18 @@ class ReviewDesk extends ReviewMarks {
     const card = this.card;
     this.painted = "";
     delete this.body.dataset.seen;
-    if (card) requestAnimationFrame(() => setTimeout(() => { if (this.card === card) this.body.dataset.seen = this.painted = card.id; }));
+    if (card) requestAnimationFrame(() => setTimeout(() => { if (this.card === card) this.seenNow(card); }));
+  }
+
+  seenNow(card) {
+    this.body.dataset.seen = this.painted = card.id;
+    soon(() => this.prepare());
   }
 
   leave() {
     document.removeEventListener("keydown", this.onKey);
+    document.removeEventListener("selectionchange", this.onSelect);
+    clearTimeout(this.selecting);
     clearInterval(this.timer);
     this.outbox.leave();
     this.frame.remove();

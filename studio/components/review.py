@@ -1,7 +1,8 @@
 """The review desk in Python: it hands out cards of a session, stores presses through the nouns, and acknowledges them by id.
 
 A card is texts and an opaque id; nothing else leaves, and nothing in its form, order or size tells the sides apart. Presses
-carry ids made in the browser and are stored once. """
+carry ids made in the browser and are stored once.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +29,10 @@ JS = ("outbox.js", "label_card.js", "review_drafts.js", "review_view.js", "revie
 
 def draw(ws: Workspace, session: Session, who: str) -> None:
     """This person's cards, one after the other."""
+    memory = _memory(session.session_id, who)
+    st.session_state.setdefault(memory, {"session": uuid.uuid4().hex, "reply": 0, "acked": [], "told": [], "served": "",
+                                         "compared": ""})
+    st.session_state[memory] |= _numbers(ws, session.session_id, who)  # the whole page runs again when a deck has grown
     layout.fragment(lambda: _draw(ws, session, who))
 
 
@@ -36,10 +41,12 @@ def apply(ws: Workspace, session_id: str, who: str, press: Press) -> list[Card]:
     if press["do"] == "undo":
         back = reviews.undo(ws, session_id, who, press["id"])
         words = "Taken back; here it is again." if back else "There is nothing of yours left to take back."
-        return [{"press": press["id"], "kind": "undone", "words": words, "front": back or "",
-                 "card": card(reviews.card(ws, session_id, back)) if back else None}]
-    shown = reviews.card(ws, session_id, press["card"])
-    said = opinions.read(press, shown.left, shown.right)
+        return [{"press": press["id"], "kind": "undone", "words": words, "front": back or ""}]
+    left, right = "", ""
+    if press.get("faults"):  # only marks are held against the texts, and reading these costs more than storing a verdict
+        shown = reviews.card(ws, session_id, press["card"])
+        left, right = shown.left, shown.right
+    said = opinions.read(press, left, right)
     reviews.judge(ws, session_id, press["card"], said, who, press["id"], press.get("seconds"))
     return []
 
@@ -51,30 +58,41 @@ def card(found: reviews.Card) -> Card:
 
 
 def _draw(ws: Workspace, session: Session, who: str) -> None:
-    key = f"review-{session.session_id}-{digest(who)}"
-    memory = f"{key}-reply"
-    st.session_state.setdefault(memory, {"session": uuid.uuid4().hex, "reply": 0, "acked": [], "told": [], "served": ""})
+    key, memory = _key(session.session_id, who), _memory(session.session_id, who)
 
     def heard() -> None:
         presses = st.session_state[key]["outbox"]["presses"]
         st.session_state[memory] |= _answer(ws, session.session_id, who, st.session_state[memory], presses)
 
     asked, known = dict(st.session_state.get(key) or {}), st.session_state[memory]
-    want = asked.get("want")
+    want, look = asked.get("want"), asked.get("look")
     found = _window(ws, session.session_id, who, want) if want and want["n"] != known["served"] else dict(NOTHING)
-    if want is None or found["answered"]:  # not for every press: this costs more than storing one
-        now = reviews.progress(ws, session.session_id, who)
-        known |= {"numbers": {"mine": now.mine, "cards": now.cards}, "stamp": uuid.uuid4().hex}
+    if found["answered"]:  # not for every press: this costs more than storing one
+        known |= _numbers(ws, session.session_id, who)
     data = {**visit(who), "store": f"{digest(str(ws.root))}:review:{session.session_id}:{digest(who)}", **known, **found,
             "rubric": [{"key": one, "title": CRITERIA[one]} for one in session.settings.rubric],
             "faults": [{"key": one, "title": title} for one, title in FAULTS.items()],
-            "looked": _apart(ws, session.session_id, asked.get("look") or {})}
+            "looked": _apart(ws, session.session_id, look) if look and look["n"] != known["compared"] else None}
     component = st.components.v2.component("tunewright_review", css=source("desk.css") + source("review.css"),
                                            js="".join(map(source, JS)))
     component(key=key, data=data, default={"outbox": {"n": 0, "presses": []}, "want": None, "look": None},
               on_outbox_change=heard, on_want_change=lambda: None, on_look_change=lambda: None)
-    if want:
-        known["served"] = want["n"]  # only now: a run that is broken off before must hand out its cards again
+    # Only now: a run that is broken off before must answer again.
+    known |= ({"served": want["n"]} if want else {}) | ({"compared": look["n"]} if look else {})
+
+
+def _key(session_id: str, who: str) -> str:
+    return f"review-{session_id}-{digest(who)}"
+
+
+def _memory(session_id: str, who: str) -> str:
+    return f"{_key(session_id, who)}-reply"
+
+
+def _numbers(ws: Workspace, session_id: str, who: str) -> dict[str, Any]:
+    """How far this person is, and a name for this count: the browser puts on top what is not stored yet."""
+    now = reviews.progress(ws, session_id, who)
+    return {"numbers": {"mine": now.mine, "cards": now.cards}, "stamp": uuid.uuid4().hex}
 
 
 def _answer(ws: Workspace, session_id: str, who: str, before: dict[str, Any], presses: Sequence[Press]) -> dict[str, Any]:
@@ -84,9 +102,19 @@ def _answer(ws: Workspace, session_id: str, who: str, before: dict[str, Any], pr
         try:
             told += apply(ws, session_id, who, press)
         except StudioError as error:  # a refused press must not lose the others
-            told.append({"press": press["id"], "kind": "refused", "words": f"Not stored: {error}", "card": None,
+            told.append({"press": press["id"], "kind": "refused", "words": f"Not stored: {error}",
                          "front": press.get("card", "")})
-    return {"reply": before["reply"] + 1, "acked": [press["id"] for press in presses], "told": told}
+    told = [one | {"card": _as_it_is(ws, session_id, one["front"])} for one in told]  # a later press may have changed it
+    counted = _numbers(ws, session_id, who) if told else {}
+    return {"reply": before["reply"] + 1, "acked": [press["id"] for press in presses], "told": told, **counted}
+
+
+def _as_it_is(ws: Workspace, session_id: str, card_id: str) -> Card | None:
+    """The card that is told about, where there is one."""
+    try:
+        return card(reviews.card(ws, session_id, card_id))
+    except StudioError:
+        return None
 
 
 def _window(ws: Workspace, session_id: str, who: str, want: dict[str, str]) -> Card:
@@ -104,10 +132,8 @@ def _window(ws: Workspace, session_id: str, who: str, want: dict[str, str]) -> C
     return {"cards": found, "past": past, "more": len(waiting) >= WINDOW or len(found) < len(waiting), "answered": want["n"]}
 
 
-def _apart(ws: Workspace, session_id: str, look: dict[str, str]) -> Card | None:
-    """Where the two answers of a card differ, in characters; None where nobody asked, no stretches where they are very long."""
-    if not look:
-        return None
+def _apart(ws: Workspace, session_id: str, look: dict[str, str]) -> Card:
+    """Where the two answers of a card differ, in characters; no stretches where they are too long to be compared."""
     shown = reviews.card(ws, session_id, look["card"])
     found = word_diff.apart(shown.left, shown.right)
     return {"n": look["n"], "left": found[0] if found else None, "right": found[1] if found else None}

@@ -25,3 +25,8 @@ class Drafts {
     try { localStorage.removeItem(this.store + id); } catch { /* see above */ }
   }
 }
+
+// What is begun on a pair: nothing yet, or what was said of it.
+function begunFrom(said) {
+  return { scores: structuredClone(said?.scores || {}), faults: structuredClone(said?.faults || []), note: said?.note || "", better: said?.better || "" };
+}

@@ -11,26 +11,40 @@ class ReviewMarks extends ReviewView {
     return cursor?.turn === side ? [...found, { ...cursor, cursor: true }] : found;
   }
 
-  // Selecting words with the mouse or a finger asks at once what is wrong with them.
-  offerMark() {
-    const place = this.card && !this.marking && this.trimmed(selectedIn(this.root, this.body));
-    if (place && (place.turn === "left" || place.turn === "right")) this.mark();
+  // Selecting words with the mouse or a finger asks at once what is wrong with them; without a selection a tap says which word.
+  pointed(event) {
+    if (!this.card) return;
+    const place = this.trimmed(selectedIn(this.root, this.body));
+    if (place?.turn === "left" || place?.turn === "right") this.mark();
+    else if (this.marking?.cursor && event) this.tap(event);
+    else if (this.marking && event) this.leaveMark();
+  }
+
+  // The first tap begins, the next goes on to its word.
+  tap(event) {
+    const found = placeAt(this.root, this.body, event.clientX, event.clientY), text = found && this.card[found.turn];
+    if (typeof text !== "string") return;
+    const at = wordsOf(text).findIndex((word) => word.start <= found.at && found.at <= word.end), was = this.marking.cursor;
+    if (at < 0) return;
+    const goesOn = was.tapped && was.side === found.turn && was.from === was.to;
+    this.marking.cursor = { side: found.turn, from: goesOn ? was.from : at, to: at, tapped: true };
+    this.paint();
+  }
+
+  leaveMark() {
+    this.marking = null;
+    this.say("");
+    document.getSelection()?.removeAllRanges();
+    this.paint();
   }
 
   mark() {
     const place = this.trimmed(selectedIn(this.root, this.body));
     if (place && place.turn !== "left" && place.turn !== "right") return this.say("Marks lie on the answers.");
     this.marking = place ? { place } : { cursor: { side: "left", from: 0, to: 0 } };
-    this.kinds.replaceChildren(...this.def.faults.map((one, at) => {
-      const found = this.named(make("button", "act"), `kind-${one.key}`);
-      found.type = "button";
-      found.append(kbd(String(at + 1)), make("span", "", one.title));
-      found.addEventListener("pointerdown", (event) => event.preventDefault());
-      found.addEventListener("click", () => this.addMark(one.key));
-      return found;
-    }));
-    this.say(place ? "What is wrong there? Esc leaves it." : "Arrows move over the words, with Shift further, ↑ ↓ to the other answer; a number says what is wrong. Esc leaves it.");
-    if (place) this.kinds.hidden = false; // drawing anew would lose what is selected
+    const arrows = matchMedia("(pointer: coarse)").matches ? "" : "Arrows move over the words, with Shift further, ↑ ↓ to the other answer. Or ";
+    this.say(place ? "What is wrong there?" : `${arrows}${arrows ? "click" : "Tap"} the first word, then the last. Then say what is wrong.`);
+    if (place) this.paintFoot(); // drawing anew would lose what is selected
     else this.paint();
   }
 
@@ -53,14 +67,19 @@ class ReviewMarks extends ReviewView {
     this.marking = null;
     this.say("");
     this.paint();
-    this.noteOn = fault;
+    this.noteOn = draft.faults.at(-1);
     this.faultNote.value = "";
     this.faultNote.hidden = false;
     this.faultNote.focus();
   }
 
-  closeNote(keep) {
-    if (keep && this.noteOn && this.faultNote.value.trim()) { this.noteOn.note = this.faultNote.value.trim(); this.keep(); }
+  noteFault(words) {
+    if (!this.noteOn) return;
+    this.noteOn.note = words.trim();
+    this.keep();
+  }
+
+  closeNote() {
     this.noteOn = null;
     this.faultNote.hidden = true;
     this.paintExtras();
@@ -89,10 +108,10 @@ class ReviewMarks extends ReviewView {
 
   markKey(event) {
     const at = Number(event.key);
-    if (event.key === "Escape") { this.marking = null; this.say(""); document.getSelection()?.removeAllRanges(); this.paint(); }
+    if (event.key === "Escape") this.leaveMark();
     else if (/^Arrow/.test(event.key) && this.marking.cursor) this.moveCursor(event.key, event.shiftKey);
     else if (at >= 1 && at <= this.def.faults.length) this.addMark(this.def.faults[at - 1].key);
-    else return event.key !== "Shift";
+    else return event.key.length === 1 && event.key !== " "; // other letters wait; Tab, Space and Enter still reach the buttons
     return true;
   }
 

@@ -1,8 +1,8 @@
 // What the review desk looks like. ReviewDesk (review.js) knows what the acts mean.
 
 const VERDICTS = [
-  { do: "left", key: "1", also: "ArrowLeft", label: "Answer 1", help: "Answer 1 is better" },
-  { do: "right", key: "2", also: "ArrowRight", label: "Answer 2", help: "Answer 2 is better" },
+  { do: "left", key: "1", also: "ArrowLeft", label: "Answer 1 is better", help: "Answer 1 is better" },
+  { do: "right", key: "2", also: "ArrowRight", label: "Answer 2 is better", help: "Answer 2 is better" },
   { do: "tie", key: "t", label: "Both good", help: "Both are equally good" },
   { do: "both_bad", key: "b", label: "Both bad", help: "Neither could be sent" },
 ];
@@ -38,13 +38,16 @@ class ReviewView {
     this.body.tabIndex = 0;
     this.body.setAttribute("role", "article");
     this.body.setAttribute("aria-label", "The pair");
-    this.body.addEventListener("pointerup", () => setTimeout(() => this.offerMark()));
+    this.body.addEventListener("pointerup", (event) => setTimeout(() => this.pointed(event)));
+    this.onSelect = () => { clearTimeout(this.selecting); this.selecting = setTimeout(() => this.pointed(), 400); };
+    if (matchMedia("(pointer: coarse)").matches) document.addEventListener("selectionchange", this.onSelect); // a finger's long press sends no pointerup
     this.rubric = this.named(make("div", "rubric"), "rubric");
     this.marks = this.named(make("ul", "spans"), "marks");
     this.noteField = this.area("note", "Note on this pair", "Note, goes with your verdict (Esc: back to the keys)", 2);
     this.betterField = this.area("better", "A better answer", "The answer that should have been given, goes with your verdict (Esc: back to the keys)", 6);
     this.better = make("div", "betterbox");
-    this.better.append(this.startFrom("left", "Start from answer 1"), this.startFrom("right", "Start from answer 2"), this.betterField);
+    this.starts = SIDES.map(([side, name]) => this.startFrom(side, `Start from ${name.toLowerCase()}`));
+    this.better.append(...this.starts, this.betterField);
     this.foot();
     this.frame.append(top, this.live, this.body, this.rubric, this.marks, this.noteField, this.better, this.footer);
     this.root.append(this.frame);
@@ -58,15 +61,21 @@ class ReviewView {
     found.maxLength = name === "note" ? 4000 : 40000;
     found.setAttribute("aria-label", label);
     found.placeholder = words;
-    found.addEventListener("input", () => { if (this.card) { this.draft()[name] = found.value; this.keep(); } });
+    found.addEventListener("input", () => { if (this.card) { this.draft()[name] = found.value; this.keep(); this.paintStarts(); } });
     return found;
   }
 
   startFrom(side, label) {
     const found = this.named(make("button", "act", label), `from-${side}`);
     found.type = "button";
-    found.addEventListener("click", () => { this.draft().better = this.betterField.value = this.card[side]; this.keep(); this.betterField.focus(); });
+    found.addEventListener("click", () => { this.draft().better = this.betterField.value = this.card[side]; this.keep(); this.paintStarts(); this.betterField.focus(); });
     return found;
+  }
+
+  // A press on "start from" must not write over words of one's own.
+  paintStarts() {
+    const better = this.draft().better.trim(), own = !!better && better !== this.card.left.trim() && better !== this.card.right.trim();
+    for (const button of this.starts) { button.disabled = own; button.title = own ? "The field holds words of your own: empty it first" : ""; }
   }
 
   foot() {
@@ -78,11 +87,14 @@ class ReviewView {
     this.kinds.hidden = true;
     this.kinds.setAttribute("role", "toolbar");
     this.kinds.setAttribute("aria-label", "What is wrong with the marked words");
+    this.kinds.append(...this.def.faults.map((one, at) => this.kindButton(`kind-${one.key}`, String(at + 1), one.title, () => this.addMark(one.key))),
+      this.kindButton("mark-leave", "Esc", "Leave it", () => this.leaveMark()));
     this.faultNote = this.named(make("input"), "fault-note");
     this.faultNote.maxLength = 1000;
     this.faultNote.setAttribute("aria-label", "What is wrong there");
-    this.faultNote.placeholder = "Say more, then Enter (Esc: leave it)";
+    this.faultNote.placeholder = "Say more, then Enter (Esc: no note)";
     this.faultNote.hidden = true;
+    this.faultNote.addEventListener("input", () => this.noteFault(this.faultNote.value));
     this.bar = make("div", "bar");
     this.bar.setAttribute("role", "toolbar");
     this.bar.setAttribute("aria-label", "Verdict");
@@ -113,22 +125,64 @@ class ReviewView {
     return found;
   }
 
+  kindButton(name, key, title, then) {
+    const found = this.named(make("button", "act"), name);
+    found.type = "button";
+    found.append(kbd(key), make("span", "", title));
+    found.addEventListener("pointerdown", (event) => event.preventDefault());
+    found.addEventListener("click", then);
+    return found;
+  }
+
   // --- painting -----------------------------------------------------------------------------------------------------
   paint() {
     this.top();
     const card = this.card;
     if (!card) {
       delete this.body.dataset.card;
+      this.ahead = null;
       this.body.replaceChildren(this.end());
     } else {
-      const waiting = card.question.filter((turn) => turn.role !== "system"), last = waiting.length - 1;
-      const before = this.whole ? waiting.slice(0, last) : [];
-      const asked = [...before, ...waiting.slice(last)].map((turn) => turnBox(turn, "", [], true));
-      const said = card.mine ? [make("div", "facts mine", `${SAID[card.mine.verdict]}. Another press replaces it.`)] : [];
-      this.body.replaceChildren(...said, ...asked, this.pair(card), ...(this.referred ? [this.referenceBox(card)] : []));
+      if (!this.uncover(card)) {
+        const said = card.mine ? [make("div", "facts mine", `${SAID[card.mine.verdict]}. Another press replaces it.`)] : [];
+        this.body.replaceChildren(...said, this.pairBox(card, this.whole, (side) => this.marksOf(side, card[side])), ...(this.referred ? [this.referenceBox(card)] : []));
+      }
+      for (const said of this.body.querySelectorAll(".side .said")) this.named(said, `answer-${said.dataset.turn}`);
       this.body.dataset.card = card.id;
     }
     this.paintExtras();
+    this.paintFoot();
+    if (card && this.painted === card.id) soon(() => this.prepare()); // else once it is drawn
+  }
+
+  // The next pair is laid out behind the one that is read, once that is drawn: its press then only uncovers it.
+  prepare() {
+    const next = this.cards[this.at + 1];
+    if (!this.card || this.ahead?.card === next) return;
+    this.ahead?.box.remove();
+    this.ahead = null;
+    if (!next || next.mine || (next.draft || this.drafts.of(next.id))?.faults.length) return;
+    this.ahead = { card: next, box: this.pairBox(next, false, () => []) };
+    this.ahead.box.classList.add("ahead");
+    this.ahead.box.setAttribute("aria-hidden", "true");
+    this.body.append(this.ahead.box);
+  }
+
+  // Whether the pair was laid out ahead, and is shown now.
+  uncover(card) {
+    const ahead = this.ahead;
+    this.ahead = null; // whatever is painted otherwise takes it away
+    if (ahead?.card !== card || card.mine || this.draft().faults.length) return false;
+    for (const other of [...this.body.children]) if (other !== ahead.box) other.remove();
+    ahead.box.classList.remove("ahead");
+    ahead.box.removeAttribute("aria-hidden");
+    return true;
+  }
+
+  paintFoot() {
+    const card = this.card;
+    this.kinds.hidden = !this.marking;
+    this.bar.hidden = this.tools.hidden = !!this.marking; // the digits say what is wrong meanwhile
     for (const button of [...this.bar.children, ...this.tools.children]) {
       const verb = button.dataset.verb, open = { reference: this.referred, differences: this.differing, conversation: this.whole, rubric: !!this.cell, mark: !!this.marking }[verb];
       button.disabled = !card && !["undo", "back", "help"].includes(verb);
@@ -144,15 +198,20 @@ class ReviewView {
     this.outbox.paint(this.saved);
   }
 
-  pair(card) {
+  pairBox(card, whole, marksOf) {
+    const box = make("div", "pairbox"), turns = card.question.filter((turn) => turn.role !== "system");
+    box.append(...(whole ? turns : turns.slice(-1)).map((turn) => turnBox(turn, "", [], true)), this.sides(card, marksOf));
+    return box;
+  }
+
+  sides(card, marksOf) {
     const sides = make("div", "sides");
     for (const [side, name] of SIDES) {
       const box = make("div", `turn side ${card.mine?.verdict === side ? "chosen" : ""}`), said = make("div", "said");
       said.dir = "auto";
       said.dataset.turn = side;
-      this.named(said, `answer-${side}`);
       const text = card[side];
-      if (text) said.append(...markedText(text, this.marksOf(side, text)));
+      if (text) said.append(...markedText(text, marksOf(side)));
       else said.append(make("em", "", "(empty answer)"));
       box.append(make("div", "who", name), said);
       sides.append(box);
@@ -169,6 +228,7 @@ class ReviewView {
   paintExtras() {
     const card = this.card, draft = card && this.draft();
     this.rubric.hidden = !card || !this.def.rubric.length;
+    this.footer.classList.toggle("scoring", !!this.cell);
     if (card && this.def.rubric.length) this.rubric.replaceChildren(this.rubricTable(draft));
     this.marks.hidden = !card || !draft.faults.length;
     if (card) this.marks.replaceChildren(...draft.faults.map((fault, at) => this.markLine(fault, at)));
@@ -176,7 +236,7 @@ class ReviewView {
     this.better.hidden = !card || (!draft.better && this.root.activeElement !== this.betterField && !this.writing);
     if (card && this.root.activeElement !== this.noteField) this.noteField.value = draft.note;
     if (card && this.root.activeElement !== this.betterField) this.betterField.value = draft.better;
-    this.kinds.hidden = !this.marking;
+    if (card) this.paintStarts();
   }
 
   rubricTable(draft) {
@@ -226,7 +286,7 @@ class ReviewView {
     if (this.more || this.asking) { box.append(make("strong", "", "Loading…")); return box; }
     const left = this.numbers.cards - this.numbers.mine - this.since;
     box.append(make("strong", "", left > 0 ? "End of your pairs; some were skipped" : "You have judged all your pairs"));
-    box.append(make("p", "", left > 0 ? `${left} still wait for a verdict.` : "Thank you. Below you may ask for more; who opened the session ends it."));
+    box.append(make("p", "", left > 0 ? left === 1 ? "One pair still waits for a verdict." : `${left} still wait for a verdict.` : "Thank you. Below you may ask for more; who opened the session ends it."));
     if (left > 0) {
       const again = this.named(make("button", "act", "Go through them again"), "again");
       again.type = "button";
