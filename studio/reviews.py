@@ -203,6 +203,11 @@ def undo(ws: Workspace, session_id: str, who: str, review_id: str) -> str | None
     return str(last["card_id"])
 
 
+def stored(ws: Workspace, review_ids: Sequence[str]) -> bool:
+    """Whether any of these presses was stored before."""
+    return ws.row("select 1 from reviews where review_id in (select unnest(?)) limit 1", [list(review_ids)]) is not None
+
+
 def progress(ws: Workspace, session_id: str, who: str) -> Progress:
     row = ws.row(
         f"""select count(*) filter (c.who = $2 and n.verdict is not null) as mine, count(*) filter (c.who = $2) as cards,

@@ -104,6 +104,17 @@ def test_the_end_of_the_deck_knows_which_pairs_wait_after_second_thoughts(browse
         page.context.close()
 
 
+def test_a_press_that_comes_again_is_counted_anew_and_a_new_one_is_not(home: Path) -> None:
+    session = begun(home)
+    ws = Workspace(home)
+    reviews.join(ws, session, "ann")
+    card = reviews.window(ws, session, "ann", 1)[0].card_id
+    press = {"id": "p1", "do": "judge", "card": card, "verdict": "left"}
+    first, second = (review.answer(ws, session, "ann", {"reply": n}, [press]) for n in (0, 1))
+    ws.close()
+    assert "numbers" not in first and second["numbers"]["mine"] == 1
+
+
 @pytest.mark.slow
 def test_more_pairs_are_there_as_soon_as_they_are_asked_for(browser: Browser, home: Path) -> None:
     session = begun(home, per_person=2)
@@ -265,6 +276,7 @@ def test_the_pair_laid_out_ahead_is_the_one_that_is_shown_next(browser: Browser,
 def test_an_undo_that_is_sent_twice_names_its_pair_both_times(home: Path) -> None:
     session = begun(home)
     ws = Workspace(home)
+    reviews.join(ws, session, "ann")
     reviews.join(ws, session, "ann")
     card = reviews.window(ws, session, "ann", 1)[0].card_id
     review.apply(ws, session, "ann", {"id": "p1", "do": "judge", "card": card, "verdict": "left"})

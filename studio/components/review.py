@@ -51,6 +51,25 @@ def apply(ws: Workspace, session_id: str, who: str, press: Press) -> list[Card]:
     return []
 
 
+def answer(ws: Workspace, session_id: str, who: str, before: dict[str, Any], presses: Sequence[Press]) -> dict[str, Any]:
+    """Store presses in their order; say which are stored or refused, and what has to be told about them.
+
+    A press that comes a second time was stored by a run that was broken off before the browser heard of it. A count that was
+    sent meanwhile held that press already, and the browser put it on top: so it is counted anew.
+    """
+    repeated = reviews.stored(ws, [press["id"] for press in presses])
+    told: list[Card] = []
+    for press in presses:
+        try:
+            told += apply(ws, session_id, who, press)
+        except StudioError as error:  # a refused press must not lose the others
+            told.append({"press": press["id"], "kind": "refused", "words": f"Not stored: {error}",
+                         "front": press.get("card", "")})
+    told = [one | {"card": _as_it_is(ws, session_id, one["front"])} for one in told]  # a later press may have changed it
+    counted = _numbers(ws, session_id, who) if told or repeated else {}
+    return {"reply": before["reply"] + 1, "acked": [press["id"] for press in presses], "told": told, **counted}
+
+
 def card(found: reviews.Card) -> Card:
     """What the browser gets of one card."""
     return {"id": found.card_id, "question": found.question, "left": found.left, "right": found.right,
@@ -62,7 +81,7 @@ def _draw(ws: Workspace, session: Session, who: str) -> None:
 
     def heard() -> None:
         presses = st.session_state[key]["outbox"]["presses"]
-        st.session_state[memory] |= _answer(ws, session.session_id, who, st.session_state[memory], presses)
+        st.session_state[memory] |= answer(ws, session.session_id, who, st.session_state[memory], presses)
 
     asked, known = dict(st.session_state.get(key) or {}), st.session_state[memory]
     want, look = asked.get("want"), asked.get("look")
@@ -93,20 +112,6 @@ def _numbers(ws: Workspace, session_id: str, who: str) -> dict[str, Any]:
     """How far this person is, and a name for this count: the browser puts on top what is not stored yet."""
     now = reviews.progress(ws, session_id, who)
     return {"numbers": {"mine": now.mine, "cards": now.cards}, "stamp": uuid.uuid4().hex}
-
-
-def _answer(ws: Workspace, session_id: str, who: str, before: dict[str, Any], presses: Sequence[Press]) -> dict[str, Any]:
-    """Store presses in their order; say which are stored or refused, and what has to be told about them."""
-    told: list[Card] = []
-    for press in presses:
-        try:
-            told += apply(ws, session_id, who, press)
-        except StudioError as error:  # a refused press must not lose the others
-            told.append({"press": press["id"], "kind": "refused", "words": f"Not stored: {error}",
-                         "front": press.get("card", "")})
-    told = [one | {"card": _as_it_is(ws, session_id, one["front"])} for one in told]  # a later press may have changed it
-    counted = _numbers(ws, session_id, who) if told else {}
-    return {"reply": before["reply"] + 1, "acked": [press["id"] for press in presses], "told": told, **counted}
 
 
 def _as_it_is(ws: Workspace, session_id: str, card_id: str) -> Card | None:
