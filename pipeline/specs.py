@@ -215,6 +215,64 @@ class JudgeSpec(Frozen):
     budget: float | None = Field(default=None, gt=0, description="money that the run stops before it passes")
 
 
+class Cell(Frozen):
+    """One cell of a recipe: so many examples of this scenario, asked by such a customer. Empty: not said."""
+
+    scenario: str
+    persona: str = ""
+    difficulty: str = ""
+    tone: str = ""
+    language: str = "en"
+    count: int = Field(ge=1, le=10_000)
+
+
+Work = Literal["examples", "paraphrases", "answers", "conversations", "hard"]
+"""What is made: new questions with answers, other wordings of a seed's question (its answer kept), better answers to a seed's
+question, talks of several turns, or hard and hostile questions with the right refusal."""
+
+
+class Checks(Frozen):
+    """What the gate asks of each example. `shortest` and `longest`: characters of one turn; `twin_at` 0: no twins looked for.
+
+    A `judge` scores by the `rubric`, 1 to 5; less than `least_score` is set aside.
+    """
+
+    shortest: int = Field(default=1, ge=1)
+    longest: int = Field(default=4_000, ge=1)
+    languages: bool = True
+    placeholders: bool = True
+    personal: bool = True
+    twin_at: float = Field(default=0.8, ge=0, le=1)
+    judge: Candidate | None = None
+    rubric: str = ""
+    least_score: int = Field(default=4, ge=1, le=5)
+
+
+class SynthesisSpec(Frozen):
+    """A model makes examples, cell by cell, and each goes through the gate. `prompt` is the template of one question to it.
+
+    `system` is the system turn that the made examples get; `shots`: seeds in a prompt; `tries`: how often a slot is asked until
+    one is accepted; `only`: a preview, the first slots alone.
+    """
+
+    kind: Literal["synthesize"] = "synthesize"
+    run_id: str
+    model: Candidate
+    work: Work
+    cells: Annotated[tuple[Cell, ...], Field(min_length=1)]
+    prompt: str
+    system: str = ""
+    documents: tuple[str, ...] = ()
+    shots: int = Field(default=3, ge=0, le=16)
+    seed: int = 1234
+    temperature: float = Field(default=0.8, ge=0, le=2)
+    max_new_tokens: int = Field(default=800, ge=1, le=8_192)
+    tries: int = Field(default=3, ge=1, le=10)
+    budget: float | None = Field(default=None, gt=0, description="money that the run stops before it passes")
+    checks: Checks = Checks()
+    only: int | None = Field(default=None, ge=1)
+
+
 class ConnectSpec(Frozen):
     """Ask an endpoint one short question, to see whether it answers."""
 
@@ -339,8 +397,8 @@ class PreviewSpec(Frozen):
     known_method: Literal["qlora", "lora"] = Field(default="lora", description="how that run held the base")
 
 
-AnySpec = (TrainSpec | EvaluateSpec | ScoreSpec | JudgeSpec | ConnectSpec | CheckSpec | ValidateSpec | DedupeSpec | InspectSpec
-           | SuggestSpec | PreviewSpec)
+AnySpec = (TrainSpec | EvaluateSpec | ScoreSpec | JudgeSpec | SynthesisSpec | ConnectSpec | CheckSpec | ValidateSpec | DedupeSpec
+           | InspectSpec | SuggestSpec | PreviewSpec)
 Spec = Annotated[AnySpec, Field(discriminator="kind")]
 _adapter: TypeAdapter[AnySpec] = TypeAdapter(Spec)
 
