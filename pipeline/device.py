@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from pipeline import rundir, specs
 from pipeline.errors import Stopped
@@ -14,6 +15,8 @@ from pipeline.rundir import Child
 from pipeline.specs import AnySpec
 
 LOOK_AGAIN_SECONDS = 0.5
+QUEUED = "queued"
+"""The phase of a run that waits for the device."""
 
 
 @contextmanager
@@ -45,6 +48,53 @@ def if_free(workspace: Path) -> Iterator[bool]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         yield _locked(file.fileno())
+
+
+class Hold:
+    """The device for one who computes now and then: taken only where nobody else has it or waits for it."""
+
+    def __init__(self, folder: Path, workspace: Path) -> None:
+        self.folder, self.path = folder, workspace / "runs" / "device.lock"
+        self._file: IO[str] | None = None
+
+    @property
+    def held(self) -> bool:
+        return self._file is not None
+
+    def take(self) -> bool:
+        """Whether it is held from now on."""
+        if self._file is None and not is_waited_for(self.folder):
+            file = self.path.open("a")
+            if _locked(file.fileno()):
+                self._file = file
+            else:
+                file.close()
+        return self.held
+
+    def give_back(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def is_waited_for(folder: Path) -> bool:
+    """Whether any other run waits for the device."""
+    others = [path.parent for path in folder.parent.glob("*/status.json") if path.parent != folder]
+    return any((found := rundir.status(other)) is not None and found.phase == QUEUED and rundir.is_alive(other)
+               for other in others)
+
+
+def kinds_at_work(folder: Path) -> set[str]:
+    """The kinds of the other runs that are going on and wait for nothing."""
+    found = set()
+    for other in (path.parent for path in folder.parent.glob("*/alive.lock") if path.parent != folder):
+        said = rundir.status(other)
+        if rundir.is_alive(other) and (said is None or said.phase != QUEUED):
+            try:
+                found.add(str(specs.read(other).kind))
+            except (specs.SpecError, OSError):
+                continue
+    return found
 
 
 def started_before(folder: Path, needs: Callable[[AnySpec], bool]) -> list[Path]:
@@ -82,4 +132,4 @@ def _locked(handle: int) -> bool:
 
 def _say(child: Child, before: int) -> None:
     words = {0: "Waiting for another run to finish", 1: "Waiting: one run was started before it"}
-    child.say("queued", sentence=words.get(before, f"Waiting: {before} runs were started before it"))
+    child.say(QUEUED, sentence=words.get(before, f"Waiting: {before} runs were started before it"))

@@ -19,8 +19,9 @@ from pipeline import examples
 from pipeline.errors import PipelineError, Stopped
 from pipeline.examples import Example, Turn
 from pipeline.generation.answer import Answer, Ask
+from pipeline.purse import Purse
 from pipeline.rundir import Child, read_lines
-from pipeline.specs import Decoding, Endpoint, JudgeSpec
+from pipeline.specs import Decoding, JudgeSpec
 
 ANSWERS, JUDGEMENTS, KNOWN = "answers.jsonl", "judgements.jsonl", "known.jsonl"
 DECODING = Decoding(max_new_tokens=400)
@@ -70,7 +71,8 @@ def run(child: Child, spec: JudgeSpec, workspace: Path) -> dict[str, Any]:
     if not tasks:
         raise PipelineError("No item has an answer of both candidates.", "Choose candidates and items of one evaluation.")
     _take_known(child, spec, tasks)
-    purse = Purse(spec, sum(row["cost"] or 0.0 for row in read_lines(child.folder / JUDGEMENTS)))
+    endpoint = spec.judge.endpoint
+    purse = Purse(spec.budget, sum(row["cost"] or 0.0 for row in read_lines(child.folder / JUDGEMENTS)), [endpoint])
     ask = _judge(child, spec, workspace)
     for round_number in range(TRIES):
         _round(child, spec, tasks, ask, purse, round_number)
@@ -78,7 +80,7 @@ def run(child: Child, spec: JudgeSpec, workspace: Path) -> dict[str, Any]:
     return {"mode": spec.mode, "asked": len(tasks), "read": sum(row["verdict"] is not None for row in lines.values()),
             "unread": sum(row["verdict"] is None for row in lines.values()),
             "reused": sum(row.get("reused", False) for row in lines.values()), "spent": purse.spent if purse.counts else None,
-            "money": spec.judge.endpoint.money if spec.judge.endpoint else "", "budget_reached": purse.closed}
+            "money": endpoint.money if endpoint else "", "budget_reached": purse.waits}
 
 
 def done_words(data: dict[str, Any]) -> str:
@@ -129,10 +131,7 @@ def _round(child: Child, spec: JudgeSpec, tasks: list[Task], ask: Judge, purse: 
         todo = {task.key: task for task in tasks
                 if (row := known.get(task.key)) is None or (row["verdict"] is None and row["tries"] <= number)}
         replies = _ask(child, spec, todo, known, ask, purse, len(tasks))
-        if not purse.waits:
-            return
-        if not replies:
-            purse.closed = True
+        if not purse.waits or not replies:
             return
 
 
@@ -149,14 +148,14 @@ def _ask(child: Child, spec: JudgeSpec, todo: dict[str, Task], known: dict[str, 
     def asked() -> Iterator[Ask]:
         for key, task in todo.items():
             one = Ask(Example(key, _turns(spec, task, again=key in known)))
-            if not purse.reserve(one):
+            if not purse.reserve(key, spec.judge.endpoint, one.example.question, DECODING.max_new_tokens):
                 return
             yield one
 
     for reply in ask(asked(), watch):
         task = todo[reply.item_id]
         tries = 1 + (known[task.key]["tries"] if task.key in known else 0)
-        child.judgement(_line(spec, task, reply, tries, purse.pay(reply)))
+        child.judgement(_line(spec, task, reply, tries, purse.pay(reply.item_id, reply.cost)))
         replies += 1
         child.say("judging", total - len(todo) + replies, total, "questions", f"{spec.judge.name} judges")
     return replies
@@ -192,47 +191,6 @@ def _turns(spec: JudgeSpec, task: Task, again: bool) -> tuple[Turn, ...]:
     asked: tuple[Turn, ...] = ({"role": "system", "content": system},
                                {"role": "user", "content": "\n\n".join(parts) + (f"\n\n{AGAIN}" if again else "")})
     return (*asked, {"role": "assistant", "content": ""})
-
-
-class Purse:
-    """What was spent, and what replies that are on their way may cost at most. Money is only counted where prices are known.
-
-    `waits`: a question had to be put off because of the budget; `closed`: for good.
-    """
-
-    def __init__(self, spec: JudgeSpec, spent: float) -> None:
-        endpoint = spec.judge.endpoint
-        self.budget, self.spent = spec.budget if endpoint else None, spent
-        self.waits = self.closed = False
-        self.endpoint = endpoint
-        self.counts = endpoint is not None and endpoint.price_in is not None and endpoint.price_out is not None
-        self.reserved: dict[str, float] = {}
-        if self.budget is not None and not self.counts:
-            raise PipelineError("A budget needs the judge's prices.", "Give them on the Models page, or set no budget.")
-
-    def reserve(self, one: Ask) -> bool:
-        """Whether this question cannot pass the budget, whatever comes back; then its highest cost is set aside."""
-        if self.budget is None or self.endpoint is None:
-            return True
-        most = _highest_cost(one, self.endpoint)
-        if self.spent + sum(self.reserved.values()) + most > self.budget:
-            self.waits = True
-            return False
-        self.reserved[one.example.id] = most
-        return True
-
-    def pay(self, reply: Answer) -> float | None:
-        """What a reply cost; where there is a budget, a server that does not say what it took has taken the most it can."""
-        most = self.reserved.pop(reply.item_id, None)
-        cost = reply.cost if reply.cost is not None else most
-        self.spent += cost or 0.0
-        return cost
-
-
-def _highest_cost(one: Ask, endpoint: Endpoint) -> float:
-    """A token is at least a byte; a chat template adds some to each turn."""
-    prompt = sum(len(str(turn["content"]).encode()) + 16 for turn in one.example.question) + 16
-    return (prompt * (endpoint.price_in or 0) + DECODING.max_new_tokens * (endpoint.price_out or 0)) / 1e6
 
 
 Judge = Callable[[Iterator[Ask], Callable[[], None]], Iterator[Answer]]

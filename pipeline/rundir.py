@@ -12,7 +12,7 @@ import math
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -249,15 +249,28 @@ class Child:
     def judgement(self, row: dict[str, Any]) -> None:
         self._append("judgements.jsonl", row)
 
+    def piece(self, row: dict[str, Any]) -> None:
+        self._append("pieces.jsonl", row)
+
+    def example(self, row: dict[str, Any]) -> None:
+        self._append("examples.jsonl", row)
+
+    def call(self, row: dict[str, Any]) -> None:
+        self._append("calls.jsonl", row)
+
     def finish(self, outcome: Outcome, message: str, hint: str = "", data: dict[str, Any] | None = None) -> None:
         ended = Result(self.attempt, outcome, message, hint, data or {}, self.clock())
         write_atomic(self.folder / "result.json", json.dumps(ended.__dict__, ensure_ascii=False, indent=1))
 
     def _append(self, name: str, row: dict[str, Any]) -> None:
-        path = self.folder / name
-        mend_last_line(path)
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        append(self.folder / name, [row])
+
+
+def append(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Add whole lines to a file of which the caller is the only writer."""
+    mend_last_line(path)
+    with path.open("a", encoding="utf-8") as file:
+        file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
 def mend_last_line(path: Path) -> None:

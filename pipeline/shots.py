@@ -23,7 +23,7 @@ def choose(train: Sequence[Example], items: Sequence[Example], count: int,
     if not usable:
         return [[] for _ in items]
     if choice == "diverse":
-        spread = [usable[place] for place in diverse(_vectors(usable, ())[0], count)]
+        spread = [usable[place] for place in diverse(vectors([question(example) for example in usable]), count)]
         return [spread for _ in items]
     return [[usable[place] for place in places] for places in nearest(usable, items, count)]
 
@@ -39,14 +39,14 @@ def nearest(train: Sequence[Example], items: Sequence[Example], count: int) -> l
     return found
 
 
-def diverse(vectors: Any, count: int) -> list[int]:
+def diverse(rows: Any, count: int) -> list[int]:
     """Places of examples each of which is as far as possible from those before it; the first is the one nearest to the mean
     (farthest-first traversal, Gonzalez 1985)."""
-    mean = np.asarray(vectors.mean(axis=0)).ravel()
-    chosen = [int(np.argmax(vectors @ mean))]
-    likeness = np.full(vectors.shape[0], -1.0)
-    while len(chosen) < min(count, vectors.shape[0]):
-        likeness = np.maximum(likeness, np.asarray((vectors @ vectors[chosen[-1]].T).todense()).ravel())
+    mean = np.asarray(rows.mean(axis=0)).ravel()
+    chosen = [int(np.argmax(rows @ mean))]
+    likeness = np.full(rows.shape[0], -1.0)
+    while len(chosen) < min(count, rows.shape[0]):
+        likeness = np.maximum(likeness, np.asarray((rows @ rows[chosen[-1]].T).todense()).ravel())
         likeness[chosen[-1]] = np.inf
         chosen.append(int(np.argmin(likeness)))
     return chosen
@@ -69,9 +69,19 @@ def question(example: Example) -> str:
     return "\n".join(str(turn.get("content") or "") for turn in example.question if turn["role"] == "user")
 
 
-def _vectors(train: Sequence[Example], items: Sequence[Example]) -> tuple[Any, Any]:
-    from sklearn.feature_extraction.text import TfidfVectorizer
+def vectors(texts: Sequence[str]) -> Any:
+    """Rows of length 1, sparse: words and signs by TF-IDF, learned from these texts."""
+    return weigher().fit_transform([text.strip() or "." for text in texts])
 
-    words = TfidfVectorizer(sublinear_tf=True, token_pattern=r"(?u)\b\w+\b|[^\w\s]", dtype=np.float32)
+
+def _vectors(train: Sequence[Example], items: Sequence[Example]) -> tuple[Any, Any]:
+    words = weigher()
     known = words.fit_transform([question(example) or "." for example in train])
     return known, words.transform([question(item) for item in items]) if items else None
+
+
+def weigher() -> Any:
+    """What weighs words and signs by TF-IDF, still to be fitted."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return TfidfVectorizer(sublinear_tf=True, token_pattern=r"(?u)\b\w+\b|[^\w\s]", dtype=np.float32)

@@ -9,84 +9,20 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError
 
+from pipeline.spec_parts import (
+    BaseSource,
+    Candidate,
+    Decoding,
+    Endpoint,
+    Frozen,
+    Meaning,
+    Shots,
+    SpecError,
+)
 
-class SpecError(ValueError):
-    """A spec that cannot be run; the message names the field and says what it must be."""
-
-
-class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class BaseSource(Frozen):
-    """Where the weights of a base model come from.
-
-    `ref` is empty for the starter model, a path for "folder" and "gguf", `owner/name` for "hub".
-    """
-
-    kind: Literal["starter", "folder", "gguf", "hub"]
-    ref: str = ""
-    name: str
-
-
-class Endpoint(Frozen):
-    """A server that speaks OpenAI's chat API. `base_url` is empty for OpenAI itself.
-
-    `key_env` names the environment variable that holds the key; the key itself is never here. Prices are per million tokens.
-    `concurrency`: how many questions are asked at a time.
-    """
-
-    base_url: str = ""
-    model: str
-    key_env: str = ""
-    concurrency: int = Field(default=8, ge=1, le=64)
-    price_in: float | None = Field(default=None, ge=0)
-    price_out: float | None = Field(default=None, ge=0)
-    money: str = "USD"
-
-
-class Decoding(Frozen):
-    """How answers are generated: greedy at temperature 0, at most `max_new_tokens` tokens; or `samples` an item, drawn with a
-    seed. `batch_size` is the most prompts at a time; none: what fits."""
-
-    max_new_tokens: int = Field(default=150, ge=1, le=4096)
-    batch_size: int | None = Field(default=None, ge=1, le=1024)
-    samples: int = Field(default=1, ge=1, le=32)
-    temperature: float = Field(default=0.0, ge=0, le=2)
-    top_p: float = Field(default=1.0, gt=0, le=1)
-    seed: int = 1234
-
-    @model_validator(mode="after")
-    def _greedy_answers_are_all_alike(self) -> Decoding:
-        if self.temperature == 0 and self.samples > 1:
-            raise ValueError("several samples an item need a temperature above 0: greedy answers are all alike")
-        return self
-
-
-class Meaning(Frozen):
-    """How texts become vectors: words weighed by TF-IDF, a model in a local folder (safetensors), or an endpoint.
-
-    `ref` is the model's folder, or the endpoint's base URL; `model` the endpoint's name for its model. The endpoint's key is in
-    the environment (`pipeline.dedupe.endpoint`), never here.
-    """
-
-    kind: Literal["tfidf", "model2vec", "transformer", "endpoint"] = "tfidf"
-    ref: str = ""
-    model: str = ""
-
-
-class Shots(Frozen):
-    """Few-shot: `examples` of the train file before each question, the most similar ones or a diverse set for all.
-
-    `sha256` is the hash of that file: the same path may hold fewer lines once somebody asked to be forgotten.
-    """
-
-    train_file: str
-    sha256: str = ""
-    examples: int = Field(ge=1, le=32)
-    choice: Literal["nearest", "diverse"] = "nearest"
+__all__ = ["BaseSource", "Candidate", "Decoding", "Endpoint", "Meaning", "Shots", "SpecError"]
 
 
 class TrainSpec(Frozen):
@@ -118,41 +54,6 @@ class TrainSpec(Frozen):
                                                    "auto: where it does not fit whole")
     seed: int = 1234
     template_sha256: str = Field(default="", description="the chat template the snapshot pinned; another one is said in a note")
-
-
-class Candidate(Frozen):
-    """One that answers: a base, with an adapter (a folder) on top or without, or an endpoint; with its own system prompt
-    (in place of the item's), with examples before the question, or as it is.
-
-    The base is held as it was when the adapter learned on it ("qlora": with the values of its 4 bits), and so is the base that
-    it is compared with: else the difference would be one of rounding too. `model_id` is the model's in the list of models;
-    `candidate_id` that of this model with this prompt. `sha256` stands for the model's own bytes (an adapter's weights), where
-    they are known.
-    """
-
-    model_id: str
-    candidate_id: str = ""
-    name: str
-    base: BaseSource | None = None
-    adapter: str | None = None
-    method: Literal["qlora", "lora"] = "qlora"
-    endpoint: Endpoint | None = None
-    system: str | None = None
-    shots: Shots | None = None
-    sha256: str = ""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _a_model_as_it_is_has_one_id(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given
-        return given | {"candidate_id": given.get("candidate_id") or given.get("model_id")}
-
-    @model_validator(mode="after")
-    def _something_answers(self) -> Candidate:
-        if (self.base is None) == (self.endpoint is None):
-            raise ValueError("a candidate is a base model or an endpoint")
-        return self
 
 
 class EvaluateSpec(Frozen):
@@ -191,7 +92,7 @@ class ScoreSpec(Frozen):
     metrics: Annotated[tuple[str, ...], Field(min_length=1)]
     answers: Literal["auto", "text", "labels", "json"] = "auto"
     labels_read: Literal["lenient", "strict"] = "lenient"
-    own: dict[str, str] = {}
+    own: dict[str, str] = Field(default_factory=dict)
     contains: tuple[str, ...] = Field(default=(), description="words that an answer must contain, all of them")
     pattern: str = Field(default="", description="a regular expression that must match somewhere in an answer")
     answer_schema: str = Field(default="", description="a JSON schema that answers must meet")
@@ -213,64 +114,6 @@ class JudgeSpec(Frozen):
     pairs: Annotated[tuple[tuple[str, str], ...], Field(min_length=1)]
     item_ids: tuple[str, ...] = Field(default=(), description="none: all items")
     budget: float | None = Field(default=None, gt=0, description="money that the run stops before it passes")
-
-
-class Cell(Frozen):
-    """One cell of a recipe: so many examples of this scenario, asked by such a customer. Empty: not said."""
-
-    scenario: str
-    persona: str = ""
-    difficulty: str = ""
-    tone: str = ""
-    language: str = "en"
-    count: int = Field(ge=1, le=10_000)
-
-
-Work = Literal["examples", "paraphrases", "answers", "conversations", "hard"]
-"""What is made: new questions with answers, other wordings of a seed's question (its answer kept), better answers to a seed's
-question, talks of several turns, or hard and hostile questions with the right refusal."""
-
-
-class Checks(Frozen):
-    """What the gate asks of each example. `shortest` and `longest`: characters of one turn; `twin_at` 0: no twins looked for.
-
-    A `judge` scores by the `rubric`, 1 to 5; less than `least_score` is set aside.
-    """
-
-    shortest: int = Field(default=1, ge=1)
-    longest: int = Field(default=4_000, ge=1)
-    languages: bool = True
-    placeholders: bool = True
-    personal: bool = True
-    twin_at: float = Field(default=0.8, ge=0, le=1)
-    judge: Candidate | None = None
-    rubric: str = ""
-    least_score: int = Field(default=4, ge=1, le=5)
-
-
-class SynthesisSpec(Frozen):
-    """A model makes examples, cell by cell, and each goes through the gate. `prompt` is the template of one question to it.
-
-    `system` is the system turn that the made examples get; `shots`: seeds in a prompt; `tries`: how often a slot is asked until
-    one is accepted; `only`: a preview, the first slots alone.
-    """
-
-    kind: Literal["synthesize"] = "synthesize"
-    run_id: str
-    model: Candidate
-    work: Work
-    cells: Annotated[tuple[Cell, ...], Field(min_length=1)]
-    prompt: str
-    system: str = ""
-    documents: tuple[str, ...] = ()
-    shots: int = Field(default=3, ge=0, le=16)
-    seed: int = 1234
-    temperature: float = Field(default=0.8, ge=0, le=2)
-    max_new_tokens: int = Field(default=800, ge=1, le=8_192)
-    tries: int = Field(default=3, ge=1, le=10)
-    budget: float | None = Field(default=None, gt=0, description="money that the run stops before it passes")
-    checks: Checks = Checks()
-    only: int | None = Field(default=None, ge=1)
 
 
 class ConnectSpec(Frozen):
@@ -397,8 +240,81 @@ class PreviewSpec(Frozen):
     known_method: Literal["qlora", "lora"] = Field(default="lora", description="how that run held the base")
 
 
-AnySpec = (TrainSpec | EvaluateSpec | ScoreSpec | JudgeSpec | SynthesisSpec | ConnectSpec | CheckSpec | ValidateSpec | DedupeSpec
-           | InspectSpec | SuggestSpec | PreviewSpec)
+class PlaySpec(Frozen):
+    """The playground: answers what is appended to asks.jsonl, until nobody has asked for a while.
+
+    Seconds without a question: after `sleeps_after` the device and the memory are given back, after `ends_after` it ends.
+    """
+
+    kind: Literal["play"] = "play"
+    run_id: str
+    hub: bool = Field(default=False, description="a person chose a model of the Hugging Face hub, which may be fetched")
+    sleeps_after: float = Field(default=60, ge=0)
+    ends_after: float = Field(default=900, ge=0)
+
+
+class PlayAsk(Frozen):
+    """A line of asks.jsonl: one reply that is wanted. `messages` end with the customer's question."""
+
+    reply: str
+    candidate: Candidate
+    messages: Annotated[tuple[dict[str, Any], ...], Field(min_length=1)]
+    decoding: Decoding = Decoding()
+Work = Literal["examples", "paraphrases", "answers", "conversations", "hard"]
+
+
+class Cell(Frozen):
+    """So many examples of one combination. Everything but the language is words that go into the prompt."""
+
+    scenario: str = ""
+    persona: str = ""
+    difficulty: str = ""
+    tone: str = ""
+    language: str = "en"
+    count: int = Field(default=1, ge=1, le=20_000)
+
+
+class Checks(Frozen):
+    """What each example must pass: characters of one turn, the likeness (Jaccard, 3-word shingles) from which two are twins
+    (0: not looked for), a judge with the least score that passes."""
+
+    shortest: int = Field(default=1, ge=1)
+    longest: int = Field(default=4_000, ge=1)
+    languages: bool = True
+    placeholders: bool = True
+    personal: bool = True
+    twin_at: float = Field(default=0.8, ge=0, le=1)
+    judge: Candidate | None = None
+    rubric: str = ""
+    least_score: int = Field(default=4, ge=1, le=5)
+
+
+class SynthesisSpec(Frozen):
+    """A model writes examples, slot by slot; each has to pass the checks within `tries` asks.
+
+    `prompt` is a template (`pipeline.synthesis.prompts`), empty: that of the work; `system` the system turn that the examples
+    get. `shots` of the run folder's seeds.jsonl stand in each prompt. `only`: a preview of so many slots. """
+
+    kind: Literal["synthesize"] = "synthesize"
+    run_id: str
+    model: Candidate
+    work: Work
+    cells: Annotated[tuple[Cell, ...], Field(min_length=1)]
+    prompt: str = ""
+    system: str = ""
+    documents: tuple[str, ...] = ()
+    shots: int = Field(default=3, ge=0, le=20)
+    seed: int = 1234
+    temperature: float = Field(default=0.8, ge=0, le=2)
+    max_new_tokens: int = Field(default=800, ge=16, le=8192)
+    tries: int = Field(default=3, ge=1, le=10)
+    budget: float | None = Field(default=None, gt=0, description="money that the run stops before it passes")
+    checks: Checks = Checks()
+    only: int | None = Field(default=None, ge=1)
+
+
+AnySpec = (TrainSpec | EvaluateSpec | ScoreSpec | JudgeSpec | ConnectSpec | CheckSpec | ValidateSpec | DedupeSpec | InspectSpec
+           | SuggestSpec | PreviewSpec | PlaySpec | SynthesisSpec)
 Spec = Annotated[AnySpec, Field(discriminator="kind")]
 _adapter: TypeAdapter[AnySpec] = TypeAdapter(Spec)
 

@@ -63,6 +63,12 @@ def _sources(card: Card) -> list[str]:
         return ["It was frozen in another workspace: its sources, decisions and findings are not known here."]
     said = [f"{row['source']}: {count(row['records'], 'line')}" + (", written by a model" if row["synthetic"] else "") + "."
             for row in card.sources]
+    if card.from_reviews:
+        corrected, written = card.from_reviews.get("version", 0), card.from_reviews.get("example", 0)
+        said.append(f"From reviews: {count(corrected, 'answer')} corrected, {count(written, 'example')} written.")
+    if card.tied:
+        said.append("Tied by people: " + ", ".join(f"{count(number, 'record')} to {part}" for part, number in card.tied.items())
+                    + ", with what hangs together with them.")
     return [*said, f"Synthetic: {share(card.synthetic, card.lines)}."]
 
 

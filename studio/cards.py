@@ -26,7 +26,8 @@ class Card:
     `findings` counts records with open findings by group, and "unchecked" ones; None where nothing was ever checked. `leaks`
     counts what became of lines that resemble train; None where nobody looked. `measures` is what the check for leaks measured
     of the lines (`pipeline.measures`); None without one. `known_here` is false for a snapshot that came from elsewhere.
-    """
+    `from_reviews` counts lines whose answer a reviewer corrected ("version") or wrote ("example"); `tied` those that somebody
+    tied to a part. """
 
     counts: dict[str, int]
     sources: list[Row]
@@ -47,6 +48,8 @@ class Card:
     worth: list[Any] = field(default_factory=list)
     worth_training: bool | None = None
     known_here: bool = True
+    from_reviews: dict[str, int] = field(default_factory=dict)
+    tied: dict[str, int] = field(default_factory=dict)
 
     @property
     def lines(self) -> int:
@@ -80,7 +83,8 @@ def make(ws: Workspace, manifest: Mapping[str, Any], snapshot_id: str, planned: 
         measures=checked.data.get("measures") if checked else None,
         identical_left_out=manifest.get("identical_left_out", 0), twins_left=_twins_left(planned, out),
         twins_searched=bool(planned and planned.searched), held=dict(manifest.get("held_together") or {}), worth=worth[0],
-        worth_training=worth[1], known_here=bool(sources))
+        worth_training=worth[1], known_here=bool(sources), from_reviews=_from_reviews(ws, snapshot_id),
+        tied={str(part): number for part, number in planned.division.tied.items()} if planned else {})
 
 
 def keep(ws: Workspace, transaction: Transaction, snapshot_id: str, card: Card) -> None:
@@ -130,6 +134,14 @@ def _reviewed(ws: Workspace, snapshot_id: str) -> dict[str, Any]:
                         on e.record_id = s.record_id and e.version = s.version
                     where s.snapshot_id = ?""", [snapshot_id])
     return dict(row or {"reviewed": 0, "edited": 0})
+
+
+def _from_reviews(ws: Workspace, snapshot_id: str) -> dict[str, int]:
+    """How many lines of a snapshot came from reviews: answers that were corrected, examples that were written."""
+    rows = ws.rows("""select distinct s.record_id, r.how from snapshot_items s join (select record_id, arg_max(how, seq) as
+    how from review_records where how <> 'left' group by record_id) r using (record_id) where s.snapshot_id = ?""",
+    [snapshot_id])
+    return dict(Counter(row["how"] for row in rows))
 
 
 def _worth(ws: Workspace) -> tuple[list[Any], bool | None]:

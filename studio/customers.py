@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from studio import models, reviews, runs, scores, snapshots
+from studio import models, plays, reviews, runs, scores, snapshots
 from studio.errors import StudioError
 from studio.mentions import named_in
 from studio.workspace import Workspace
@@ -30,12 +30,13 @@ class Customer:
 @dataclass(frozen=True)
 class Reach:
     """What else hangs on some records: lines of snapshots (by the snapshot's name), answers of models, verdicts of reviewers,
-    and the names of models that learned from them."""
+    the names of models that learned from them, and questions of the playground that name them."""
 
     snapshot_lines: dict[str, int]
     answers: int
     verdicts: int
     models: tuple[str, ...]
+    asks: int = 0
 
 
 def find(ws: Workspace, words: str) -> Customer:
@@ -65,7 +66,8 @@ def reach(ws: Workspace, customer: Customer, record_ids: Sequence[str]) -> Reach
         """select s.name, count(*) as n from snapshot_items i join snapshots s using (snapshot_id)
            where i.record_id in (select unnest(?::varchar[])) group by s.name order by s.name""", [list(record_ids)])}
     answers = scores.holding(ws, record_ids, customer.said)
-    return Reach(lines, len(answers), len(reviews.about(ws, answers, customer.said)), _learned(ws, record_ids))
+    return Reach(lines, len(answers), len(reviews.about(ws, answers, customer.said)), _learned(ws, record_ids),
+                 len(plays.about(ws, customer.said)))
 
 
 def sentences(ws: Workspace, customer: Customer, record_ids: Sequence[str]) -> list[str]:
@@ -79,6 +81,8 @@ def sentences(ws: Workspace, customer: Customer, record_ids: Sequence[str]) -> l
              f"{len(record_ids) - own:,} of others that name them.",
              f"Lines of snapshots: {lines}." if lines else "No snapshot holds them.",
              f"{found.answers:,} test items with the models' answers and scores, {found.verdicts:,} verdicts of reviewers."]
+    if found.asks:
+        parts.append(f"{found.asks:,} questions of the playground that name them, with their answers.")
     if found.models:
         parts.append(f"Cannot be taken back: {', '.join(found.models)} learned from them. Train again without them, and delete "
                      "that adapter.")

@@ -26,16 +26,21 @@ from studio import (
     arrivals,
     authored,
     charsets,
+    corrections,
     duplicates,
     files,
     findings,
     judges,
     label_sets,
     labels,
+    made,
     named,
     pins,
+    playground,
+    plays,
     queues,
     records,
+    review_texts,
     reviews,
     runs,
     scores,
@@ -51,7 +56,7 @@ _CHOSEN = (("imports", "source_name"), ("imports", "choices"), ("mappings", "nam
            ("snapshot_cards", "card"), ("runs", "spec"), ("runs", "title"), ("review_sessions", "name"))
 """Where a file's name, a value that somebody filtered by, a prompt or a title can name a customer."""
 
-_KEYS = ("review_id", "label_id", "mark_id", "adjudication_id", *(kind.key for kind in named.KINDS))
+_KEYS = ("review_id", "label_id", "mark_id", "adjudication_id", "ask_id", *(kind.key for kind in named.KINDS))
 _PIECE = 8 << 20
 _PACKED = (".xlsx", ".xlsm", ".parquet", ".pq")
 
@@ -71,6 +76,7 @@ class Order:
     snapshot_lines: int
     spoken: tuple[str, ...] = ()
     kept_under_names: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
 
 
 _READ = TypeAdapter(Order)
@@ -95,6 +101,8 @@ def forget(ws: Workspace, customer: Customer, record_ids: Sequence[str], who: st
     """
     if not record_ids:
         raise StudioError("No conversation is chosen.", "Choose at least one that is to go.")
+    playground.collect(ws)
+    playground.rest(ws)
     runs.forget_copies(ws)
     arrivals.discard_idle(ws)
     order = _order(ws, customer, record_ids, who)
@@ -131,11 +139,13 @@ def raw_files(ws: Workspace, customer: Customer, record_ids: Sequence[str]) -> l
 
 
 def _order(ws: Workspace, customer: Customer, record_ids: Sequence[str], who: str) -> Order:
-    answers = scores.holding(ws, record_ids, customer.said)
+    asks = tuple(plays.about(ws, customer.said))
+    answers = [*scores.holding(ws, record_ids, customer.said), *((review_texts.PLAYGROUND, one) for one in asks)]
     lines = ws.value("select count(*) from snapshot_items where record_id in (select unnest(?::varchar[]))", [list(record_ids)])
     return Order(ws.new_id(), who, tuple(record_ids), customer.said, customer.emails, tuple(answers),
                  tuple(reviews.about(ws, answers, customer.said)), tuple(raw_files(ws, customer, record_ids)), lines,
-                 tuple(labels.about(ws, customer.said)), tuple(named.about(ws, customer.said)))
+                 tuple(labels.about(ws, customer.said)), tuple(named.about(ws, customer.said)),
+                 asks)
 
 
 def _carry_out(ws: Workspace, order: Order) -> Forgotten:
@@ -158,8 +168,8 @@ def _told(order: Order, table: str, row: Row) -> bool:
     """Whether a row of the journal is about them."""
     if table == "label_sets":
         return label_sets.about(row, order.record_ids, order.words)
-    said = {*order.review_ids, *order.spoken, *order.kept_under_names}
-    return any(row.get(key) in order.record_ids for key in ("record_id", "item_id")) or any(
+    said = {*order.review_ids, *order.spoken, *order.kept_under_names, *order.asks}
+    return any(row.get(key) in {*order.record_ids, *order.asks} for key in ("record_id", "item_id")) or any(
         row.get(key) in said for key in _KEYS)
 
 
@@ -167,6 +177,7 @@ def _clean_tables(ws: Workspace, transaction: Transaction, order: Order) -> None
     records.forget(transaction, order.record_ids)
     authored.forget(transaction, order.record_ids)
     pins.forget(transaction, order.record_ids)
+    corrections.forget(transaction, order.record_ids)
     findings.forget(transaction, order.record_ids)
     duplicates.forget(ws, transaction, order.record_ids)
     labels.forget(transaction, order.record_ids, order.spoken, order.words)
@@ -174,7 +185,9 @@ def _clean_tables(ws: Workspace, transaction: Transaction, order: Order) -> None
     reviews.forget(transaction, order.answers, order.review_ids)
     scores.forget(transaction, order.answers)
     judges.forget(transaction, order.answers, order.words)
+    made.forget(transaction, order.record_ids, order.words)
     named.forget(transaction, order.kept_under_names)
+    plays.forget(transaction, order.asks)
     runs.forget(transaction, order.record_ids)
     snapshots.forget(ws, transaction, order.record_ids)
     transaction.execute(f"""update refused_rows set excerpt = '' where exists (

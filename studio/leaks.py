@@ -124,6 +124,17 @@ def suspicious(ws: Workspace, snapshot_id: str) -> frozenset[str]:
     return frozenset(leak.item_id for leak in of_snapshot(ws, snapshot_id) if leak.split == "test")
 
 
+def learned(ws: Workspace, snapshot_id: str, model_ids: Collection[str]) -> frozenset[str]:
+    """Test items of a snapshot that one of these models learned from: their records are in train of the snapshot it was trained
+    on (a reviewer's correction, say)."""
+    return frozenset(row["record_id"] for row in ws.rows(
+        """select distinct t.record_id from models m join runs r using (run_id)
+           join snapshot_items l on l.snapshot_id = r.snapshot_id and l.split = 'train'
+           join snapshot_items t on t.record_id = l.record_id and t.snapshot_id = ? and t.split = 'test'
+           where m.model_id in (select unnest(?::varchar[])) and r.snapshot_id <> t.snapshot_id""",
+        [snapshot_id, list(model_ids)]))
+
+
 def forget(transaction: Transaction, record_ids: Sequence[str]) -> None:
     """Delete what was found and said about these records."""
     for where in ("leaks where item_id", "leaks where train_id", "leak_decisions where item_id"):

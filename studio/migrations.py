@@ -326,13 +326,44 @@ update reviews set card_id = pair_id;
 create table review_looks (session_id varchar not null, who varchar not null, looked_at timestamp not null);
 create table review_records (
     press_id varchar primary key, seq bigint not null, record_id varchar not null, session_id varchar not null,
-    item_id varchar not null, how varchar not null, who varchar not null, said_at timestamp not null);
+    card_id varchar not null, item_id varchar not null, how varchar not null, who varchar not null, said_at timestamp not null);
 create table authored (
     record_id varchar primary key, seq bigint not null, origin varchar not null, messages varchar not null,
     tags varchar not null, who varchar not null, said_at timestamp not null);
 create table record_pins (
     pin_id varchar primary key, seq bigint not null, record_id varchar not null, part varchar not null, why varchar not null,
     who varchar not null, said_at timestamp not null);
+"""
+
+# A question to one or more models at once, with who they are and how they answer; a reply as it ended; a comparison that is
+# kept for review, or taken off again (the newest counts).
+PLAYGROUND = """
+create table play_asks (
+    ask_id varchar primary key, seq bigint not null, run_id varchar not null, thread_id varchar not null,
+    question varchar not null, candidates varchar not null, decoding varchar not null, who varchar not null,
+    said_at timestamp not null);
+create table play_replies (
+    reply_id varchar primary key, ask_id varchar not null, candidate_id varchar not null, text varchar not null,
+    finish varchar not null, problem varchar not null, tokens integer, prompt_tokens integer, seconds double not null,
+    first_seconds double, cost double, ended_at timestamp not null);
+create table play_saved (
+    press_id varchar primary key, seq bigint not null, ask_id varchar not null, kept boolean not null, who varchar not null,
+    said_at timestamp not null);
+"""
+
+# What a model wrote, one row a slot that was tried; `record_id` where it passed and became a record. Calls hold no texts.
+SYNTHESIS = """
+create table recipes (
+    recipe_id varchar primary key, seq bigint not null, name varchar not null, recipe varchar not null, who varchar not null,
+    said_at timestamp not null);
+create table made_examples (
+    run_id varchar not null, slot varchar not null, place bigint not null, scenario varchar not null, state varchar not null,
+    record_id varchar, messages varchar not null, reasons varchar not null, score double, seeds varchar not null,
+    prompt_sha256 varchar not null, tries integer not null, made_at timestamp not null, primary key (run_id, slot));
+create table calls (
+    run_id varchar not null, call varchar not null, purpose varchar not null, model varchar not null,
+    called_at timestamp not null, seconds double, prompt_tokens bigint, new_tokens bigint, cost double,
+    money varchar not null, outcome varchar not null, primary key (run_id, call));
 """
 
 STEPS: tuple[tuple[int, str, str], ...] = (
@@ -349,4 +380,6 @@ STEPS: tuple[tuple[int, str, str], ...] = (
     (11, "acts of marking", ACTS_OF_MARKING),
     (12, "candidates", CANDIDATES),
     (13, "review decks", REVIEW_DECKS),
+    (14, "playground", PLAYGROUND),
+    (15, "synthesis", SYNTHESIS),
 )

@@ -30,7 +30,8 @@ PRESETS = Kind("training_presets", "preset_id", "dials", "preset")
 PROMPTS = Kind("system_prompts", "prompt_id", "text", "prompt")
 RUBRICS = Kind("rubrics", "rubric_id", "text", "rubric", within=("mode",))
 OWN_METRICS = Kind("own_metrics", "own_metric_id", "code", "score", 40)
-KINDS = (PRESETS, PROMPTS, RUBRICS, OWN_METRICS)
+RECIPES = Kind("recipes", "recipe_id", "recipe", "recipe")
+KINDS = (PRESETS, PROMPTS, RUBRICS, OWN_METRICS, RECIPES)
 
 
 def every(ws: Workspace, kind: Kind) -> list[Row]:

@@ -9,10 +9,10 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from studio import duplicates, splits, wording_keys
+from studio import duplicates, pins, splits, wording_keys
 from studio.splits import SPLITS, Division, Piece, Recipe, SplitName
 from studio.workspace import Row, Workspace
 
@@ -26,8 +26,9 @@ _remembered: dict[Path, tuple[object, Plan]] = {}
 
 @dataclass(frozen=True)
 class Plan:
-    """What a freeze would write. `repeats` are records that say word for word what another says, with that other; they are left
-    out. `ties` counts records that share a key, by its kind. `sha256` names the plan."""
+    """What a freeze would write. `repeats` are records that say word for word what another says, with that other; they are
+    left out. `ties` counts records that share a key, by its kind; `too_synthetic` were left out because a model wrote them
+    and the recipe has a cap. `sha256` names the plan."""
 
     recipe: Recipe
     splits: dict[SplitName, tuple[Piece, ...]]
@@ -35,6 +36,7 @@ class Plan:
     repeats: tuple[tuple[str, str], ...]
     division: Division
     ties: dict[str, int]
+    too_synthetic: int
     searched: tuple[str, ...]
     thresholds: dict[str, dict[str, float]]
     sha256: str
@@ -72,7 +74,8 @@ def _mark(ws: Workspace) -> tuple[object, ...]:
     now = ws.row("""select count(*) as n, bit_xor(hash(record_id, version, decision, tags, import_id)) as h
                     from record_now""") or {}
     twins = ws.row("""select count(*) as n, bit_xor(hash(side, group_id, record_id)) as h,
-                      (select count(*) from duplicate_dismissals) as d, (select count(*) from duplicate_thresholds) as t
+                      (select count(*) from duplicate_dismissals) as d, (select count(*) from duplicate_thresholds) as t,
+                      (select count(*) from record_pins) as p
                       from duplicate_groups""") or {}
     return (*now.values(), *twins.values())
 
@@ -82,20 +85,22 @@ def _plan(ws: Workspace, recipe: Recipe) -> Plan:
     twins = duplicates.together(ws) if recipe.twins else {}
     people = _people(ws) if recipe.customers else {}
     kept, repeats = _distinct(rows)
+    kept, too_many = _capped(kept, recipe)
     keys = {row["record_id"]: _keys(row, recipe, twins, people.get(row["record_id"], ())) for row in rows}
     for name, other in repeats:  # who hangs together with a repeat hangs together with what it repeats
         keys[other] = tuple(dict.fromkeys((*keys[other], *keys[name])))
-    pieces = [_piece(row, recipe, keys[row["record_id"]]) for row in kept]
+    tied = {row["record_id"]: "train" for row in kept if row["synthetic"]} | _tied(ws, repeats)
+    pieces = [_piece(row, recipe, keys[row["record_id"]], tied.get(row["record_id"], "")) for row in kept]
     division = splits.divide(pieces, recipe)
     sides = tuple(side for side in duplicates.HELD_TOGETHER if duplicates.latest(ws, side)) if recipe.twins else ()
-    return Plan(recipe, division.splits, len(rows), tuple(repeats), division, _ties(pieces), sides,
+    return Plan(recipe, division.splits, len(rows), tuple(repeats), division, _ties(pieces), too_many, sides,
                 {side: duplicates.thresholds(ws, side) for side in sides}, _sha256(recipe, division.splits))
 
 
 def _eligible(ws: Workspace, recipe: Recipe) -> list[Row]:
     return ws.rows(f"""
         select n.record_id, n.version, n.tags, i.source_name, r.external_id, r.happened_at, k.line, k.conversation, k.question,
-               {thread_families()} as family
+               {thread_families()} as family, coalesce(i.synthetic, false) as synthetic
         from record_now n
         join wording_keys k on k.record_id = n.record_id and k.version = n.version
         join records r on r.record_id = n.record_id
@@ -131,9 +136,28 @@ def _keys(row: Row, recipe: Recipe, twins: dict[str, str], people: Iterable[str]
     return tuple(keys)
 
 
-def _piece(row: Row, recipe: Recipe, keys: tuple[str, ...]) -> Piece:
+def _piece(row: Row, recipe: Recipe, keys: tuple[str, ...], pin: str) -> Piece:
     stratum = {"none": "", "tag": row["tags"] or "", "source": row["source_name"]}[recipe.stratify]
-    return Piece(row["record_id"], row["version"], row["line"], keys, stratum, row["happened_at"])
+    return Piece(row["record_id"], row["version"], row["line"], keys, stratum, row["happened_at"], pin)
+
+
+def _capped(rows: list[Row], recipe: Recipe) -> tuple[list[Row], int]:
+    """Without the synthetic ones that are too many, and how many these are; the same ones go whatever the order of rows."""
+    made = [row for row in rows if row["synthetic"]]
+    share = recipe.synthetic_most
+    room = len(made) if share >= 1 else int(share * (len(rows) - len(made)) / (1 - share))
+    by_hash = sorted(made, key=lambda row: hashlib.sha256(f"{recipe.seed}:{row['line']}".encode()).hexdigest())
+    out = {row["record_id"] for row in by_hash[room:]}
+    return [row for row in rows if row["record_id"] not in out], len(out)
+
+
+def _tied(ws: Workspace, repeats: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """The part that each record is tied to; what is tied of a repeat is tied of the record that says the same."""
+    tied: dict[str, str] = dict(pins.every(ws))
+    for name, other in repeats:
+        if name in tied:
+            tied[other] = "train" if "train" in (tied[name], tied.get(other)) else tied[name]
+    return tied
 
 
 def _ties(pieces: Sequence[Piece]) -> dict[str, int]:
@@ -144,7 +168,7 @@ def _ties(pieces: Sequence[Piece]) -> dict[str, int]:
 
 
 def _sha256(recipe: Recipe, parts: dict[SplitName, tuple[Piece, ...]]) -> str:
-    whole = hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode())
+    whole = hashlib.sha256(json.dumps(recipe.written, sort_keys=True).encode())
     for name in SPLITS:
         whole.update("".join(f"\n{name}:{piece.mark}" for piece in parts[name]).encode())
     return whole.hexdigest()

@@ -10,7 +10,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from studio import cards, costs, grids, leaks, metrics, prices, reviews, rivals, runs, slices, snapshots, verdict_words, wins
+from studio import (
+    cards,
+    costs,
+    grids,
+    leaks,
+    metrics,
+    prices,
+    review_stats,
+    reviews,
+    rivals,
+    runs,
+    slices,
+    snapshots,
+    verdict_words,
+    wins,
+)
 from studio.costs import Cost, Kept
 from studio.errors import StudioError
 from studio.evaluations import decoding
@@ -32,7 +47,7 @@ SLICES = 12
 class Report:
     """All that a report says. `names` and `roles` are by candidate, in their order; `without` are the verdicts without the
     `suspicious` items; `won` counts items by rival; `examples` are the judged one's heaviest losses and largest wins against
-    the first rival, none unless they were asked for; `unknown` are sentences."""
+    the first rival, none unless they were asked for; `unknown` are sentences, so are `people`: what reviews found, blind."""
 
     title: str
     run_id: str
@@ -53,6 +68,7 @@ class Report:
     money: dict[str, str]
     kept: list[Kept]
     unknown: list[str]
+    people: list[str] = field(default_factory=list)
     examples: list[Win] = field(default_factory=list)
 
     @property
@@ -64,7 +80,8 @@ def gather(ws: Workspace, run: Run, grid: Grid, who: str, examples: int = 0) -> 
     """Everything a report says, with `examples` losses and as many wins as texts. Raises StudioError without scores."""
     snapshot = snapshots.get(ws, run.snapshot_id)
     found = rivals.judge(run, grid, who)
-    suspicious = leaks.suspicious(ws, run.snapshot_id) & set(map(str, grid.items))
+    learned = leaks.learned(ws, run.snapshot_id, [one.model_id for one in runs.candidates(run)])
+    suspicious = (leaks.suspicious(ws, run.snapshot_id) | learned) & set(map(str, grid.items))
     metric, rival = found[0].first.metric, found[0].rival
     scored = metric if metric in grid.metrics else "accuracy"
     spent, price = costs.of(ws, run), prices.now(ws)
@@ -78,8 +95,21 @@ def gather(ws: Workspace, run: Run, grid: Grid, who: str, examples: int = 0) -> 
         won={one.rival: wins.counted(wins.gains(grid, scored, one.rival, who)) for one in found},
         sliced=slices.cut(grid, slices.part(ws, run, grid, "tag"), metric, rival, who)[:SLICES], costs=spent,
         money={one.candidate_id: costs.money(one, price, costs.unit(run)) for one in spent}, kept=forgot,
-        unknown=_unknown(ws, run, snapshot, found, spent, bool(forgot)),
+        unknown=_unknown(ws, run, snapshot, found, spent, bool(forgot)), people=_people(ws, run),
         examples=_examples(ws, run, grid, scored, rival, who, examples) if examples else [])
+
+
+def _people(ws: Workspace, run: Run) -> list[str]:
+    """What each review of these answers that was ended allows one to say, oldest first."""
+    called = {one: verdict_words.noun(role) for one, role in rivals.roles(run).items()}
+    said = []
+    for session in reversed(reviews.sessions(ws, run.run_id)):
+        if session.revealed and session.done:
+            found = review_stats.result(reviews.standing(ws, session.session_id), session.settings, session.candidates,
+                                        session.same, None)
+            said += [f"{review_stats.headline(one, called)}. {review_stats.numbers(one, called)} "
+                     f"{count(len(found.people), 'reviewer')}." for one in found.versus]
+    return said
 
 
 def of(ws: Workspace, run_id: str, examples: int = 0) -> Report:

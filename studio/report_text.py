@@ -50,6 +50,8 @@ def as_html(report: Report) -> str:
     parts += ["<h2>What it costs</h2>", _table(*cost_table(report))]
     if report.kept:
         parts += ["<h2>What was forgotten</h2>", _table(*kept_table(report))]
+    if report.people:
+        parts += ["<h2>What people said, blind</h2><ul>", *(f"<li>{_e(said)}</li>" for said in report.people), "</ul>"]
     parts += ["<h2>What is not known</h2><ul>", *(f"<li>{_e(said)}</li>" for said in report.unknown), "</ul>",
               *_prompts(report), *_examples(report)]
     return ('<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
@@ -76,6 +78,8 @@ def as_markdown(report: Report) -> str:
     parts += ["\n## What it costs\n\n", _mtable(*cost_table(report))]
     if report.kept:
         parts += ["\n## What was forgotten\n\n", _mtable(*kept_table(report))]
+    if report.people:
+        parts += ["\n## What people said, blind\n\n", *(f"- {_m(said)}\n" for said in report.people)]
     return "".join([*parts, "\n## What is not known\n\n", *(f"- {_m(said)}\n" for said in report.unknown)])
 
 

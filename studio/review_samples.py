@@ -45,27 +45,29 @@ def ways(ws: Workspace, run: Run, grid: Grid) -> list[str]:
     return found + (["judge"] if _judging(ws, run) else [])
 
 
-def draw(ws: Workspace, run: Run, grid: Grid, candidates: Sequence[str], wanted: Wanted, limit: int,
-         dice: random.Random | None = None) -> tuple[list[str], int]:
-    """The items, at most `limit`, in the order they are to be judged, and how many there were to draw from.
+def draw(ws: Workspace, source: str, grid: Grid | None, candidates: Sequence[str], wanted: Wanted, limit: int,
+         run: Run | None = None, dice: random.Random | None = None) -> tuple[list[str], int]:
+    """The items, at most `limit`, in the order they are to be judged, and how many there were to draw from. `source` is the
+    id of an evaluation, which `grid` and `run` are then of, or stands for the playground.
 
     What is called a loss, a disagreement or unsure is between the first and the last of the candidates. Raises StudioError
     where there is none.
     """
     dice = dice or random.SystemRandom()
-    there = review_texts.items(ws, run.run_id, candidates)
+    there = review_texts.items(ws, source, candidates)
     first, last = candidates[0], candidates[-1]
+    if run is None or grid is None or wanted.way == "random":
+        return dice.sample(there, min(limit, len(there))), len(there)
     if wanted.way == "slices":
         found = _by_slice(slices.part(ws, run, grid, wanted.by), grid, there, limit, dice)
         return found, len(there)
-    if wanted.way != "random":
-        chosen = {"losses": lambda: _losses(grid, wanted.metric, first, last),
-                  "metrics": lambda: _disagreeing(grid, wanted.metric, wanted.other, first, last),
-                  "judge": lambda: judges.unsure(ws, _judging(ws, run), first, last)}[wanted.way]()
-        there = [item for item in there if item in chosen]
-        if not there:
-            raise StudioError(f"No item is there to draw: {WAYS[wanted.way].lower()}.",
-                              "Draw at random, or choose other candidates.")
+    chosen = {"losses": lambda: _losses(grid, wanted.metric, first, last),
+              "metrics": lambda: _disagreeing(grid, wanted.metric, wanted.other, first, last),
+              "judge": lambda: judges.unsure(ws, _judging(ws, run), first, last)}[wanted.way]()
+    there = [item for item in there if item in chosen]
+    if not there:
+        raise StudioError(f"No item is there to draw: {WAYS[wanted.way].lower()}.",
+                          "Draw at random, or choose other candidates.")
     return dice.sample(there, min(limit, len(there))), len(there)
 
 

@@ -31,7 +31,7 @@ from pipeline.specs import (
     Tested,
     dumps,
 )
-from studio import cards, duplicates, findings, judges, leaks, models, rescored, scores, snapshots, suggestions
+from studio import cards, duplicates, findings, judges, leaks, made, models, plays, rescored, scores, snapshots, suggestions
 from studio.errors import StudioError
 from studio.snapshots import SPLITS
 from studio.workspace import Row, Transaction, Workspace
@@ -40,7 +40,7 @@ __all__ = ["CROWDS", "NORMALISATION", "SHORT_TEXTS", "Candidate", "Decoding", "I
            "labels_of", "normal", "read_foreign", "sides"]
 
 Kind = Literal["train", "evaluate", "check", "validate", "dedupe", "inspect", "suggest", "preview", "connect",
-               "score", "judge"]
+               "score", "judge", "synthesize", "play"]
 MOVING: tuple[State, ...] = ("starting", "running")
 _COLLECTED = "select 1 from run_results where run_id = ? and attempt = ?"
 RESUMABLE: tuple[State, ...] = ("lost", "failed", "stopped")
@@ -48,8 +48,11 @@ EVENTS, SAMPLES, PREVIEW, OUTPUTS, KNOWN = "events.jsonl", "samples.jsonl", "pre
 RECORDS, FINDINGS, SUGGESTIONS, DOUBTS = "records.jsonl", "findings.jsonl", "suggestions.jsonl", "doubts.jsonl"
 TEXTS, COPIES, PAIRS, WORK = "texts.parquet", "copies.parquet", "pairs.parquet", "work"
 LINES = tuple(f"{split}.jsonl" for split in SPLITS)
+ASKS, PIECES = "asks.jsonl", "pieces.jsonl"
 ANSWERS, JUDGEMENTS, OWN_ERRORS = "answers.jsonl", "judgements.jsonl", "own_errors.jsonl"
-FOLLOWS = {"check": RECORDS, "dedupe": TEXTS, "inspect": LINES[0], "suggest": RECORDS, "score": ANSWERS, "judge": ANSWERS}
+EXAMPLES, CALLS, SEEDS, EXISTING = "examples.jsonl", "calls.jsonl", "seeds.jsonl", "existing.jsonl"
+FOLLOWS = {"check": RECORDS, "dedupe": TEXTS, "inspect": LINES[0], "suggest": RECORDS, "score": ANSWERS, "judge": ANSWERS,
+           "synthesize": SEEDS}
 """What such a run reads, and cannot go on without."""
 
 
@@ -125,16 +128,12 @@ _BY_STEP = ("loss", "validation")
 
 def latest_suggestions(ws: Workspace, set_id: str) -> Run | None:
     """The newest run of the light model for this label set, however it stands."""
-    row = ws.row("""select * from runs where kind = 'suggest' and json_extract_string(spec, '$.set_id') = ?
-                    order by started_at desc limit 1""", [set_id])
-    return _run(ws, row) if row else None
+    return _latest(ws, "suggest", "set_id", set_id)
 
 
 def latest_connection(ws: Workspace, model_id: str) -> Run | None:
     """The newest test of an endpoint's connection, however it stands."""
-    row = ws.row("""select * from runs where kind = 'connect' and json_extract_string(spec, '$.model_id') = ?
-                    order by started_at desc limit 1""", [model_id])
-    return _run(ws, row) if row else None
+    return _latest(ws, "connect", "model_id", model_id)
 
 
 def latest_check(ws: Workspace) -> Run | None:
@@ -168,6 +167,14 @@ def stop(ws: Workspace, run_id: str) -> None:
     """Ask a run to save what it has and stop; it does so within a step or a batch."""
     if get(ws, run_id).moving:
         rundir.ask_to_stop(ws.path(get(ws, run_id).folder))
+
+
+def wait(ws: Workspace, run_id: str, seconds: float) -> bool:
+    """Wait for the end of a run that was asked to stop, so long at the most; whether it came."""
+    deadline = time.monotonic() + seconds
+    while (moves := get(ws, run_id).moving) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not moves
 
 
 def resume(ws: Workspace, run_id: str) -> None:
@@ -262,7 +269,7 @@ def forget_copies(ws: Workspace) -> None:
         raise StudioError(f"{moving[0].title} is still running and may hold what is to go.",
                           "Wait for its end, or stop it first.")
     for run in found:
-        if run.kind in FOLLOWS:
+        if run.kind in (*FOLLOWS, "play"):
             clear_copies(ws, run)
     _heard.pop(ws, None)
 
@@ -310,7 +317,8 @@ def tokenizer(ws: Workspace) -> str:
 
 def clear_copies(ws: Workspace, run: Run) -> None:
     """Copies of texts, and what was made of them, hold personal data: they stay only while the run can go on."""
-    for name in (RECORDS, FINDINGS, SUGGESTIONS, DOUBTS, TEXTS, COPIES, PAIRS, PREVIEW, KNOWN, ANSWERS, *LINES):
+    for name in (RECORDS, FINDINGS, SUGGESTIONS, DOUBTS, TEXTS, COPIES, PAIRS, PREVIEW, KNOWN, ANSWERS, ASKS, PIECES, SEEDS,
+                 EXISTING, *LINES):
         (ws.path(run.folder) / name).unlink(missing_ok=True)
     shutil.rmtree(ws.path(run.folder) / WORK, ignore_errors=True)
 
@@ -320,6 +328,13 @@ def add_row(ws: Workspace, transaction: Transaction, spec: AnySpec, title: str, 
     transaction.insert("runs", [{"run_id": spec.run_id, "kind": spec.kind, "title": title, "snapshot_id": snapshot_id,
                                  "spec": dumps(spec), "folder": f"runs/{spec.run_id}", "started_at": ws.now(),
                                  "group_id": group_id}])
+
+
+def _latest(ws: Workspace, kind: Kind, key: str, value: str) -> Run | None:
+    """The newest run of a kind whose spec has this value."""
+    row = ws.row("select * from runs where kind = ? and json_extract_string(spec, ?) = ? order by started_at desc limit 1",
+                 [kind, f"$.{key}", value])
+    return _run(ws, row) if row else None
 
 
 def _run(ws: Workspace, row: Row) -> Run:
@@ -355,6 +370,9 @@ def _collect(ws: Workspace, transaction: Transaction, run: Run, ended: Result) -
     if ended.outcome == "done" and run.kind == "judge":
         judges.collect(transaction, run.run_id, run.spec["evaluation_id"], run.spec["mode"],
                        rundir.read_lines(ws.path(run.folder) / JUDGEMENTS))
+    if run.kind == "synthesize":  # what was made and paid for before it ended counts, however it ended
+        made.collect(ws, transaction, run.run_id, run.spec, *(rundir.read_lines(ws.path(run.folder) / name)
+                                                                   for name in (EXAMPLES, CALLS)))
     if ended.outcome == "done" and run.kind == "check":
         findings.collect(transaction, run.run_id, ws.path(run.folder) / FINDINGS)
     if ended.outcome == "done" and run.kind == "inspect" and run.snapshot_id and run.spec["measure"]:
@@ -364,6 +382,8 @@ def _collect(ws: Workspace, transaction: Transaction, run: Run, ended: Result) -
         folder = ws.path(run.folder)
         duplicates.collect(transaction, run.run_id, run.spec["side"], folder / COPIES, folder / PAIRS,
                            ended.data["meaning_threshold"])
+    if run.kind == "play":
+        plays.collect(ws, transaction, rundir.read_lines(ws.path(run.folder) / PIECES), over=True)
     if ended.outcome == "done" and run.kind == "suggest":
         folder = ws.path(run.folder)
         suggestions.collect(transaction, run.run_id, run.spec["set_id"], folder / SUGGESTIONS, folder / DOUBTS)

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from studio import keepers, label_sets, labels, marks, metrics, rivals, runs, snapshots, verdicts
+from studio import faults, keepers, label_sets, labels, marks, metrics, rivals, runs, snapshots, verdicts
 from studio.grids import Grid
 from studio.runs import Run
 from studio.ui.formats import excerpt
@@ -21,7 +21,7 @@ from studio.verdicts import MIN_ITEMS, Comparison
 from studio.workspace import Workspace
 
 BY = {"tag": "Tag", "language": "Language", "length": "Length of the question", "source": "Import", "twins": "Twins",
-      "marked": "Tag of people", "expected": "Expected label"}
+      "marked": "Tag of people", "expected": "Expected label", "fault": "Fault marked in review"}
 LENGTHS = (1, 11, 26, 51, 101, 201)
 """A slice by length begins at each of these numbers of words."""
 MOST = 100
@@ -47,11 +47,13 @@ class Slice:
         return len(self.places)
 
 
-def ways(ws: Workspace, grid: Grid) -> dict[str, str]:
+def ways(ws: Workspace, grid: Grid, run: Run | None = None) -> dict[str, str]:
     """By what the items can be parted here: key and title. A label set's field is `label:<set>:<field>`."""
     ways = {key: title for key, title in BY.items() if key != "expected" or grid.labels}
     if runs.latest_check(ws) is None:
         del ways["language"]
+    if not run or not faults.of_evaluation(ws, run.run_id):
+        del ways["fault"]
     for label_set in label_sets.every(ws):
         ways |= {f"label:{label_set.set_id}:{field.key}": f"{label_set.name}: {field.title}" for field in label_set.fields
                  if field.kind in ("choice", "multi")}
@@ -66,7 +68,8 @@ def part(ws: Workspace, run: Run, grid: Grid, by: str) -> Parts:
         found = {"tag": lambda: _by_record(ws, grid, _TAGS), "source": lambda: _by_record(ws, grid, _SOURCES),
                  "marked": lambda: _by_record(ws, grid, _MARKED), "twins": lambda: _twins(ws, grid),
                  "language": lambda: _grouped(grid, keepers.languages(ws, list(grid.items))),
-                 "length": lambda: _lengths(ws, run, grid), "expected": lambda: _expected(grid)}[by]()
+                 "length": lambda: _lengths(ws, run, grid), "expected": lambda: _expected(grid),
+                 "fault": lambda: _faulty(ws, run, grid)}[by]()
     return dict(sorted(found.items(), key=lambda one: (-len(one[1]), one[0])))
 
 
@@ -126,6 +129,11 @@ def _labelled(ws: Workspace, grid: Grid, set_id: str, key: str) -> Parts:
             for value in answer[key] if isinstance(answer[key], list) else [answer[key]]:
                 found[str(value)].append(here[record_id])
     return {name: np.array(places) for name, places in found.items()}
+
+
+def _faulty(ws: Workspace, run: Run, grid: Grid) -> Parts:
+    """Items by what reviewers marked in an answer to them; an item may be in several."""
+    return {name: np.flatnonzero(grid.among(items)) for name, items in faults.of_evaluation(ws, run.run_id).items()}
 
 
 def _by_record(ws: Workspace, grid: Grid, named: str) -> Parts:

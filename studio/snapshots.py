@@ -15,7 +15,7 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -320,7 +320,7 @@ def _manifest(planned: Plan, splits: Mapping[SplitName, tuple[Piece, ...]], file
     quarantined = [line for line in manifests.lines(planned.splits) if line["id"] in out]
     division = planned.division
     return {
-        "format": manifests.FORMAT, "plan": planned.sha256, "recipe": asdict(planned.recipe),
+        "format": manifests.FORMAT, "plan": planned.sha256, "recipe": planned.recipe.written,
         "counts": {name: len(part) for name, part in splits.items()}, "eligible": planned.eligible,
         "identical_left_out": planned.identical, "identical": [list(pair) for pair in planned.repeats],
         "left_over": planned.left_over, "quarantined": quarantined,

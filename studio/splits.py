@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Literal, NamedTuple
 
@@ -29,10 +29,10 @@ Stratify = Literal["none", "tag", "source"]
 class Recipe:
     """How records are split. `sizes` (train, validation, test lines) goes before the shares, where given.
 
-    Records that ask the same always stay together; twin groups, tickets' threads and customers where they are asked for.
-    `stratify` gives each tag, or each import, its share of every part. `by_time` puts the newest groups into test, those
-    before them into validation and everything older or undated into train; strata do not count then.
-    """
+    Records that ask the same always stay together; twin groups, tickets' threads and customers where they are asked for. Of
+    all lines at most the share `synthetic_most` was written by a model, and all of these are in train: what a model wrote is
+    no test of one. `stratify` gives each tag, or each import, its share of every part. `by_time` puts the newest groups into
+    test, those before them into validation and everything older or undated into train; strata do not count then. """
 
     validation_share: float = 0.1
     test_share: float = 0.1
@@ -44,12 +44,18 @@ class Recipe:
     twins: bool = True
     threads: bool = True
     customers: bool = False
+    synthetic_most: float = 1.0
+
+    @property
+    def written(self) -> dict[str, object]:
+        """All of it, for a hash or a manifest; what came later and was not asked for is left out, so that hashes stay."""
+        return {key: value for key, value in asdict(self).items() if key != "synthetic_most" or value < 1}
 
 
 class Piece(NamedTuple):
     """One record in narrow columns. `mark` is the hash of its line; pieces that share a key stay together.
 
-    A key begins with its kind and a colon, such as `thread:` or `twins:`.
+    A key begins with its kind and a colon, such as `thread:` or `twins:`. `pin` is the part it is tied to, "" for none.
     """
 
     record_id: str
@@ -58,15 +64,19 @@ class Piece(NamedTuple):
     keys: tuple[str, ...]
     stratum: str
     at: datetime | None
+    pin: str = ""
 
 
 class Group(NamedTuple):
-    """Pieces that stay together. `rank` is the hash that puts groups in order; `at` the time of its newest piece."""
+    """Pieces that stay together. `rank` is the hash that puts groups in order; `at` the time of its newest piece; `pin` the
+    part that one of them is tied to: train where they are tied to both, because what was learned from must not be tested
+    on."""
 
     pieces: tuple[Piece, ...]
     rank: str
     stratum: str
     at: datetime | None
+    pin: str = ""
 
     @property
     def size(self) -> int:
@@ -89,6 +99,7 @@ class Division:
     largest: int
     undated: int
     begins: dict[SplitName, datetime]
+    tied: dict[SplitName, int] = field(default_factory=dict)
 
 
 def check(recipe: Recipe) -> None:
@@ -109,14 +120,22 @@ def divide(pieces: Sequence[Piece], recipe: Recipe) -> Division:
     check(recipe)
     found = grouped(pieces, recipe.seed)
     wanted = wanted_sizes(len(pieces), recipe)
-    placed = _by_time(found, wanted, recipe) if recipe.by_time else _by_hash(found, wanted, recipe)
+    tied = {name: [group for group in found if group.pin == name] for name in SPLITS}
+    room = {name: wanted[name] - sum(group.size for group in tied[name]) for name in SPLITS}
+    _has_room(room, recipe)
+    free = [group for group in found if not group.pin]
+    placed = (_by_time if recipe.by_time else _by_hash)(free, {name: max(0, size) for name, size in room.items()}, recipe)
+    since = {name: min((group.at for group in placed[name] if group.at), default=None) for name in HELD_OUT}
+    for name in SPLITS:
+        placed[name] = sorted(placed[name] + tied[name], key=lambda group: group.rank) if tied[name] else placed[name]
     splits = {name: tuple(piece for group in placed[name] for piece in group.pieces) for name in SPLITS}
     _enough(splits, wanted, recipe, len(pieces))
     sizes = [group.size for group in found]
     return Division(
         splits, wanted, len(pieces) - sum(map(len, splits.values())), len(found), sum(size > 1 for size in sizes),
         max(sizes, default=0), sum(group.size for group in found if group.at is None),
-        {name: min(group.at for group in placed[name] if group.at) for name in HELD_OUT} if recipe.by_time else {})
+        {name: at for name, at in since.items() if at} if recipe.by_time else {},
+        {name: sum(group.size for group in tied[name]) for name in SPLITS if tied[name]})
 
 
 def grouped(pieces: Sequence[Piece], seed: int) -> list[Group]:
@@ -156,13 +175,23 @@ def _roots(pieces: Sequence[Piece]) -> list[int]:
 def _group(pieces: list[Piece], seed: int) -> Group:
     if len(pieces) == 1:
         only = pieces[0]
-        return Group((only,), _hash(seed, only.mark), only.stratum, only.at)
+        return Group((only,), _hash(seed, only.mark), only.stratum, only.at, only.pin)
     pieces.sort(key=lambda piece: (piece.record_id, piece.mark))
     strata = Counter(piece.stratum for piece in pieces)
     stratum = min(strata, key=lambda name: (-strata[name], name))
     times = [piece.at for piece in pieces if piece.at]
     marks = "".join(sorted(piece.mark for piece in pieces))
-    return Group(tuple(pieces), _hash(seed, marks), stratum, max(times, default=None))
+    pins = {piece.pin for piece in pieces}
+    pin = "train" if "train" in pins else "test" if "test" in pins else ""
+    return Group(tuple(pieces), _hash(seed, marks), stratum, max(times, default=None), pin)
+
+
+def _has_room(room: dict[SplitName, int], recipe: Recipe) -> None:
+    """Raises StudioError where more records are tied to a part of a set size than it may hold."""
+    full = next((name for name in SPLITS if recipe.sizes and room[name] < 0), None)
+    if full:
+        raise StudioError(f"{-room[full]:,} more records are tied to {full} than it is to hold.",
+                          f"Ask for at least that many more in {full}.")
 
 
 def _hash(seed: int, text: str) -> str:

@@ -12,6 +12,7 @@ from pipeline import answers as wanted_answers
 from pipeline import examples, launch, rundir
 from pipeline.specs import (
     BaseSource,
+    Candidate,
     CheckSpec,
     ConnectSpec,
     Decoding,
@@ -20,6 +21,8 @@ from pipeline.specs import (
     EvaluateSpec,
     JudgeSpec,
     Meaning,
+    PlayAsk,
+    PlaySpec,
     PreviewSpec,
     ScoreSpec,
     SuggestField,
@@ -56,7 +59,7 @@ from studio.workspace import Row, Workspace
 __all__ = ["Chosen", "Decoding", "Dials"]
 
 _one_check_starts, _one_search_starts, _one_suggestion_starts = threading.Lock(), threading.Lock(), threading.Lock()
-_one_preview_starts = threading.Lock()
+_one_preview_starts, _one_playground_starts = threading.Lock(), threading.Lock()
 CONTEXT_TOKENS = 8_192
 """What the starter model, and most small models, read at once (`max_position_embeddings` of SmolLM2-135M-Instruct)."""
 
@@ -243,6 +246,45 @@ def _is_answered(ws: Workspace, evaluation: Run) -> None:
     runs.collect(ws)
     if evaluation.state != "done" or not rescored.answered(ws, evaluation.run_id):
         raise StudioError("This evaluation has no answers yet.", "Wait until its run is done, then open it again.")
+
+
+def play(ws: Workspace, hub: bool = False) -> Run:
+    """The playground's run: the newest one, whether it moves or not; a first one is begun. `hub`: where a model may have to be
+    fetched from the hub, one that may do so; the one before it is asked to stop."""
+    with _one_playground_starts:
+        newest = next(iter(runs.every(ws, "play")), None)
+        if newest is not None and (newest.spec["hub"] or not hub):
+            return newest
+        if newest is not None:
+            runs.stop(ws, newest.run_id)
+        return runs.get(ws, runs.begin(ws, PlaySpec(run_id=ws.new_id(), hub=hub), "Playground"))
+
+
+def hand_over(ws: Workspace, run: Run, wanted: Sequence[tuple[str, Candidate, Sequence[Row], Decoding]], wake: bool) -> None:
+    """Give the playground's child the replies that are wanted (id, who answers, the conversation, how) and that it has not got.
+
+    `wake`: a child that is dead or has ended is started again, with files begun anew; all that they hold is collected.
+    """
+    folder = ws.path(run.folder)
+    with _one_playground_starts:
+        asleep = not runs.get(ws, run.run_id).moving
+        if asleep and wake:
+            runs.clear_copies(ws, run)
+            for name in (runs.ASKS, runs.PIECES):
+                runs.lines(ws, run, name)  # sees that the file is gone: a new one may get its number on the disk
+            for stop in folder.glob("stop-*"):
+                stop.unlink()
+        there = {row["reply"] for row in rundir.read_lines(folder / runs.ASKS)}
+        lines = [PlayAsk(reply=reply, candidate=candidate, messages=tuple(messages), decoding=decoding)
+                 for reply, candidate, messages, decoding in wanted if reply not in there]
+        rundir.append(folder / runs.ASKS, [line.model_dump() for line in lines])
+        if asleep and wake:
+            launch.start(folder, ws.root)
+
+
+def stop_reply(ws: Workspace, run: Run, reply_id: str) -> None:
+    """Ask the playground's child to end one reply; its text so far stays."""
+    (ws.path(run.folder) / f"stop-{reply_id}").touch()
 
 
 def check(ws: Workspace, only_new: bool = True, context_tokens: int = CONTEXT_TOKENS, names_model: str = "") -> str:

@@ -51,6 +51,24 @@ def common(reference: str, text: str) -> str:
     return _stretches(mine, held | joined)
 
 
+def apart(left: str, right: str) -> tuple[list[tuple[int, int]], list[tuple[int, int]]] | None:
+    """Stretches (start, end, in characters) of each text that the other has not, words only; None where the texts are very
+    long."""
+    pieces = [list(_WORDS.finditer(one)) for one in (left, right)]
+    if sum(map(len, pieces)) > 2 * _MANY_PIECES:
+        return None
+    words = [[found for found in part if not found[0].isspace()] for part in pieces]
+    first, second = ([found[0].casefold() for found in part] for part in words)
+    matcher = difflib.SequenceMatcher(None, first, second, autojunk=False)
+    alone: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
+    for sign, a, b, c, d in matcher.get_opcodes():
+        if sign != "equal":
+            for side, part, low, high in ((0, words[0], a, b), (1, words[1], c, d)):
+                if high > low:
+                    alone[side].append((part[low].start(), part[high - 1].end()))
+    return alone
+
+
 def _stretches(pieces: list[str], marked: set[int]) -> str:
     """All pieces, escaped; each run of marked ones inside one `<u>`."""
     parts, inside = [], False

@@ -51,3 +51,33 @@ def _wait_for(port: int) -> None:
                 return
         time.sleep(0.05)
     raise AssertionError("the mock server did not come up")
+
+
+PRISM = PROGRAM.with_name("prism")
+CONTRACT = ROOT / "tests" / "openai" / "chat_completions.yaml"
+"""OpenAI's published document, cut to the chat API and without its prose."""
+
+
+@contextmanager
+def checked(address: str, log: Path) -> Iterator[str]:
+    """Prism before a server, until the end of the block: its address. It writes down every request that breaks the contract."""
+    if not PRISM.exists():
+        lacking("the contract check, which `make test` installs where there is npm")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    upstream = address.removesuffix("/v1")
+    with log.open("wb") as said:
+        prism = subprocess.Popen([str(PRISM), "proxy", str(CONTRACT), upstream, "-h", "127.0.0.1", "-p", str(port)],
+                                 stdout=said, stderr=said)  # fmt: skip
+        try:
+            _wait_for(port)
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            prism.kill()
+            prism.wait()
+
+
+def violations(log: Path) -> list[str]:
+    """What Prism said of requests."""
+    return [line for line in log.read_text("utf-8", "replace").splitlines() if "Violation: request" in line]

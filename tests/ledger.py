@@ -1,4 +1,5 @@
-"""What a browser did on the label desk, written down outside of it: presses made and acknowledged, records that were drawn."""
+"""What a browser did on a desk (of labels, of reviews), written down outside of it: presses made and
+acknowledged, records that were drawn."""
 
 from __future__ import annotations
 
@@ -10,26 +11,28 @@ from playwright.sync_api import Page
 
 WATCH = """
 (() => {
+  const mine = (name) => name.startsWith("tunewright:") && name.includes(":DESK:");
   const was = { set: Storage.prototype.setItem, gone: Storage.prototype.removeItem };
   Storage.prototype.setItem = function (name, value) {
-    if (name.includes(":label:")) window.noteDown("made", value, window.__pressedOn || "");
+    if (mine(name)) window.noteDown("made", value, window.__pressedOn || "");
     return was.set.call(this, name, value);
   };
   Storage.prototype.removeItem = function (name) {
-    if (name.includes(":label:") && this.getItem(name) !== null) window.noteDown("acknowledged", name.split(":").pop(), "");
+    if (mine(name) && this.getItem(name) !== null) window.noteDown("acknowledged", name.split(":").pop(), "");
     return was.gone.call(this, name);
   };
   const card = () => [...document.querySelectorAll("*")].map((one) => one.shadowRoot).filter(Boolean)
-    .map((root) => root.querySelector("[data-testid=label-card]")).find(Boolean);
-  document.addEventListener("keydown", () => { window.__pressedOn = card()?.dataset.record || ""; }, true);
+    .map((root) => root.querySelector("[data-testid=DESK-card]")).find(Boolean);
+  document.addEventListener("keydown", () => { window.__pressedOn = card()?.dataset.PLACE || ""; }, true);
 })();
 """
 
 
 @dataclass
 class Ledger:
-    """Presses by id: what they say, and the record that was on the screen when the key went down."""
+    """Presses by id: what they say, and the record or pair that was on the screen when the key went down."""
 
+    desk: str = "label"
     made: dict[str, dict[str, Any]] = field(default_factory=dict)
     shown: dict[str, str] = field(default_factory=dict)
     acknowledged: set[str] = field(default_factory=set)
@@ -37,7 +40,8 @@ class Ledger:
     def watch(self, page: Page) -> None:
         """Begin to note; before the page is opened."""
         page.expose_function("noteDown", self._note)
-        page.add_init_script(WATCH)
+        place = {"label": "record", "review": "card"}[self.desk]
+        page.add_init_script(WATCH.replace("DESK", self.desk).replace("PLACE", place))
 
     def _note(self, what: str, value: str, on: str) -> None:
         if what == "acknowledged":

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from studio import intake, records, reviews
+from studio import intake, records
 from studio.columns import Choices
 from studio.records import Filter
 from studio.workspace import Workspace
 from tests.browser import Studio, chromium, running, settled
-from tests.tickets import COLUMNS, filled, import_forty, write_csv
+from tests.tickets import COLUMNS, import_forty, write_csv
 
 pytestmark = [pytest.mark.slow]
 
@@ -129,50 +129,3 @@ def test_text_from_data_is_shown_and_never_run(browser: Browser, home: Path) -> 
         page.goto(f"{studio.url}/curate?record={record_id}")
         settled(page)
         assert page.locator(".tw-said", has_text="onerror").count() == 1
-
-
-def test_the_browser_never_receives_which_answer_is_whose(browser: Browser, home: Path) -> None:
-    ws = Workspace(home)
-    filled(ws)
-    session = reviews.sessions(ws)[0].session_id
-    items = [row["item_id"] for row in ws.rows("select item_id from review_pairs where session_id = ?", [session])]
-    ws.close()
-    frames: list[bytes] = []
-    with running(home) as studio:
-        page = browser.new_context().new_page()
-        page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: frames.append(_raw(frame))))
-        page.goto(f"{studio.url}/review?session={session}&person=ann")
-        settled(page)
-        expect(page.get_by_test_id("desk-progress")).to_have_text("3 of 6 judged", timeout=30_000)
-        page.keyboard.press("1")
-        expect(page.get_by_test_id("desk-progress")).to_have_text("4 of 6 judged")
-        saved(page)
-    everything = b"".join(frames)
-    told = [
-        word for word in (b"trained00001", b"model_a", b"left_is_a", *(item.encode() for item in items)) if word in everything
-    ]
-    assert (b"ALPHA answer" in everything, told) == (True, [])
-
-
-def test_keys_do_nothing_while_somebody_types_a_note(browser: Browser, home: Path) -> None:
-    ws = Workspace(home)
-    filled(ws)
-    session = reviews.sessions(ws)[0].session_id
-    ws.close()
-    with running(home) as studio:
-        page = open_desk(browser, studio, f"review?session={session}&person=ann")
-        page.keyboard.press("m")
-        page.keyboard.type("12tb is what I typed")
-        page.keyboard.press("Escape")
-        expect(page.get_by_test_id("desk-progress")).to_have_text("3 of 6 judged")
-        page.keyboard.press("t")
-        expect(page.get_by_test_id("desk-progress")).to_have_text("4 of 6 judged")
-        saved(page)
-    ws = Workspace(home)
-    notes = [row["note"] for row in ws.rows("select note from reviews order by seq desc limit 1")]
-    ws.close()
-    assert notes == ["12tb is what I typed"]
-
-
-def _raw(frame: str | bytes) -> bytes:
-    return frame.encode() if isinstance(frame, str) else frame

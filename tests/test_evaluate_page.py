@@ -70,7 +70,7 @@ def test_suspicious_items_are_said_and_every_score_stands_without_them(held: Wor
     leaking(held, snapshots.every(held)[0], 2)
     page = draw("evaluate")
     assert (
-        "2 test items resemble a line of train" in said(page),
+        "2 test items are, or resemble, a line of train" in said(page),
         said(page).count("Without the suspicious items"),
         "against base without suspicious" in page.dataframe[0].value.columns,
     ) == (True, 2, True)

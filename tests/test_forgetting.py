@@ -24,6 +24,8 @@ from studio import (
     labels,
     marks,
     own_metrics,
+    playground,
+    plays,
     previews,
     prompts,
     records,
@@ -42,6 +44,7 @@ from studio.snapshots import Recipe
 from studio.workspace import Workspace
 from tests.checks import found, recorded_check
 from tests.conftest import ROOT
+from tests.plays import asked as asked_in_playground
 from tests.tickets import opened, recorded_evaluation, recorded_training
 from tests.training_runs import FOUND, PART, begun, looked, sample, train_spec
 
@@ -98,6 +101,18 @@ def kept_under_names(ws: Workspace, snapshot_id: str, run_id: str) -> None:
     with ws.transaction() as transaction:
         runs.add_row(ws, transaction, spec, "As Ana Karenina would", snapshot_id)
     rundir.prepare(ws.path("runs/judged"), dumps(spec))
+
+
+def played_with(ws: Workspace, candidate: str = "A") -> None:
+    """Questions of the playground that name her, and one that names nobody; two are kept for review, pieces lie about."""
+    asked_in_playground(ws, "Ana Karenina asks where it is", {candidate: "Here.", "B": "There."}, "her1", "t1")
+    asked_in_playground(ws, "Who ordered it?", {candidate: f"That was {ANA}.", "B": "Nobody."}, "her2", "t2")
+    asked_in_playground(ws, "Where is it?", {candidate: "Here.", "B": "There."}, "other", "t3")
+    for ask_id in ("her1", "other"):
+        playground.save_for_review(ws, ask_id, "eve", f"save-{ask_id}")
+    folder = ws.path(runs.every(ws, "play")[0].folder)
+    pieces = [{"reply": "her2-0", "at": 0, "text": "That was Ana Kar"}, {"reply": "her2-0", "at": 16, "text": "enina."}]
+    (folder / "pieces.jsonl").write_text("".join(json.dumps(piece) + "\n" for piece in pieces))
 
 
 def talked_about(ws: Workspace, hers: str, other: str) -> None:
@@ -367,3 +382,17 @@ def test_no_run_names_their_records_afterwards(ws: Workspace) -> None:
     forget_ana(ws)
     kept = json.dumps(ws.rows("select data from run_results"))
     assert (len(before), holding(ws.path("runs"), ana.own[0]), ana.own[0] in kept) == (3, [], False)
+
+
+def test_questions_of_the_playground_that_name_them_go_whole_and_others_stay(ws: Workspace) -> None:
+    bring_in(ws)
+    (ws.root / "tickets.csv").unlink()
+    played_with(ws)
+    ana = customers.find(ws, ANA)
+    said = " ".join(customers.sentences(ws, ana, ana.own))
+    forget_ana(ws)
+    left = [one.question for thread in plays.threads(ws, 10) for one in plays.thread(ws, thread.thread_id)]
+    assert ("2 questions of the playground" in said, left, [one.ask_id for one in playground.saved(ws)]) == (
+        True, ["Where is it?"], ["other"])  # fmt: skip
+    ws.close()
+    assert holding(ws.root, "karenina", "ana kar", "enina") == []

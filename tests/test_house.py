@@ -33,12 +33,18 @@ LIGHT_PIPELINE = (
     "checking/engine",
     "dedupe/words",
     "machine",
+    "playing",
+    "playing_local",
     "preview",
     "scoring/names",
     "scoring/probes",
     "scoring/refusals",
     "scoring/labels",
     "scoring/engine",
+    "synthesis/names",
+    "synthesis/plan",
+    "synthesis/prompts",
+    "synthesis/templates",
     "training/fit",
     "training/plans",
     "training/recipe",
@@ -118,12 +124,20 @@ def test_runs_and_starts_are_the_only_door_to_the_pipeline_and_findings_know_its
         "metrics.py",
         "runs.py",
         "starts.py",
+        "synthetic.py",
     ]
 
 
 def test_metrics_import_only_the_light_words_of_the_scores() -> None:
     modules = {name for name in imported(ROOT / "studio" / "metrics.py") if name.startswith("pipeline")}
     assert {".".join(name.split(".")[:3]) for name in modules} == {"pipeline.scoring.names", "pipeline.scoring.probes"}
+
+
+def test_synthetic_imports_only_the_light_words_and_prompts_of_the_synthesis() -> None:
+    modules = {name for name in imported(ROOT / "studio" / "synthetic.py") if name.startswith("pipeline")}
+    assert {".".join(name.split(".")[:3]) for name in modules} <= {
+        "pipeline.specs", "pipeline.specs.Cell", "pipeline.specs.Checks", "pipeline.specs.SynthesisSpec", "pipeline.specs.Work",
+        "pipeline.synthesis", "pipeline.synthesis.names", "pipeline.synthesis.prompts"}
 
 
 def test_findings_import_only_the_light_words_of_the_checks() -> None:

@@ -14,6 +14,7 @@ from studio import intake, record_table, reviews, runs
 from studio.records import Filter
 from studio.workspace import Workspace
 from tests.browser import Studio, chromium, fill, settled, shoot, visiting
+from tests.reviewing import press
 from tests.tickets import forty
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -30,8 +31,8 @@ def open_page(page: Page, name: str) -> None:
 
 
 def wait_for_verdicts(page: Page, done: int, of: int) -> None:
-    expect(page.get_by_test_id("desk-progress")).to_have_text(f"{done} of {of} judged", timeout=20_000)
-    expect(page.get_by_test_id("desk-saved")).to_have_text("Saved", timeout=20_000)
+    expect(page.get_by_test_id("review-progress")).to_have_text(f"{done} of {of} judged", timeout=20_000)
+    expect(page.get_by_test_id("review-saved")).to_have_text("Saved", timeout=20_000)
 
 
 def bring_in(page: Page, studio: Studio, csv: Path) -> None:
@@ -130,29 +131,27 @@ def review(page: Page, studio: Studio, frames: list[str]) -> int:
     settled(page)
     frames.clear()
     button(page, "Open the session")
-    expect(page.get_by_test_id("desk-progress")).to_contain_text("0 of ", timeout=30_000)
-    of = int((page.get_by_test_id("desk-progress").text_content() or "").split()[2])
+    expect(page.get_by_test_id("review-progress")).to_contain_text("0 of ", timeout=30_000)
+    of = int((page.get_by_test_id("review-progress").text_content() or "").split()[2])
     settled(page)
     shoot(page, "11-review-blind")
-    page.keyboard.press("1")
-    page.keyboard.press("t")
-    page.keyboard.press("m")
-    page.get_by_test_id("desk-note-field").fill("Both miss the point.")
+    press(page, "1", "t", "m")
+    page.get_by_test_id("review-note-field").fill("Both miss the point.")
     page.keyboard.press("Escape")
-    page.keyboard.press("b")
+    press(page, "b")
     wait_for_verdicts(page, 3, of)
     studio.kill()
-    page.keyboard.press("2")
-    expect(page.get_by_test_id("desk-progress")).to_have_text(f"4 of {of} judged")
-    expect(page.get_by_test_id("desk-saved")).to_contain_text("1 ")
+    press(page, "2")
+    expect(page.get_by_test_id("review-progress")).to_have_text(f"4 of {of} judged")
+    expect(page.get_by_test_id("review-saved")).to_contain_text("1 ")
     studio.start()
     page.reload()
     settled(page)
     wait_for_verdicts(page, 4, of)
     for done in range(5, of + 1):
-        page.keyboard.press("1")
+        press(page, "1")
         wait_for_verdicts(page, done, of)
-    expect(page.get_by_text("Every pair is judged")).to_be_visible()
+    expect(page.get_by_text("You have judged all your pairs")).to_be_visible()
     return of
 
 
@@ -175,7 +174,7 @@ def test_from_an_upload_to_the_last_verdict(with_starter: Path, chromium_here: s
             judged = review(page, studio, frames)
             page.get_by_text("For you, who opened this session").click()
             button(page, "End and reveal")
-            expect(page.get_by_text("95 % interval")).to_be_visible(timeout=30_000)
+            expect(page.get_by_text("Can these verdicts be trusted?")).to_be_visible(timeout=30_000)
             settled(page)
             shoot(page, "12-review-revealed")
             open_page(page, "Overview")
@@ -188,9 +187,9 @@ def test_from_an_upload_to_the_last_verdict(with_starter: Path, chromium_here: s
     ws = Workspace(with_starter)
     try:
         session = reviews.sessions(ws)[0]
-        notes = [pair.note for pair in reviews.judged(ws, session.session_id) if pair.note]
+        notes = [one.note for one in reviews.standing(ws, session.session_id) if one.note]
         train, validation = runs.curve(ws, next(run for run in runs.every(ws, "train")))
-        assert (session.done, judged, notes) == (judged, 10, ["Both miss the point."])
+        assert (session.done, notes) == (judged, ["Both miss the point."])
         assert validation[-1]["loss"] < validation[0]["loss"] - 0.5 and len(train) == 21
     finally:
         ws.close()

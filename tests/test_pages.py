@@ -46,6 +46,7 @@ PAGES = (
     "models",
     "evaluate",
     "review",
+    "playground",
 )
 EMPTY_WORDS = {
     "overview": "Your own tickets",
@@ -63,6 +64,7 @@ EMPTY_WORDS = {
     "models": "No model was tuned here yet",
     "evaluate": "No model was tuned yet",
     "review": "A review needs two models' answers",
+    "playground": "the base model answers alone",
 }
 
 
@@ -458,7 +460,9 @@ def test_who_opened_a_review_can_end_it(home: Path) -> None:
     ws = folders.open_workspace(home)
     filled(ws)
     session = opened(ws, reviews.sessions(ws)[0].run_id, 3, getpass.getuser())
-    draw("review", session=session).button(key="reveal").click().run()
+    page = draw("review", session=session)
+    page.toggle(key="organiser").set_value(True).run()
+    page.button(key="reveal").click().run()
     assert reviews.get(ws, session).revealed
 
 

@@ -104,7 +104,9 @@ def test_what_is_not_known_is_said(ws: Workspace) -> None:
 def test_a_revealed_review_is_known(ws: Workspace) -> None:
     filled(ws)
     reviews.reveal(ws, reviews.sessions(ws)[0].session_id, "ann")
-    assert "No person has judged" not in " ".join(report.of(ws, "evaluated001").unknown)
+    made = report.of(ws, "evaluated001")
+    said = "## What people said, blind\n\n- Not enough to say whether people find the tuned model better than the base model"
+    assert ("No person has judged" in " ".join(made.unknown), said in report_text.as_markdown(made)) == (False, True)
 
 
 def test_scores_without_suspicious_items_stand_beside(three: Workspace) -> None:

@@ -254,7 +254,7 @@ def test_the_words_of_an_opinion_come_back_as_they_were_said(ws: Workspace, sess
 
 def test_losses_are_the_items_that_the_last_candidate_loses(ws: Workspace, run_id: str) -> None:
     wanted = Wanted("losses", metric="rougeL")
-    items, of = review_samples.draw(ws, runs.get(ws, run_id), read_grid(ws, run_id), PAIR, wanted, 10)
+    items, of = review_samples.draw(ws, run_id, read_grid(ws, run_id), PAIR, wanted, 10, runs.get(ws, run_id))
     lost = ws.rows("""select t.item_id from scores t join scores b using (run_id, item_id, metric)
                       where metric = 'rougeL' and t.candidate_id = ? and b.candidate_id = ? and t.value < b.value""",
                    PAIR[::-1])
@@ -263,7 +263,8 @@ def test_losses_are_the_items_that_the_last_candidate_loses(ws: Workspace, run_i
 
 def test_a_sample_by_slice_gives_each_slice_its_share(ws: Workspace, run_id: str) -> None:
     grid = read_grid(ws, run_id)
-    items, of = review_samples.draw(ws, runs.get(ws, run_id), grid, PAIR, Wanted("slices", by="tag"), 6, random.Random(1))
+    items, of = review_samples.draw(ws, run_id, grid, PAIR, Wanted("slices", by="tag"), 6, runs.get(ws, run_id),
+                                    random.Random(1))
     tags = {row["record_id"]: row["tags"] for row in ws.rows("select record_id, tags from record_now")}
     whole, drawn = Counter(tags[item] for item in grid.items), Counter(tags[item] for item in items)
     assert (len(items), of) == (6, 12)
@@ -272,5 +273,5 @@ def test_a_sample_by_slice_gives_each_slice_its_share(ws: Workspace, run_id: str
 
 def test_where_nothing_can_be_drawn_it_says_what_to_do(ws: Workspace, run_id: str) -> None:
     with pytest.raises(StudioError, match="No item is there to draw"):
-        review_samples.draw(ws, runs.get(ws, run_id), read_grid(ws, run_id), PAIR,
-                            Wanted("metrics", metric="rougeL", other="rouge1"), 10)
+        review_samples.draw(ws, run_id, read_grid(ws, run_id), PAIR, Wanted("metrics", metric="rougeL", other="rouge1"), 10,
+                            runs.get(ws, run_id))

@@ -35,3 +35,15 @@ class Answer:
     seconds: float
     finish: str
     cost: float | None = None
+
+
+@dataclass(frozen=True)
+class Heard:
+    """An answer as far as it is there: its whole text so far. `finish` is empty while it goes on, else as in `Answer`.
+    Tokens are none where a server does not say them."""
+
+    text: str
+    new_tokens: int | None = None
+    prompt_tokens: int | None = None
+    finish: str = ""
+    cost: float | None = None

@@ -128,6 +128,23 @@ class Table:
             if any(over):
                 yield from self._leave(over)
 
+    @torch.inference_mode()
+    def aloud(self) -> Iterator[tuple[list[int], bool]]:
+        """The first row alone: its tokens after every look, without the one that ends its turn, and whether that came."""
+        row = self.rows[0]
+        if self.shared:
+            self._block(0, 0, [row.ids[: self.shared]])
+        self._fill()
+        made: list[int] = []
+        while len(made) < row.most:
+            for _ in range(self.look):
+                self._step()
+            made = self.out[0, : int(self.count[0])].tolist()[: row.most]
+            end = next((place for place, token in enumerate(made) if token in self.model.ends), None)
+            yield made[:end], end is not None
+            if end is not None:
+                return
+
     def _fill(self) -> None:
         """Waiting rows take free places, once a quarter of the places is free: blocks of a few rows are slow."""
         free = self.size - len(self.active)

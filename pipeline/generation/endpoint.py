@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.errors import PipelineError
 from pipeline.examples import Example, Turn
-from pipeline.generation.answer import Answer, Ask
+from pipeline.generation.answer import Answer, Ask, Heard
 from pipeline.rundir import Child
 from pipeline.specs import ConnectSpec, Decoding, Endpoint
 
@@ -28,15 +28,16 @@ Watch = Callable[[], None]
 
 
 class EndpointModel:
-    """An endpoint ready to answer. `tries` are repeated by the client, which waits as long as the server asks for."""
+    """An endpoint ready to answer. `tries` are repeated by the client, which waits as long as the server asks for. `later` is
+    what to do when it fails for now."""
 
-    def __init__(self, endpoint: Endpoint, tries: int = TRIES, timeout: float = TIMEOUT_SECONDS) -> None:
+    def __init__(self, endpoint: Endpoint, tries: int = TRIES, timeout: float = TIMEOUT_SECONDS, later: str = "") -> None:
         try:
             import openai
         except ImportError:
             raise PipelineError("The package openai is not installed.",
                                 "Install it: pip install 'tunewright[hosted]'.") from None
-        self.endpoint, self.timeout = endpoint, timeout
+        self.endpoint, self.timeout, self.later = endpoint, timeout, later or _LATER
         self.client = openai.OpenAI(base_url=endpoint.base_url or OPENAI, api_key=_key(endpoint), timeout=timeout,
                                     max_retries=tries)
 
@@ -66,16 +67,60 @@ class EndpointModel:
 
         began = time.perf_counter()
         try:
-            found = self.client.chat.completions.create(**self._request(one, decoding))
+            found = self.create(self.request(one, decoding))
         except openai.OpenAIError as error:
             if getattr(error, "code", None) == "content_filter":  # Azure refuses the question itself
                 return Answer(one.example.id, one.sample, "", 0, None, time.perf_counter() - began, "filter")
-            raise self._in_words(error) from None
+            raise self.in_words(error) from None
         except ValueError:  # not JSON
             raise self._no_answer() from None
-        return self._answer(one, found, time.perf_counter() - began)
+        return self.answer(one, found, time.perf_counter() - began)
 
-    def _request(self, one: Ask, decoding: Decoding) -> dict[str, Any]:
+    def aloud(self, one: Ask, decoding: Decoding) -> Iterator[Heard]:
+        """The answer as it comes, the last one with how it ended. To stop, close the iterator. Raises as `ask`."""
+        import httpx
+        import openai
+
+        text, finish, usage, came = "", "", None, False
+        try:
+            with self._opened(self.request(one, decoding) | {"stream": True}) as stream:
+                for chunk in stream:
+                    usage = getattr(chunk, "usage", None) or usage
+                    for choice in (getattr(chunk, "choices", None) or [])[:1]:
+                        came, delta = True, choice.delta
+                        text += getattr(delta, "content", None) or getattr(delta, "refusal", None) or ""
+                        finish = choice.finish_reason or finish
+                    yield Heard(text.lstrip())
+        except openai.OpenAIError as error:
+            if getattr(error, "code", None) == "content_filter":
+                yield Heard(text.strip(), finish="filter")
+                return
+            raise self.in_words(error) from None
+        except httpx.HTTPError:
+            raise PipelineError(f"The server {self._place()} broke off.", self.later) from None
+        except ValueError:  # not JSON
+            raise self._no_answer() from None
+        if not came:
+            raise self._no_answer()
+        asked, made = (usage.prompt_tokens, usage.completion_tokens) if usage else (None, None)
+        yield Heard(text.strip(), made, asked, FINISH.get(finish, "stop"), self._cost(asked, made))
+
+    def _opened(self, request: dict[str, Any]) -> Any:
+        """A stream that ends with how many tokens it took; without that where a server does not know the wish."""
+        import openai
+
+        try:
+            return self.client.chat.completions.create(**request, stream_options={"include_usage": True})
+        except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+            if getattr(error, "code", None) == "content_filter":
+                raise
+            return self.client.chat.completions.create(**request)
+
+    def create(self, request: Mapping[str, Any]) -> Any:
+        """One call, as OpenAI's client makes it; raises what the client raises."""
+        return self.client.chat.completions.create(**request)
+
+    def request(self, one: Ask, decoding: Decoding) -> dict[str, Any]:
         """OpenAI's own newer models know only `max_completion_tokens`; other servers mostly only `max_tokens`."""
         limit = "max_tokens" if self.endpoint.base_url else "max_completion_tokens"
         drawn = {"seed": one.seed(decoding.seed) % 2**31, "top_p": decoding.top_p} if decoding.temperature else {}
@@ -83,7 +128,7 @@ class EndpointModel:
         return {"model": self.endpoint.model, "messages": [_turn(turn) for turn in one.example.question],
                 "temperature": decoding.temperature, limit: decoding.max_new_tokens} | drawn | tools
 
-    def _answer(self, one: Ask, found: Any, seconds: float) -> Answer:
+    def answer(self, one: Ask, found: Any, seconds: float) -> Answer:
         """What came back. A server may leave out how many tokens it took; then nothing is said of the costs."""
         choices = getattr(found, "choices", None)
         if not choices or getattr(choices[0], "message", None) is None:
@@ -106,14 +151,14 @@ class EndpointModel:
         return PipelineError(f"The server {self._place()} answered with something that is no chat answer.",
                              "Check that the address is that of an OpenAI-compatible API; it usually ends in /v1.")
 
-    def _in_words(self, error: Exception) -> PipelineError:
+    def in_words(self, error: Exception) -> PipelineError:
         """What went wrong, without a word of what the server said."""
         import openai
 
         place, model, status = self._place(), self.endpoint.model, getattr(error, "status_code", None)
         code = getattr(error, "code", None)
         if isinstance(error, openai.APITimeoutError):
-            return PipelineError(f"The server {place} did not answer within {self.timeout:.0f} seconds.", _LATER)
+            return PipelineError(f"The server {place} did not answer within {self.timeout:.0f} seconds.", self.later)
         if isinstance(error, openai.APIConnectionError):
             return PipelineError(f"The server {place} cannot be reached.", "Check the address and that the server runs.")
         if status in (401, 403):
@@ -122,15 +167,15 @@ class EndpointModel:
             return PipelineError(f"The server {place} does not know this address or the model {model} (404).",
                                  "Check both; the address usually ends in /v1.")
         if status == 429 and code == "insufficient_quota":
-            return PipelineError(f"The account at {place} is used up (429).", "Add credit, then resume: " + _KEPT)
+            return PipelineError(f"The account at {place} is used up (429).", "Add credit. " + self.later)
         if status == 429:
             return PipelineError(f"The server {place} says there are too many requests (429).",
-                                 f"Resume later, or ask fewer at a time: {_KEPT}")
+                                 f"Ask fewer at a time. {self.later}")
         if status in (400, 422):
             return PipelineError(f"The server {place} refused a question ({status}): it may be longer than {model} reads, or "
                                  "the model takes no such temperature or length.", "Try other decoding settings.")
         return PipelineError(f"The server {place} failed ({status or type(error).__name__}).",
-                             "If it stays so, the server's log says why. " + _LATER)
+                             "If it stays so, the server's log says why. " + self.later)
 
     def _key_hint(self) -> str:
         name = _key_name(self.endpoint)
@@ -143,8 +188,7 @@ class EndpointModel:
         return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
 
 
-_KEPT = "the answers that came are kept."
-_LATER = "Resume later: " + _KEPT
+_LATER = "Resume later: the answers that came are kept."
 
 
 def connect(child: Child, spec: ConnectSpec) -> dict[str, Any]:

@@ -35,6 +35,18 @@ AGREES = {torch.float32: 1e-3, torch.bfloat16: 5e-2}
 """How far logits may lie apart, as a share of the largest, for the quick way to be taken."""
 
 
+def memory_for(folder: Path) -> int:
+    """Bytes that a base model takes when it is loaded here, about: its weights in float32 on a CPU, as they are on a GPU, and
+    some more while they are put into place."""
+    weights = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    return weights * (3 if quantised.device().type == "cpu" else 1)
+
+
+def free_memory() -> int:
+    """Bytes that a model could take."""
+    return int(torch.cuda.mem_get_info()[0]) if quantised.device().type == "cuda" else machine.ram()[1]
+
+
 def nothing() -> None:
     """Nobody watches."""
 
@@ -177,18 +189,24 @@ class LocalModel:
 
     def _one_by_one(self, rows: Sequence[Row], decoding: Decoding, watch: Watch) -> Iterator[Made]:
         """transformers' own `generate`."""
-        drawn: dict[str, Any] = ({"do_sample": True, "temperature": decoding.temperature, "top_p": decoding.top_p, "top_k": 0}
-                                 if decoding.temperature else {"do_sample": False})
         for row in rows:
             watch()
             began = time.perf_counter()
-            torch.manual_seed(row.seed)
-            ids = torch.tensor([row.ids], device=self.where)
-            with self.own_attention(), torch.inference_mode():
-                made = self.model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=row.most,
-                                           eos_token_id=self.ends, pad_token_id=self.quick.pad, use_cache=True, **drawn)
-            tokens = made[0, len(row.ids) :].tolist()
+            tokens = self.own_answer(row, decoding)
             yield Made(row.number, tokens, tokens[-1] in self.ends, time.perf_counter() - began)
+
+    def own_answer(self, row: Row, decoding: Decoding, streamer: Any = None) -> list[int]:
+        """The tokens that transformers' `generate` makes; a `streamer` of theirs hears each as it comes."""
+        drawn: dict[str, Any] = ({"do_sample": True, "temperature": decoding.temperature, "top_p": decoding.top_p, "top_k": 0}
+                                 if decoding.temperature else {"do_sample": False})
+        torch.manual_seed(row.seed)
+        ids = torch.tensor([row.ids], device=self.where)
+        with self.own_attention(), torch.inference_mode():
+            made = self.model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=row.most,
+                                       eos_token_id=self.ends, pad_token_id=self.quick.pad, use_cache=True,
+                                       streamer=streamer, **drawn)
+        found: list[int] = made[0, len(row.ids) :].tolist()
+        return found
 
 
 def _load(folder: Path, adapter: Path | None, where: torch.device, in_4_bits: bool) -> Any:

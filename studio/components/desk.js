@@ -3,37 +3,24 @@
 
 const LOW = 10; // fewer cards than this ahead: ask for more
 
-const ACTIONS = {
-  record: [
-    { do: "keep", key: "k", label: "Keep", help: "Keep this record" },
-    { do: "drop", key: "d", label: "Drop", help: "Drop this record: it stays here but is never frozen" },
-    { do: "skip", key: "s", label: "Skip", help: "Go on without deciding", also: ["ArrowRight"] },
-    { do: "back", key: "b", label: "Back", help: "Go back one card", also: ["ArrowLeft"] },
-    { do: "edit", key: "e", label: "Edit", help: "Edit the wording (Ctrl+Enter saves, Esc leaves it)" },
-    { do: "undo", key: "u", label: "Undo", help: "Take back your newest act" },
-  ],
-  pair: [
-    { do: "left", key: "1", label: "Answer 1 is better", help: "Answer 1 is better", also: ["ArrowLeft"] },
-    { do: "right", key: "2", label: "Answer 2 is better", help: "Answer 2 is better", also: ["ArrowRight"] },
-    { do: "tie", key: "t", label: "Tie", help: "Both are equally good" },
-    { do: "both_bad", key: "b", label: "Both bad", help: "Neither could be sent" },
-    { do: "note", key: "m", label: "Note", help: "Write a note that goes with your next verdict on this pair" },
-    { do: "skip", key: "s", label: "Skip", help: "Come back to it later" },
-    { do: "undo", key: "u", label: "Undo", help: "Take back your newest verdict" },
-  ],
-};
-const DECIDES = { record: ["keep", "drop"], pair: ["left", "right", "tie", "both_bad"] };
+const ACTIONS = [
+  { do: "keep", key: "k", label: "Keep", help: "Keep this record" },
+  { do: "drop", key: "d", label: "Drop", help: "Drop this record: it stays here but is never frozen" },
+  { do: "skip", key: "s", label: "Skip", help: "Go on without deciding", also: ["ArrowRight"] },
+  { do: "back", key: "b", label: "Back", help: "Go back one card", also: ["ArrowLeft"] },
+  { do: "edit", key: "e", label: "Edit", help: "Edit the wording (Ctrl+Enter saves, Esc leaves it)" },
+  { do: "undo", key: "u", label: "Undo", help: "Take back your newest act" },
+];
+const DECIDES = ["keep", "drop"];
 const WORDS = { keep: "Kept", drop: "Dropped", undecided: "Undecided" };
 const ROLES = { system: "System prompt", user: "Customer", assistant: "Agent" };
 
 class Desk {
   constructor(root, data) {
     this.root = root;
-    this.mode = data.mode;
     this.cards = [];
     this.seen = new Set();
     this.at = 0;
-    this.notes = {};
     this.drafts = null; // texts being edited, by turn
     this.outbox = new Outbox(data.store, () => this.paintSaved());
     this.asked = "";
@@ -68,7 +55,7 @@ class Desk {
       if (this.seen.has(card.id)) continue;
       this.seen.add(card.id);
       // After a reload Python may not have heard yet what was decided on this card: it must not be asked for twice.
-      const decided = this.outbox.presses.some((press) => press.card === card.id && DECIDES[this.mode].includes(press.do));
+      const decided = this.outbox.presses.some((press) => press.card === card.id && DECIDES.includes(press.do));
       if (!decided) this.cards.push(card);
     }
   }
@@ -103,19 +90,17 @@ class Desk {
     if (verb === "back") { this.at = Math.max(0, this.at - 1); return this.show(); }
     if (!card) return;
     if (verb === "edit") return this.edit();
-    if (verb === "note") return this.noteField.focus();
-    if (DECIDES[this.mode].includes(verb)) this.decide(card, verb);
+    if (DECIDES.includes(verb)) this.decide(card, verb);
     this.at += 1;
     this.show();
     this.want();
   }
 
   decide(card, verb) {
-    const extra = { card: card.id, was: card.decision };
-    if (this.mode === "pair") { extra.note = this.noteField.value; this.notes[card.id] = ""; }
+    const was = card.decision;
     card.decision = verb;
     this.said = "";
-    this.outbox.add(verb, extra);
+    this.outbox.add(verb, { card: card.id, was });
   }
 
   again() {
@@ -156,15 +141,11 @@ class Desk {
     const typing = target && (/^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) || target.isContentEditable);
     if (this.drafts && event.key === "Escape") { event.preventDefault(); return this.leaveEdit(); }
     if (this.drafts && event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); return this.saveEdit(); }
-    if (typing && target === this.noteField && (event.key === "Escape" || (event.key === "Enter" && (event.ctrlKey || event.metaKey)))) {
-      event.preventDefault();
-      return this.frame.focus({ preventScroll: true });
-    }
     if (typing || this.drafts || event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.defaultPrevented) return;
     // Buttons and tabs of the page take their own Space, Enter and arrows; letters and digits are the desk's.
     const inside = event.composedPath().includes(this.frame) || target === document.body;
     if (event.key === "?") { event.preventDefault(); return this.toggleHelp(); }
-    const action = ACTIONS[this.mode].find((one) => one.key === event.key.toLowerCase() || (inside && one.also?.includes(event.key)));
+    const action = ACTIONS.find((one) => one.key === event.key.toLowerCase() || (inside && one.also?.includes(event.key)));
     if (action) { event.preventDefault(); this.act(action.do); }
   }
 
@@ -172,7 +153,7 @@ class Desk {
   build() {
     this.frame = make("section", "desk");
     this.frame.tabIndex = -1;
-    this.frame.setAttribute("aria-label", this.mode === "pair" ? "Pair to judge" : "Record to decide on");
+    this.frame.setAttribute("aria-label", "Record to decide on");
     this.top = make("div", "top");
     this.progress = make("span", "progress");
     this.progress.dataset.testid = "desk-progress";
@@ -186,22 +167,13 @@ class Desk {
     this.words.dataset.testid = "desk-words";
     this.body = make("div", "body");
     this.body.dataset.testid = "desk-card";
-    this.noteField = make("textarea", "note");
-    this.noteField.rows = 2;
-    this.noteField.maxLength = 4000;
-    this.noteField.dataset.testid = "desk-note-field";
-    this.noteField.setAttribute("aria-label", "Note on this pair");
-    this.noteField.placeholder = "Note, goes with your verdict (Esc: back to the keys)";
-    this.noteField.addEventListener("input", () => { if (this.card) this.notes[this.card.id] = this.noteField.value; });
     this.bar = make("div", "bar");
     this.bar.setAttribute("role", "toolbar");
-    for (const action of [...ACTIONS[this.mode], { do: "help", key: "?", label: "Keys", help: "Show all keys" }]) this.bar.append(this.button(action));
+    for (const action of [...ACTIONS, { do: "help", key: "?", label: "Keys", help: "Show all keys" }]) this.bar.append(this.button(action));
     this.help = make("div", "help");
     this.help.hidden = true;
     this.help.append(...this.helpLines());
-    this.frame.append(this.top, this.words, this.body);
-    if (this.mode === "pair") this.frame.append(this.noteField);
-    this.frame.append(this.bar, this.help);
+    this.frame.append(this.top, this.words, this.body, this.bar, this.help);
     this.root.append(this.frame);
   }
 
@@ -216,7 +188,7 @@ class Desk {
   }
 
   helpLines() {
-    return [...ACTIONS[this.mode], { key: "?", help: "Show or hide this" }].map((action) => {
+    return [...ACTIONS, { key: "?", help: "Show or hide this" }].map((action) => {
       const line = make("div", "line");
       const also = (action.also || []).map((key) => key.replace("ArrowLeft", "←").replace("ArrowRight", "→"));
       line.append(make("kbd", "", [action.key.toUpperCase(), ...also].join(" or ")), make("span", "", action.help));
@@ -231,11 +203,7 @@ class Desk {
     this.words.textContent = this.said;
     this.words.hidden = !this.said;
     this.paintSaved();
-    this.body.replaceChildren(...(this.card ? this.cardParts(this.card) : this.endParts()));
-    if (this.mode === "pair") {
-      this.noteField.hidden = !this.card;
-      if (this.root.activeElement !== this.noteField) this.noteField.value = (this.card && this.notes[this.card.id]) || "";
-    }
+    this.body.replaceChildren(...(this.card ? this.recordParts(this.card) : this.endParts()));
     for (const button of this.bar.children) {
       const verb = button.dataset.testid.slice(5).replace("-", "_");
       button.disabled = !!this.drafts || (!this.card && !["undo", "back", "help"].includes(verb));
@@ -246,28 +214,18 @@ class Desk {
 
   progressWords() {
     const count = { ...this.numbers };
-    for (const press of this.outbox.presses) {
-      if (this.mode === "pair" && DECIDES.pair.includes(press.do)) count.done = Math.min(count.items, count.done + 1);
-      if (this.mode === "record" && DECIDES.record.includes(press.do)) { count[press.was] -= 1; count[press.do] += 1; }
-    }
-    return this.mode === "pair" ? `${count.done} of ${count.items} judged`
-      : `${count.keep.toLocaleString("en")} kept · ${count.drop.toLocaleString("en")} dropped · ${count.undecided.toLocaleString("en")} undecided`;
+    for (const press of this.outbox.presses) if (DECIDES.includes(press.do)) { count[press.was] -= 1; count[press.do] += 1; }
+    return `${count.keep.toLocaleString("en")} kept · ${count.drop.toLocaleString("en")} dropped · ${count.undecided.toLocaleString("en")} undecided`;
   }
 
   endParts() {
     const box = make("div", "end");
     if (!this.cards.length && this.more) return [make("div", "end", "Loading…")];
-    const pair = this.mode === "pair";
-    const left = pair && this.numbers.items - this.numbers.done - this.outbox.presses.filter((press) => DECIDES.pair.includes(press.do)).length;
-    box.append(make("strong", "", pair ? (left > 0 ? "End of the pairs; some were skipped" : "Every pair is judged")
-      : this.cards.length ? "End of the list" : "No record matches this filter"));
-    box.append(make("p", "", pair ? (left > 0 ? `${left} still wait for a verdict.` : "End the session below to see whose answers they were.")
-      : this.cards.length ? "Everything that matches the filter was shown." : "Choose another filter above."));
-    if (this.cards.length && (!pair || left > 0)) box.append(this.button({ do: "again", key: "↺", label: "From the top", help: "Start again from the top" }));
+    box.append(make("strong", "", this.cards.length ? "End of the list" : "No record matches this filter"));
+    box.append(make("p", "", this.cards.length ? "Everything that matches the filter was shown." : "Choose another filter above."));
+    if (this.cards.length) box.append(this.button({ do: "again", key: "↺", label: "From the top", help: "Start again from the top" }));
     return [box];
   }
-
-  cardParts(card) { return this.mode === "pair" ? this.pairParts(card) : this.recordParts(card); }
 
   recordParts(card) {
     const facts = make("div", "facts");
@@ -276,9 +234,9 @@ class Desk {
     return [facts, ...card.messages.map((turn, place) => this.turn(turn, place)), ...(this.drafts ? [this.editBar()] : [])];
   }
 
-  turn(turn, place, name) {
+  turn(turn, place) {
     const box = make("div", `turn ${turn.role}`);
-    box.append(make("div", "who", name || ROLES[turn.role]));
+    box.append(make("div", "who", ROLES[turn.role]));
     if (this.drafts) {
       const field = make("textarea");
       field.value = this.drafts[place];
@@ -301,19 +259,6 @@ class Desk {
     leave.addEventListener("click", () => this.leaveEdit());
     bar.append(save, leave);
     return bar;
-  }
-
-  pairParts(card) {
-    const asked = card.question.filter((turn) => turn.role !== "system").map((turn, place) => this.turn(turn, place));
-    const sides = make("div", "sides");
-    for (const [name, text] of [["Answer 1", card.left], ["Answer 2", card.right]]) {
-      const side = make("div", "turn side");
-      side.append(make("div", "who", name), make("div", "said", text || "(empty answer)"));
-      sides.append(side);
-    }
-    const more = make("details");
-    more.append(make("summary", "", "Reference answer"), make("div", "said", card.reference));
-    return [...asked, sides, more];
   }
 
   leave() {

@@ -17,11 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from studio import record_table, records, reviews
+from studio import record_table, records
 from studio.errors import StudioError
-from studio.opinions import Opinion
 from studio.records import Filter, Record
-from studio.reviews import Card as Pair
 from studio.ui import layout
 from studio.workspace import Workspace
 
@@ -39,7 +37,6 @@ class Desk:
     """What one desk needs from the nouns. `apply` stores a press and returns (words to show, id of a card to bring back)."""
 
     who: str
-    mode: str
     key: str
     store: str
     window: Callable[[str], list[Card]]
@@ -61,31 +58,11 @@ def curate(ws: Workspace, chosen: Filter, who: str) -> None:
         return "", ""
 
     shown = Desk(
-        who, "record", f"desk-{digest(chosen)}", f"{digest(str(ws.root))}:curate:{digest(who)}",
+        who, f"desk-{digest(chosen)}", f"{digest(str(ws.root))}:curate:{digest(who)}",
         window=lambda after: [_record_card(r) for r in record_table.window(ws, chosen, WINDOW, after=after)],
         card=lambda card_id: _record_card(records.get(ws, card_id)),
         numbers=lambda: {key: asdict(records.counts(ws))[key] for key in ("keep", "drop", "undecided")},
         apply=apply)
-    layout.fragment(lambda: _draw(shown))
-
-
-def review(ws: Workspace, session_id: str, who: str) -> None:
-    """The session's pairs without a verdict, blind: the browser gets texts and an opaque id, nothing else."""
-    def apply(press: Press) -> tuple[str, str]:
-        if press["do"] == "undo":
-            pair_id = reviews.undo(ws, session_id, who, press["id"])
-            return ("Taken back; here it is again.", pair_id) if pair_id else ("There is nothing of yours to undo.", "")
-        reviews.judge(ws, session_id, press["card"], Opinion(press["do"], note=press.get("note", "")), who, press["id"])
-        return "", ""
-
-    def numbers() -> dict[str, int]:
-        now = reviews.progress(ws, session_id, who)
-        return {"done": now.mine, "items": now.cards}
-
-    shown = Desk(
-        who, "pair", f"desk-{session_id}", f"{digest(str(ws.root))}:{session_id}:{digest(who)}",
-        window=lambda after: [_pair_card(pair) for pair in reviews.window(ws, session_id, who, WINDOW, after)],
-        card=lambda card_id: _pair_card(reviews.card(ws, session_id, card_id)), numbers=numbers, apply=apply)
     layout.fragment(lambda: _draw(shown))
 
 
@@ -100,7 +77,7 @@ def _draw(desk: Desk) -> None:
     wanted = dict(st.session_state.get(desk.key) or {}).get("want", "")
     after = wanted if isinstance(wanted, str) else ""
     cards = desk.window(after)
-    data = {**visit(desk.who), "mode": desk.mode, "store": desk.store, "cards": cards, "asked": after,
+    data = {**visit(desk.who), "store": desk.store, "cards": cards, "asked": after,
             "more": len(cards) == WINDOW, "numbers": desk.numbers(), **st.session_state[memory]}
     component = st.components.v2.component("tunewright_desk", css=source("desk.css"),
                                            js=source("outbox.js") + source("desk.js"))
@@ -125,16 +102,11 @@ def _answer(desk: Desk, before: dict[str, Any], presses: list[Press]) -> dict[st
 
 
 def _record_card(record: Record) -> Card:
-    facts = [f"line {record.source_line}"]
+    facts = [f"line {record.source_line}" if record.source_line else "written here"]
     facts += [f"rated {record.rating:g}"] if record.rating is not None else []
     facts += [record.tags] if record.tags else []
     facts += [f"wording {record.version}"] if record.version > 1 else []
     return {"id": record.record_id, "messages": record.messages, "decision": record.decision, "facts": facts}
-
-
-def _pair_card(pair: Pair) -> Card:
-    return {"id": pair.card_id, "question": pair.question, "left": pair.left, "right": pair.right,
-            "reference": pair.reference, "decision": "undecided"}
 
 
 def visit(who: str) -> dict[str, str]:

@@ -13,11 +13,12 @@ from typing import Any
 
 import streamlit as st
 
-from studio import acts, adjudicate, key_maps, labels, marks, queues, records, suggestions
+from studio import acts, adjudicate, key_maps, labels, made, marks, queues, records, suggestions
 from studio.boards import REVIEWING
 from studio.components.desk import Card, Press, digest, source, visit
 from studio.errors import StudioError
 from studio.label_sets import LabelSet
+from studio.made import Origin
 from studio.marks import Mark
 from studio.queues import Order, QueueFilter
 from studio.records import Record
@@ -94,14 +95,14 @@ def settle(ws: Workspace, label_set: LabelSet, who: str) -> None:
 def cards(ws: Workspace, label_set: LabelSet, ids: Sequence[str], who: str) -> list[Card]:
     """What the browser shows of these records: words, what stands on them, what I said, what the model suggests."""
     said, marked = labels.of_records(ws, label_set.set_id, ids), marks.of(ws, ids)
-    offered = suggestions.of(ws, label_set.set_id, ids)
+    offered, written = suggestions.of(ws, label_set.set_id, ids), made.origins(ws, ids)
     found = []
     for record in records.every(ws, ids):
         mine = next((one for one in said.get(record.record_id, []) if one.who == who), None)
         guesses = {key: asdict(one) for key, one in offered.get(record.record_id, {}).items()}
         found.append({
             "id": record.record_id, "version": record.version, "messages": record.messages, "decision": record.decision,
-            "facts": _facts(record), "marks": _marks(marked.get(record.record_id, []), who),
+            "facts": _facts(record, written.get(record.record_id)), "marks": _marks(marked.get(record.record_id, []), who),
             "mine": mine.answer if mine and mine.state == "answered" else None, "state": mine.state if mine else "",
             "suggested": guesses or None, "answers": []})
     return found
@@ -213,8 +214,8 @@ def _agreed(desk: Desk) -> str:
                      for key, (rate, of) in rates.items() if any(field.key == key for field in desk.label_set.fields))
 
 
-def _facts(record: Record) -> list[str]:
-    facts = [f"line {record.source_line}"]
+def _facts(record: Record, origin: Origin | None) -> list[str]:
+    facts = [origin.words] if origin else [f"line {record.source_line}"] if record.source_line else ["written here"]
     facts += [f"customer rated {record.rating:g}"] if record.rating is not None else []
     facts += [record.tags] if record.tags else []
     return facts + ([f"wording {record.version}"] if record.version > 1 else []) + [f"record {record.record_id}"]

@@ -19,6 +19,23 @@ function wordsOf(text) {
     .map((found) => ({ start: found.index, end: found.index + found[0].length }));
 }
 
+// What is selected inside one turn of `body`, in browser units; null where it is nothing, or not within one turn.
+function selectedIn(root, body) {
+  const all = document.getSelection();
+  const range = all?.getComposedRanges ? all.getComposedRanges({ shadowRoots: [root] })[0] : all?.rangeCount ? all.getRangeAt(0) : null;
+  if (!range || (range.startContainer === range.endContainer && range.startOffset === range.endOffset)) return null;
+  const said = (range.startContainer.parentElement || range.startContainer).closest?.(".said");
+  if (!said || !body.contains(said) || !said.contains(range.endContainer)) return null;
+  const offset = (node, at) => {
+    const before = document.createRange();
+    before.selectNodeContents(said);
+    before.setEnd(node, at);
+    return before.toString().length;
+  };
+  const start = offset(range.startContainer, range.startOffset), end = offset(range.endContainer, range.endOffset);
+  return start < end ? { turn: said.dataset.turn, start, end } : null;
+}
+
 function tinted(element, colour) {
   if (COLOUR.test(colour || "")) element.style.setProperty("--tint", colour);
   return element;

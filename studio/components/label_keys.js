@@ -1,16 +1,7 @@
 // Which key does what on the label desk; LabelDesk (label.js) knows what the acts mean.
 
 class LabelKeys {
-  // Whatever lies over the page has the keys: nothing is answered that is covered. Streamlit's own cover for a silent server is
-  // put aside, because the desk says so itself and goes on.
-  covered() {
-    const cover = document.querySelector('[role="dialog"]');
-    if (!cover) return false;
-    if (!cover.textContent.startsWith("Connection error")) return true;
-    cover.querySelector('button[aria-label="Close"]')?.click();
-    this.shownAgain();
-    return true;
-  }
+  covered() { return coveredPage(() => this.shownAgain()); }
 
   key(event) {
     const target = event.composedPath()[0];

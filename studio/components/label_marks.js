@@ -14,19 +14,8 @@ class LabelMarks extends LabelView {
   }
 
   selected() {
-    const all = document.getSelection();
-    const range = all?.getComposedRanges ? all.getComposedRanges({ shadowRoots: [this.root] })[0] : all?.rangeCount ? all.getRangeAt(0) : null;
-    if (!range || (range.startContainer === range.endContainer && range.startOffset === range.endOffset)) return null;
-    const said = (range.startContainer.parentElement || range.startContainer).closest?.(".said");
-    if (!said || !this.body.contains(said) || !said.contains(range.endContainer)) return null;
-    const offset = (node, at) => {
-      const before = document.createRange();
-      before.selectNodeContents(said);
-      before.setEnd(node, at);
-      return before.toString().length;
-    };
-    const start = offset(range.startContainer, range.startOffset), end = offset(range.endContainer, range.endOffset);
-    return start < end ? { turn: Number(said.dataset.turn), start, end } : null;
+    const found = selectedIn(this.root, this.body);
+    return found && { ...found, turn: Number(found.turn) };
   }
 
   cursorPlace() {

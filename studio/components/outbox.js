@@ -35,6 +35,17 @@ function nameLost(data) {
   return false;
 }
 
+// Whatever lies over the page has the keys: nothing is answered that is covered. Streamlit's own cover for a silent server is put
+// aside, because the desk says so itself and goes on; `again` waits for the record to be drawn once more.
+function coveredPage(again) {
+  const cover = document.querySelector('[role="dialog"]');
+  if (!cover) return false;
+  if (!cover.textContent.startsWith("Connection error")) return true;
+  cover.querySelector('button[aria-label="Close"]')?.click();
+  again();
+  return true;
+}
+
 class Outbox {
   constructor(store, changed) {
     this.store = `tunewright:${store}:`;

@@ -62,7 +62,7 @@ def _draw(ws: Workspace, run: Run) -> None:
 
 def _choose_slice(ws: Workspace, run: Run) -> NDArray[np.bool_] | None:
     """Which items: all, or one slice as Where parts them; kept in the address by its name."""
-    ways = slices.ways(ws, evaluate_cache.grid(ws, run))
+    ways = slices.ways(ws, evaluate_cache.grid(ws, run), run)
     by = st.selectbox("Parted by", list(ways), index=None, format_func=lambda one: ways[one], key="by", bind="query-params",
                       placeholder="all items", width=verdict_view.CHOICE)
     if by is None:

@@ -57,7 +57,8 @@ def intervals(rows: Sequence[dict[str, Any]], title: str, axis: str) -> None:
         tooltip=["name:N", "of:N", alt.Tooltip("value:Q", format="+.3f"), alt.Tooltip("low:Q", format="+.3f"),
                  alt.Tooltip("high:Q", format="+.3f"), "word:N"])
     zero = alt.Chart(pd.DataFrame([{"x": 0}])).mark_rule(strokeDash=[4, 4], color=BASE).encode(x="x:Q")
-    st.altair_chart((zero + bars + dots).properties(title=title), width="stretch",
+    head = alt.TitleParams(title, anchor="start", frame="bounds")  # over the names too: a phone leaves little beside them
+    st.altair_chart((zero + bars + dots).properties(title=head), width="stretch",
                     height=150 + (26 if len(groups) == 1 else 18 * len(groups) + 8) * len(order),
                     alt=f"{title} Differences with their intervals")
 

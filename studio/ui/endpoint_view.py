@@ -16,7 +16,7 @@ def draw(ws: Workspace) -> None:
     """All endpoints, then the form."""
     found = models.endpoints(ws)
     for endpoint in found:
-        _one(ws, endpoint)
+        one(ws, endpoint)
     if not found:
         st.caption("A server that speaks OpenAI's chat API, such as vLLM, Ollama or OpenAI itself, can answer an evaluation "
                    "beside local models. None was added yet.")
@@ -24,7 +24,8 @@ def draw(ws: Workspace) -> None:
         _form(ws)
 
 
-def _one(ws: Workspace, endpoint: Model) -> None:
+def one(ws: Workspace, endpoint: Model) -> None:
+    """One endpoint: what it is, and a button that tests whether it answers."""
     said = endpoint.base
     with st.container(border=True):
         st.markdown(f"**{layout.plain(endpoint.name)}**")
@@ -38,6 +39,7 @@ def _one(ws: Workspace, endpoint: Model) -> None:
                          disabled=run is not None and run.moving):
                 starts.connection(ws, endpoint)
                 st.rerun()
+            layout.go("Chat with it", "pages/playground.py", {"model": endpoint.model_id})
 
 
 def _connection(ws: Workspace, run: Run) -> None:

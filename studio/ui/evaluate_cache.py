@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from studio import costs, evaluations, grids, leaks, rivals, slices, starts
+from studio import costs, evaluations, grids, leaks, rivals, runs, slices, starts
 from studio.costs import Cost, Kept
 from studio.evaluations import Entry
 from studio.grids import Grid
@@ -26,8 +26,9 @@ def grid(ws: Workspace, run: Run) -> Grid:
 
 
 def suspicious(ws: Workspace, run: Run) -> frozenset[str]:
-    """The test items that resemble a line of train."""
-    return leaks.suspicious(ws, run.snapshot_id) & frozenset(map(str, grid(ws, run).items))
+    """The test items that resemble a line of train, or that one of the candidates learned from."""
+    learned = leaks.learned(ws, run.snapshot_id, [one.model_id for one in runs.candidates(run)])
+    return (leaks.suspicious(ws, run.snapshot_id) | learned) & frozenset(map(str, grid(ws, run).items))
 
 
 def verdicts(ws: Workspace, run: Run, judged: str, without: frozenset[str] = frozenset()) -> list[Verdict]:

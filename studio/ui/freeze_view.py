@@ -8,7 +8,7 @@ from typing import Literal
 
 import streamlit as st
 
-from studio import inspections, intake, leaks, models, records, runs, word_diff
+from studio import inspections, intake, leaks, made, models, records, runs, word_diff
 from studio.leaks import Checked, Leak
 from studio.models import Ready
 from studio.planning import Plan
@@ -48,8 +48,12 @@ def choose(ws: Workspace, counted: Counts) -> Recipe:
         customers = st.checkbox("Records of one customer stay together", help="By the name and the e-mail address columns.")
     only_kept = st.checkbox(
         f"Only records marked keep ({counted.keep:,}); otherwise all that nobody dropped ({counted.usable:,})")
+    most = 100
+    if made.some(ws):
+        most = int(st.number_input("Synthetic examples at most, %", 0, 99, 30, width=240,
+                                   help="Of all lines. What a model wrote goes to train alone: it is no test of a model."))
     return Recipe(validation / 100, test / 100, int(seed), only_kept, None, "none" if by_time else stratify, by_time,
-                  twins, threads, customers)
+                  twins, threads, customers, most / 100)
 
 
 def choose_base(ws: Workspace) -> Ready | None:
@@ -74,6 +78,11 @@ def planned(found: Plan) -> None:
         st.caption(f"Held together: {', '.join(ties)}; {count(division.held, 'group')}, the largest of {division.largest:,}.")
     else:
         st.caption("Records that ask the same question stay in one part; no two do.")
+    if found.too_synthetic:
+        st.caption(f"{count(found.too_synthetic, 'synthetic record')} left out: the recipe allows no more.")
+    if division.tied:
+        st.caption("Tied by people: " + ", ".join(f"{number:,} to {part}" for part, number in division.tied.items())
+                   + ", with what hangs together with them.")
     if division.largest * 5 > found.eligible - found.identical > 20:
         st.warning(f"One group of {division.largest:,} records belongs together: more than a fifth of all. Perhaps a name such "
                    "as “Customer” stands for many, or a low threshold on Twins joins too much.")

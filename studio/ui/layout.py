@@ -11,7 +11,7 @@ from typing import TypeVar
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
-from studio import loop, runs
+from studio import loop, made, runs
 from studio.errors import StudioError
 from studio.loop import Stage
 from studio.records import Record
@@ -110,13 +110,13 @@ def error(failed: StudioError) -> None:
     st.error(f"**{plain(failed.message)}**" + (f"\n\n{plain(failed.hint)}" if failed.hint else ""), icon=":material/error:")
 
 
-def refresh_while(moving: bool, draw: Callable[[], None]) -> None:
-    """Draw now, and again every two seconds while something moves; the page around it stays as it is."""
+def refresh_while(moving: bool, draw: Callable[[], None], seconds: float = POLL_SECONDS) -> None:
+    """Draw now, and again every two seconds (or so) while something moves; the page around it stays as it is."""
     def part() -> None:
         with guarded():
             draw()
 
-    st.fragment(run_every=POLL_SECONDS if moving else None)(part)()
+    st.fragment(run_every=seconds if moving else None)(part)()
 
 
 def plain(text: str) -> str:
@@ -227,8 +227,9 @@ def record_column() -> ColumnConfig:
 
 def one_record(ws: Workspace, record: Record) -> None:
     """A single record, opened from a number somewhere else."""
-    st.caption(plain(f"Record {record.record_id}, line {record.source_line} of its file, wording {record.version}, "
-                     f"{record.decision}"))
+    origin = made.origins(ws, [record.record_id]).get(record.record_id)
+    where = origin.words if origin else f"line {record.source_line} of its file" if record.source_line else "written here"
+    st.caption(plain(f"Record {record.record_id}, {where}, wording {record.version}, {record.decision}"))
     conversation(record.messages)
     if st.button("Back to all records"):
         st.query_params.clear()

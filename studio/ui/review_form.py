@@ -9,6 +9,7 @@ import streamlit as st
 from studio import metrics, opinions, review_samples, review_texts, reviews, rivals, slices
 from studio.grids import Grid
 from studio.review_samples import Wanted
+from studio.review_texts import PLAYGROUND
 from studio.reviews import Settings
 from studio.runs import Run
 from studio.ui import evaluate_cache, layout, session
@@ -22,32 +23,39 @@ MOST = 500
 
 def draw(ws: Workspace, proven: list[Run]) -> None:
     """The whole form; opening a session leads to it."""
-    ids = [run.run_id for run in proven]
-    run = st.selectbox("Answers of", proven, index=layout.place(ids, st.query_params.get("run")) or 0,
-                       format_func=lambda one: f"Evaluation {ago(one.started_at, ws.now())} · {one.run_id}")
-    roles, names = rivals.roles(run), rivals.names(run)
-    chosen = st.multiselect("Candidates", list(roles), _usual(run), format_func=lambda one: f"{roles[one]}: {names[one]}",
-                            key=f"who-{run.run_id}",
+    played = review_texts.played(ws)
+    by_id = {run.run_id: run for run in proven}
+    sources = [*by_id, *([PLAYGROUND] if len(played) > 1 else [])]
+    source = str(st.selectbox("Answers of", sources, index=layout.place(sources, st.query_params.get("run")) or 0,
+                              format_func=lambda one: _title(ws, by_id.get(one))))
+    run = by_id.get(source)
+    called = {one: f"{role}: {rivals.names(run)[one]}" for one, role in rivals.roles(run).items()} if run else played
+    chosen = st.multiselect("Candidates", list(called), _usual(run) if run else list(called)[:2], key=f"who-{source}",
+                            format_func=called.__getitem__,
                             help="Two or more. With more than two, every two of them meet equally often.")
     if len(chosen) < 2:
         st.caption("Choose at least two.")
         return
-    there = len(review_texts.items(ws, run.run_id, chosen))
+    there = len(review_texts.items(ws, source, chosen))
     if not there:
         st.caption("No item was answered by all of them.")
         return
-    grid = evaluate_cache.grid(ws, run)
-    wanted = _sample(ws, run, grid)
+    grid = evaluate_cache.grid(ws, run) if run else None
+    wanted = _sample(ws, run, grid) if run and grid else Wanted()
     settings, pairs = _settings(there, len(chosen), wanted)
     name = st.text_input("Name", "", max_chars=80, placeholder="Refund answers, week 48",
                          help="What people see in the list. Do not name the models here.")
     st.caption(f"{count(pairs, 'pair')} of {count(there, 'item')} that all of them answered. {review_samples.SAID[wanted.way]} "
                "Pairs whose answers are the same, word for word, are ties and are shown to nobody.")
     if st.button("Open the session", type="primary", icon=":material/play_arrow:"):
-        items, _ = review_samples.draw(ws, run, grid, chosen, wanted, pairs)
-        session_id = reviews.start(ws, run.run_id, chosen, items, settings, session.person(), name)
-        st.query_params.from_dict({"session": session_id, "person": session.person()})
+        items, _ = review_samples.draw(ws, source, grid, chosen, wanted, pairs, run)
+        session_id = reviews.start(ws, source, chosen, items, settings, session.person(), name)
+        st.query_params.from_dict({"session": session_id})
         st.rerun()
+
+
+def _title(ws: Workspace, run: Run | None) -> str:
+    return f"Evaluation {ago(run.started_at, ws.now())} · {run.run_id}" if run else "Comparisons saved in the playground"
 
 
 def _usual(run: Run) -> list[str]:
@@ -63,7 +71,7 @@ def _sample(ws: Workspace, run: Run, grid: Grid) -> Wanted:
         way = str(st.selectbox("Items", review_samples.ways(ws, run, grid), format_func=review_samples.WAYS.__getitem__,
                                width=330, key=f"way-{run.run_id}"))
         if way == "slices":
-            ways = slices.ways(ws, grid)
+            ways = slices.ways(ws, grid, run)
             return Wanted(way, by=str(st.selectbox("Slices by", list(ways), format_func=ways.__getitem__, width=240)))
         if way in ("losses", "metrics"):
             first = str(st.selectbox("By", grid.metrics, format_func=metrics.title, width=240))

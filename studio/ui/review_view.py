@@ -7,10 +7,10 @@ from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 
-from studio import reviews
-from studio.components import desk
+from studio import review_stats, reviews
+from studio.components import review
 from studio.reviews import Session
-from studio.ui import layout, session
+from studio.ui import layout, review_after, review_result, session
 from studio.ui.formats import ago, count, share
 from studio.workspace import Workspace
 
@@ -38,12 +38,12 @@ def draw(ws: Workspace, held: Session) -> None:
     st.subheader(title(held), anchor=False)
     layout.link("All sessions", "pages/review.py")
     if held.revealed:
-        st.dataframe([{"item": one.item_id, "winner": one.winner, "by": one.who, "note": one.note}
-                      for one in reviews.standing(ws, held.session_id)], hide_index=True)
+        review_result.draw(ws, held, session.person())
+        review_after.draw(ws, held)
         return
     who = session.person()
     reviews.join(ws, held.session_id, who)
-    desk.review(ws, held.session_id, who)
+    review.draw(ws, held, who)
     layout.fragment(lambda: _more(ws, held, who))
     if held.who == who:
         layout.fragment(lambda: _organiser(ws, held, who))
@@ -64,11 +64,24 @@ def _more(ws: Workspace, held: Session, who: str) -> None:
 
 def _organiser(ws: Workspace, held: Session, who: str) -> None:
     """How far people are and whether it is enough, without saying for whom; the link; the look; the end."""
-    with st.expander("For you, who opened this session", icon=":material/admin_panel_settings:"):
+    if not st.toggle("For you, who opened this session", key="organiser"):
+        return
+    with st.container(border=True):
         now = reviews.get(ws, held.session_id)
-        st.markdown(f"{share(now.done, now.cards)} cards of {count(now.people, 'person', 'people')} are judged.")
+        found = review_stats.result(reviews.unnamed(ws, held.session_id), now.settings, now.candidates, now.same, None)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"{share(now.done, now.cards)} cards of {count(now.people, 'person', 'people')} are judged. "
+                        + review_stats.evidence(found))
+            st.button("Count again", icon=":material/refresh:")
         st.caption("Send this address to others; each of them enters a name at the foot of the navigation.")
         st.code(_address(held.session_id), language=None)
+        if reviews.looked(ws, held.session_id, who):
+            st.caption("You have looked at the result: what you judged since then does not count.")
+            review_result.draw(ws, now, who)
+        elif st.button("Look at the result so far", icon=":material/visibility:",
+                       help="It says who leads. What you judge yourself from then on does not count."):
+            reviews.look(ws, held.session_id, who)
+            st.rerun(scope="fragment")
         if st.button("End and reveal", icon=":material/lock_open:", key="reveal",
                      help="From then on the session takes no more verdicts. Pairs that nobody judged stay out of the count."):
             reviews.reveal(ws, held.session_id, who)

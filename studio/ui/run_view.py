@@ -125,7 +125,9 @@ def finished(run: Run) -> None:
         left = f"; {count(data['left_out'], 'example')} left out as too long" if data.get("left_out") else ""
         st.markdown(f"{count(data['steps'], 'step')} in {duration(data['seconds'])}; "
                     f"{count(data['learned_tokens'], 'token')} of answers learned from{left}.")
-        layout.go("Evaluate this model", "pages/evaluate.py", {"model": run.run_id}, primary=True)
+        with st.container(horizontal=True):
+            layout.go("Evaluate this model", "pages/evaluate.py", {"model": run.run_id}, primary=True)
+            layout.go("Chat with it", "pages/playground.py", {"model": run.run_id})
     elif run.kind == "check":
         layout.go("Open the findings", "pages/clean.py", primary=True)
     elif run.kind == "dedupe":
@@ -135,5 +137,7 @@ def finished(run: Run) -> None:
                                          ("pages/freeze.py", {})), primary=True)
     elif run.kind == "evaluate":
         layout.go("Open the verdict", "pages/evaluate.py", {"run": run.run_id}, primary=True)
+    elif run.kind == "play":
+        layout.go("Open the playground", "pages/playground.py", primary=True)
     elif run.kind == "preview":
         layout.go("Open it on Launch", "pages/launch.py", {"snapshot": run.snapshot_id}, primary=True)

@@ -30,6 +30,7 @@ PLACES = (
     Place("pages/twins.py", "Twins", ":material/content_copy:", "twins", "Data"),
     Place("pages/curate.py", "Curate", ":material/rule:", "curate", "Data"),
     Place("pages/label.py", "Label", ":material/label:", "label", "Data"),
+    Place("pages/synthesise.py", "Synthesise", ":material/auto_awesome:", "synthesise", "Data"),
     Place("pages/forget.py", "Forget", ":material/person_remove:", "forget", "Data"),
     Place("pages/freeze.py", "Freeze", ":material/ac_unit:", "freeze", "Snapshots"),
     Place("pages/snapshots.py", "Snapshots", ":material/inventory_2:", "snapshots", "Snapshots"),
@@ -39,6 +40,7 @@ PLACES = (
     Place("pages/models.py", "Models", ":material/deployed_code:", "models", "Train"),
     Place("pages/evaluate.py", "Evaluate", ":material/balance:", "evaluate", "Prove"),
     Place("pages/review.py", "Review", ":material/compare_arrows:", "review", "Prove"),
+    Place("pages/playground.py", "Playground", ":material/forum:", "playground", "Prove"),
 )
 
 

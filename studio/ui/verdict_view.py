@@ -110,10 +110,10 @@ def _without_suspicious(ws: Workspace, run: Run, judged: str) -> list[Verdict]:
     leaking = evaluate_cache.suspicious(ws, run)
     if not leaking:
         return []
-    many = len(leaking) != 1
+    are, them = ("are, or resemble,", "them") if len(leaking) != 1 else ("is, or resembles,", "it")
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.warning(f"{count(len(leaking), 'test item')} {'resemble' if many else 'resembles'} a line of train and may flatter "
-                   f"whoever learned it. Every score stands here with and without {'them' if many else 'it'}.")
+        st.warning(f"{count(len(leaking), 'test item')} {are} a line of train and may flatter whoever learned it. Every score "
+                   f"stands here with and without {them}.")
         layout.link("Read them on Snapshots", "pages/snapshots.py", {"snapshot": run.snapshot_id})
     with layout.guarded():
         return evaluate_cache.verdicts(ws, run, judged, leaking)

@@ -26,7 +26,7 @@ def draw(ws: Workspace, run: Run) -> None:
         metric = verdict_view.choose_metric(run, grid, whole=True)
         by = choose_way(ws, run)
     found = evaluate_cache.cut(ws, run, by, metric, rival, judged)
-    title = slices.ways(ws, grid)[by].lower()
+    title = slices.ways(ws, grid, run)[by].lower()
     if not found:
         layout.empty(f"No test item has a value for {layout.plain(title)}, so there is nothing to part.")
         return
@@ -41,7 +41,7 @@ def draw(ws: Workspace, run: Run) -> None:
 
 
 def choose_way(ws: Workspace, run: Run) -> str:
-    ways = slices.ways(ws, evaluate_cache.grid(ws, run))
+    ways = slices.ways(ws, evaluate_cache.grid(ws, run), run)
     return str(st.selectbox("Parted by", list(ways), format_func=lambda one: ways[one], key="by", bind="query-params",
                             width=verdict_view.CHOICE))
 
@@ -86,7 +86,8 @@ def _act(ws: Workspace, run: Run, by: str, found: list[Slice]) -> None:
                              ws.new_id())
             layout.open_page("pages/label.py", {"marked": tag})
     if st.toggle("Add more like these to the next snapshot", key="like"):
-        layout.fragment(lambda: _more_like(ws, run, chosen, name))
+        items = evaluate_cache.grid(ws, run).items
+        layout.fragment(lambda: more_like(ws, [str(items[place]) for place in chosen.places], run.snapshot_id, name))
 
 
 def _to_answers(by: str, name: str) -> None:
@@ -94,12 +95,11 @@ def _to_answers(by: str, name: str) -> None:
     st.session_state["view"], st.session_state["by"], st.session_state["slice"] = "answers", by, name
 
 
-def _more_like(ws: Workspace, run: Run, chosen: Slice, name: str) -> None:
+def more_like(ws: Workspace, item_ids: Sequence[str], snapshot_id: str, name: str) -> None:
     """Undecided records outside the snapshot that speak of the same: seen first, then kept in one act."""
-    grid, who = evaluate_cache.grid(ws, run), session.person()
+    who = session.person()
     limit = int(st.number_input("How many at most", 1, 1_000, LIKE, width=150))
-    ids = [str(grid.items[place]) for place in chosen.places]
-    words, found = similar.to(ws, ids, run.snapshot_id, limit)
+    words, found = similar.to(ws, item_ids, snapshot_id, limit)
     if unread := similar.unread(ws):
         st.caption(f":material/hourglass_top: {count(unread, 'record')} are not in the index of words yet and cannot be found.")
     if not found:
