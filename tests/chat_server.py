@@ -21,8 +21,8 @@ PROGRAM = ROOT / ".venv" / "servers" / "node_modules" / ".bin" / "llmock"
 def serving(
     folder: Path, fixtures: Sequence[dict[str, Any]], *more: str, faults: dict[str, Any] | None = None
 ) -> Iterator[str]:
-    """Its address, until the end of the block; `asked` has its journal. `more`: aimock's own options; or `faults`, with a latency
-    that varies (chat_faults.mjs)."""
+    """Its address, until the end of the block; `asked` has its journal. `more`: aimock's own options; or `faults`, with a
+    latency that varies (chat_faults.mjs)."""
     if not PROGRAM.exists():
         lacking("the mock of an OpenAI server, which `make test` installs where there is npm")
     folder.mkdir(parents=True, exist_ok=True)

@@ -68,15 +68,16 @@ def calls(folder: Path) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Killed:
-    """A run that was killed: for each kill, how long the server's journal was then, and the cases whose replies were written."""
+    """A run that was killed: for each kill, how long the server's journal was, and the cases whose replies were written."""
 
     folder: Path
     kills: list[tuple[int, set[str]]]
+    times: list[float]
 
 
 def killed_on_the_way(workspace: Path, asked: SynthesisSpec, address: str, at: Sequence[float]) -> Killed:
     """Begin it, kill it with -9 once these shares of its examples are there, and let it go on after each."""
-    found = Killed(children.prepared(workspace, asked), [])
+    found = Killed(children.prepared(workspace, asked), [], [])
     case_of = {slot.key: slot.cell.scenario for slot in plan.slots(asked)}
     for share in at:
         process = children.begin_to_kill(found.folder, workspace)
@@ -87,6 +88,7 @@ def killed_on_the_way(workspace: Path, asked: SynthesisSpec, address: str, at: S
             time.sleep(0.01)
         process.kill()
         process.wait()
+        found.times.append(time.time())
         written = {case_of[row["slot"]] for row in calls(found.folder) if row["outcome"] == "ok"}
         found.kills.append((len(chat_server.asked(address)), written))
     return found
@@ -109,20 +111,22 @@ def answered_twice(address: str) -> int:
     return sum(times - 1 for times in good.values())
 
 
-def waited(folder: Path) -> list[float]:
-    """For each call that was refused as one too many, the seconds until its slot was asked again."""
+def waited(folder: Path, kills: Sequence[float] = ()) -> list[float]:
+    """For each call that was refused as one too many, the seconds until its slot was asked again by the same process."""
     found, refused = [], dict[str, float]()
     for row in sorted(calls(folder), key=lambda row: row["at"]):
-        if row["slot"] in refused:
-            found.append(row["at"] - refused.pop(row["slot"]))
+        before = refused.pop(row["slot"], None)
+        if before is not None and not any(before < kill < row["at"] for kill in kills):
+            found.append(row["at"] - before)
         if row["outcome"] == "rate":
             refused[row["slot"]] = row["at"] + row["seconds"]
     return found
 
 
 def _case(entry: dict[str, Any]) -> str:
-    text = entry["body"]["messages"][-1]["content"]
-    return text[text.index("case ") : text.index("case ") + 9]
+    """Empty where the request broke off with the process that made it."""
+    text = entry["body"]["messages"][-1]["content"] if entry["body"] else ""
+    return text[text.index("case ") : text.index("case ") + 9] if text else ""
 
 
 def _went_well(entry: dict[str, Any]) -> bool:

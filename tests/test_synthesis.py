@@ -37,6 +37,7 @@ from tests.synthesising import (
     waited,
 )
 
+
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with chat_server.serving(tmp_path_factory.mktemp("writer"), fixtures(40)) as found:
@@ -53,7 +54,7 @@ def test_through_faults_and_kills_every_example_arrives_once_and_nothing_written
     found = accepted(killed.folder)
     assert (ended.outcome, len(found), set(found.values()), again) == ("done", 200, {1}, 0), moments
     assert ended.message.startswith("200 of 200 examples were accepted. ")
-    assert min(waited(killed.folder)) >= RETRY_AFTER
+    assert min(waited(killed.folder, killed.times)) >= RETRY_AFTER
 
 
 @pytest.mark.slow
@@ -137,6 +138,7 @@ def test_a_reply_that_cannot_be_read_is_repaired_or_set_aside(tmp_path: Path) ->
         ({"error": {"message": "broken"}, "status": 500}, "5 calls in a row came to nothing (the server failed, 500)."),
         ({"error": {"message": "no sk-planted-secret"}, "status": 401}, "refused the key (401)."),
         ({"error": {"message": "no"}, "status": 403}, "refused the key (403)."),
+        ({"error": {"message": "no"}, "status": 429, "retryAfter": 0}, "there are too many requests (429)."),
         ({"content": ""}, "5 calls in a row came to nothing (the answer was empty)."),
         ({"content": json.dumps(reply(7))}, "The model wrote the same text 5 times in a row."),
     ],
@@ -148,7 +150,7 @@ def test_a_server_of_which_nothing_can_be_had_ends_the_run_in_one_sentence(
         folder, ended = finished(tmp_path, spec(address, 40, concurrency=4))
     assert (ended.outcome, words in ended.message, "of 40 examples are there." in ended.message) == ("failed", True, True)
     assert "sk-planted-secret" not in (folder / "result.json").read_text() + rundir.log_tail(folder)
-    assert len(calls(folder)) <= 5
+    assert len(calls(folder)) <= (12 if "429" in words else 5)  # what is refused as one too many costs nothing
 
 
 def test_a_server_that_never_answers_ends_the_run_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,6 +226,30 @@ def test_a_run_can_be_paused_stopped_and_resumed(tmp_path: Path) -> None:
     assert (ended.data["accepted"], set(accepted(folder).values())) == (30, {1})
 
 
+def planted(folder: Path) -> set[str]:
+    """Files of a run that hold the planted key or the planted customer."""
+    words = (b"sk-planted", b"Karenina")
+    return {path.name for path in folder.iterdir() if path.is_file() and any(word in path.read_bytes() for word in words)}
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("status", [400, 401, 429, 500])
+def test_a_server_that_repeats_key_and_customer_in_its_refusal_is_not_quoted(
+    status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNEWRIGHT_PLANTED", "sk-planted-0123456789")
+    error = {"message": "sk-planted-0123456789 asked: I am Anna Karenina", "code": "Karenina", "param": "sk-planted"}
+    refusal = {"match": {}, "response": {"error": error, "status": status, "retryAfter": 0}}
+    with chat_server.serving(tmp_path / "mock", [refusal]) as address:
+        asked = spec(address, 12, shots=1)
+        named = asked.model.endpoint.model_copy(update={"key_env": "TUNEWRIGHT_PLANTED"})  # type: ignore[union-attr]
+        asked = asked.model_copy(update={"model": asked.model.model_copy(update={"endpoint": named})})
+        folder = children.prepared(tmp_path, asked)
+        children.write_examples(folder / "seeds.jsonl", [("s1", "I am Anna Karenina, where is my parcel?", "On its way.")])
+        ended = children.finished(folder, tmp_path)
+    assert (ended.outcome, planted(folder)) == ("failed", {"seeds.jsonl"})
+
+
 @pytest.mark.heavy
 def test_a_key_and_a_customer_are_nowhere_but_where_they_belong(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -235,23 +261,8 @@ def test_a_key_and_a_customer_are_nowhere_but_where_they_belong(
     folder = children.prepared(tmp_path, asked)
     children.write_examples(folder / "seeds.jsonl", [("s1", "I am Anna Karenina, where is my parcel?", "On its way.")])
     ended = children.finished(folder, tmp_path)
-    found = {
-        path.name
-        for path in folder.iterdir()
-        if path.is_file()
-        for word in (b"sk-planted", b"Karenina")
-        if word in path.read_bytes()
-    }
-    assert (ended.outcome, found) == ("done", {"seeds.jsonl"})
+    assert (ended.outcome, planted(folder)) == ("done", {"seeds.jsonl"})
     assert "sk-planted" not in os.popen(f"ps -ef | grep {asked.run_id}").read()
-
-
-@pytest.mark.slow
-def test_the_starter_model_writes_too(with_starter: Path) -> None:
-    local = Candidate(model_id="starter", name="Starter", base={"kind": "starter", "ref": "", "name": "Starter"})
-    asked = spec("http://x/v1", 1, tries=1, max_new_tokens=40).model_copy(update={"model": local})
-    _, ended = finished(with_starter, asked)
-    assert (ended.outcome, ended.data["wanted"], ended.data["calls"] >= 1) == ("done", 1, True)
 
 
 @pytest.mark.parametrize(

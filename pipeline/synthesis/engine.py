@@ -28,18 +28,15 @@ from pipeline.rundir import Child, read_lines
 from pipeline.specs import Decoding, SynthesisSpec
 from pipeline.synthesis import diversity, gate, names, plan, prompts, structured
 from pipeline.synthesis.asking import FORM, Reply, Writer
-from pipeline.synthesis.lanes import Heard, Job, Lane
+from pipeline.synthesis.lanes import KEPT, Heard, Job, Lane, words
 from pipeline.synthesis.ledger import ANSWERED, Ledger
-from pipeline.synthesis.pace import VAIN, back_off
 from pipeline.synthesis.plan import Slot
 
 SEEDS, EXISTING, EXAMPLES, PAUSE = "seeds.jsonl", "existing.jsonl", "examples.jsonl", "pause"
 SAME = 5
-"""So many replies in a row that are the same text, and the run ends. Until two were different, fewer are on their way."""
+"""So many replies in a row that are the same text, and the run ends."""
 UNREADABLE = 10
 """So many replies in a row that could not be read, not at the second asking either, and the run ends."""
-HOPELESS = 4
-"""So many calls of one try that failed, and the try is over: it may be this prompt that the server fails at."""
 LOOK_SECONDS, LOOK_AGAIN_SECONDS = 0.05, 3.0
 REPAIR = "Your reply could not be read: {why} Answer once more, with the JSON object alone."
 JUDGED = Decoding(max_new_tokens=400)
@@ -82,7 +79,7 @@ class Engine:
         self.paused, self.looked_for_orders = False, 0.0
         self.texts: deque[str] = deque(maxlen=SAME)
         self.unreadable = 0
-        self.varied = len(self.slots) < SAME
+        self.different: set[str] = set()
         self.refused: Counter[str] = Counter()
         for row in read_lines(child.folder / EXAMPLES):
             self._remember(row)
@@ -132,8 +129,7 @@ class Engine:
 
     def _send(self, lane: Lane) -> bool:
         """Send off what may go now; False where the budget does not allow the next call."""
-        most = None if self.varied else SAME - self._same()
-        while (job := lane.next(time.time(), most)) is not None:
+        while (job := lane.next(time.time(), self._most(lane))) is not None:
             if job.purpose == "make":
                 job.turns = self._prompt(job.slot)
                 job.prompt = _hash(job.turns)
@@ -142,6 +138,15 @@ class Engine:
                 return False
             lane.send(call)
         return True
+
+    def _most(self, lane: Lane) -> int | None:
+        """So that little is paid for nothing: one call until a reply could be read, and no more than `SAME` until two were
+        different. A local model costs nothing."""
+        if lane is not self.writing or lane.writer.endpoint is None or len(self.different) > 1:
+            return None
+        if not self.different:
+            return 1
+        return SAME - self._same() if len(self.slots) >= SAME else None
 
     def _call_back(self) -> None:
         for lane in self.lanes:
@@ -171,40 +176,16 @@ class Engine:
             "call": call, "slot": job.slot.key, "try": job.attempt, "purpose": job.purpose, "at": reply.at,
             "seconds": reply.seconds, "prompt_tokens": reply.prompt_tokens, "new_tokens": reply.new_tokens, "cost": cost,
             "outcome": reply.outcome, "prompt_sha256": job.prompt, "reply": reply.text if reply.outcome == "ok" else None})
-        if reply.outcome == "fatal" and reply.problem is not None:
-            raise reply.problem
+        lane.heed(reply)
         if reply.outcome == "unstructured":
             self._note_form()
             yield job, 0.0
-        elif reply.outcome == "rate":
-            yield self._refused(lane, job, reply)
         elif reply.outcome in ANSWERED:
-            if reply.outcome == "empty":
-                self._failed(lane, reply)
-            else:
-                lane.pace.well()
             yield from self._follow(job, reply.text, reply.outcome)
+        elif (seconds := job.wait(reply)) is not None:
+            yield job, seconds
         else:
-            self._failed(lane, reply)
-            job.failed += 1
-            if job.failed >= HOPELESS or reply.outcome in ("error 400", "error 422"):
-                yield from self._follow(job, "", reply.outcome)
-            else:
-                yield job, back_off(job.failed) if reply.wait is None else reply.wait
-
-    def _refused(self, lane: Lane, job: Job, reply: Reply) -> tuple[Job, float]:
-        if lane.pace.refused(reply.at, time.time(), reply.wait) and reply.problem is not None:
-            raise reply.problem
-        job.refused += 1
-        return job, back_off(job.refused) if reply.wait is None else reply.wait
-
-    def _failed(self, lane: Lane, reply: Reply) -> None:
-        if not lane.pace.failed(reply.at, time.time()):
-            return
-        if reply.outcome in ("error 400", "error 422") and reply.problem is not None:
-            raise reply.problem
-        raise PipelineError(f"{VAIN} calls in a row came to nothing ({_words(reply.outcome)}).",
-                            "Test the connection on the Models page, then resume: " + _KEPT)
+            yield from self._follow(job, "", reply.outcome)
 
     # --- from a reply to an example -----------------------------------------------------------------------------------
     def _follow(self, job: Job, text: str, outcome: str) -> Iterator[tuple[Job, float]]:
@@ -214,7 +195,7 @@ class Engine:
             return
         if outcome != "ok":
             kind = "cut" if outcome == "cut" else "nothing"
-            yield from self._settle(job, [], [gate.Reason(kind, f"Its call ended so: {_words(outcome)}.")])
+            yield from self._settle(job, [], [gate.Reason(kind, f"Its call ended so: {words(outcome)}.")])
             return
         self._look_for_sameness(text)
         try:
@@ -223,7 +204,9 @@ class Engine:
             yield from self._unread(job, text, str(why))
             return
         self.writing.writer.formed()
-        self.unreadable, self.varied = 0, self.varied or len(set(self.texts)) > 1
+        self.unreadable = 0
+        if len(self.different) < 2:
+            self.different.add(text.strip())
         messages = prompts.messages(self.spec, job.slot, made, self.seeds)
         reasons = self.gate.check(messages, job.slot.cell)
         if not reasons and self.judging is not None:
@@ -246,7 +229,7 @@ class Engine:
         if self.unreadable >= UNREADABLE:
             raise PipelineError(f"{UNREADABLE} replies in a row could not be read, nor could they at the second asking.",
                                 "The model may be too small for this work: try another one, or a simpler prompt. "
-                                + _KEPT.capitalize())
+                                + KEPT.capitalize())
 
     def _judged(self, job: Job, text: str) -> Iterator[tuple[Job, float]]:
         _, score, _ = judging.read(text, "absolute")
@@ -320,7 +303,7 @@ class Engine:
         self.texts.append(text.strip())
         if len(self.slots) >= SAME and self._same() == SAME:
             raise PipelineError(f"The model wrote the same text {SAME} times in a row.",
-                                "Raise the temperature, or choose another model or prompt. " + _KEPT.capitalize())
+                                "Raise the temperature, or choose another model or prompt. " + KEPT.capitalize())
 
     def _same(self) -> int:
         """How many of the newest replies are one and the same text."""
@@ -351,10 +334,10 @@ class Engine:
         return Stopped(f"Stopped, as asked: {self._there()}") if self.child.stop_requested() else None
 
     def _tell(self, ending: bool) -> None:
-        words = f"{self.spec.model.name} writes"
+        said = f"{self.spec.model.name} writes"
         if self.paused or ending:
-            words = f"{'Ending' if ending else 'Paused'}: what is on its way still comes"
-        self.child.say("paused" if self.paused else "writing", self.done, len(self.slots), "examples", words)
+            said = f"{'Ending' if ending else 'Paused'}: what is on its way still comes"
+        self.child.say("paused" if self.paused else "writing", self.done, len(self.slots), "examples", said)
 
     def _there(self) -> str:
         accepted = sum(row["state"] == "accepted" for row in self.newest.values())
@@ -377,20 +360,9 @@ class Engine:
                 "money": endpoint.money if endpoint else "", "diversity": measured}
 
 
-_KEPT = "what is there is kept."
-
-
 def _hash(turns: tuple[Turn, ...]) -> str:
     return hashlib.sha256(json.dumps(turns, sort_keys=True).encode()).hexdigest()
 
 
 def _question(messages: list[Turn]) -> str:
     return next((str(turn["content"]) for turn in messages if turn["role"] == "user"), "")
-
-
-def _words(outcome: str) -> str:
-    known = {"timeout": "no answer in time", "empty": "the answer was empty", "cut": "the answer reached the most tokens",
-             "filter": "the server held the answer back", "dropped": "the connection broke, or there is no server",
-             "malformed": "what came is no chat answer", "error 400": "the server refused the question, 400",
-             "error 422": "the server refused the question, 422"}
-    return known.get(outcome, f"the server failed, {outcome[6:]}")

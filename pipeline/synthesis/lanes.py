@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import heapq
+import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
 from queue import SimpleQueue
 
+from pipeline.errors import PipelineError
 from pipeline.examples import Turn
 from pipeline.synthesis.asking import Reply, Writer
-from pipeline.synthesis.pace import Pace
+from pipeline.synthesis.pace import VAIN, Pace, back_off
 from pipeline.synthesis.plan import Slot
+
+HOPELESS = 4
+"""So many calls of one try that failed, and the try is over: it may be this prompt that the server fails at."""
+
+KEPT = "what is there is kept."
+_REFUSED = ("error 400", "error 422")
+_WORDS = {"timeout": "no answer in time", "empty": "the answer was empty", "cut": "the answer reached the most tokens",
+          "filter": "the server held the answer back", "dropped": "the connection broke, or there is no server",
+          "malformed": "what came is no chat answer"} | {one: f"the server refused the question, {one[6:]}" for one in _REFUSED}
 
 
 @dataclass
@@ -38,6 +49,16 @@ class Job:
     def name(self) -> str:
         """What its reply is drawn by: the same in every attempt of the run."""
         return f"{self.slot.key}/{self.attempt}/{self.purpose}{'/again' if self.again else ''}"
+
+    def wait(self, reply: Reply) -> float | None:
+        """After how many seconds it is asked again, now that it got no answer; none where that has no sense any more."""
+        if reply.outcome == "rate":
+            self.refused += 1
+        else:
+            self.failed += 1
+            if self.failed >= HOPELESS or reply.outcome in _REFUSED:
+                return None
+        return back_off(self.failed + self.refused) if reply.wait is None else reply.wait
 
 
 @dataclass(frozen=True)
@@ -85,6 +106,21 @@ class Lane:
         self.going[call] = future
         future.add_done_callback(lambda done: None if done.cancelled() else self.heard.put(Heard(self, job, call, done)))
 
+    def heed(self, reply: Reply) -> None:
+        """Go on as what became of a call says. Raises PipelineError where nothing can be had of this model."""
+        if reply.outcome == "fatal" and reply.problem is not None:
+            raise reply.problem
+        if reply.outcome in ("ok", "cut", "filter"):
+            self.pace.well()
+        elif reply.outcome == "rate":
+            if self.pace.refused(reply.at, time.time(), reply.wait) and reply.problem is not None:
+                raise reply.problem
+        elif reply.outcome != "unstructured" and self.pace.failed(reply.at, time.time()):
+            if reply.outcome in _REFUSED and reply.problem is not None:
+                raise reply.problem
+            raise PipelineError(f"{VAIN} calls in a row came to nothing ({words(reply.outcome)}).",
+                                "Test the connection on the Models page, then resume: " + KEPT)
+
     def call_back(self) -> list[str]:
         """Nothing more is wanted: the calls that stand ready and were not sent. What costs money and is on its way still
         comes."""
@@ -99,3 +135,8 @@ class Lane:
 
     def close(self) -> None:
         self.threads.shutdown(wait=False, cancel_futures=True)
+
+
+def words(outcome: str) -> str:
+    """How a call without an example ended."""
+    return _WORDS.get(outcome, f"the server failed, {outcome[6:]}")
