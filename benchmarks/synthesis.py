@@ -79,9 +79,9 @@ def main() -> None:
             f"| faults | {len(found[1]):,} | {doubled[1]} | 0 | {said(once)} | {seconds(once):.1f} | {shares[1]:.2f} |",
             f"| faults, five kill -9 | {len(found[2]):,} | {doubled[2]} | {again} | {said(killed.folder)} | | |", "",
             "Throughput counts calls while there is work for every thread; the last few wait for their Retry-After (1 s was "
-            f"asked for, at least {least:.2f} s went by). The kills came when {at} of the examples were there. Asked again: requests in "
-            "the server's journal after a kill for a reply that was written before it. Answered well, but still on their way when "
-            f"the child was killed, which nobody can know: {on_the_way}.",
+            f"asked for, at least {least:.2f} s went by). The kills came when {at} of the examples were there. Asked again: "
+            "requests in the server's journal after a kill for a reply that was written before it. Answered well, but still on "
+            f"their way when the child was killed, which nobody can know: {on_the_way}.",
         ]
     print(ended.message, *lines, sep="\n")
     record.keep({"synthesis.delivered": len(found[2]), "synthesis.paid_twice": again + sum(doubled),

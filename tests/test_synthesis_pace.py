@@ -80,6 +80,11 @@ def test_a_server_that_refuses_for_ever_is_given_up_in_the_end() -> None:
     assert calls + 1 == pace.REFUSED - 1 + pace.MOST_REFUSED and now == (pace.MOST_REFUSED - 1) * 5.0
 
 
+def test_a_server_that_wants_an_hour_is_not_waited_for() -> None:
+    found = sound()
+    assert [found.refused(9.0, 10.0, 3_600.0) for _ in range(pace.REFUSED)] == [False] * (pace.REFUSED - 1) + [True]
+
+
 def waits(**headers: str) -> float | None:
     return asked_to_wait(SimpleNamespace(response=SimpleNamespace(headers={name.replace("_", "-"): said
                                                                            for name, said in headers.items()})))  # fmt: skip

@@ -334,7 +334,8 @@ class Engine:
         return Stopped(f"Stopped, as asked: {self._there()}") if self.child.stop_requested() else None
 
     def _tell(self, ending: bool) -> None:
-        said = f"{self.spec.model.name} writes"
+        rest = max(lane.pace.rest(time.time()) for lane in self.lanes)
+        said = f"Waiting {rest:.0f} s for the server" if rest >= 2 else f"{self.spec.model.name} writes"
         if self.paused or ending:
             said = f"{'Ending' if ending else 'Paused'}: what is on its way still comes"
         self.child.say("paused" if self.paused else "writing", self.done, len(self.slots), "examples", said)

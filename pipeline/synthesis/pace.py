@@ -19,6 +19,9 @@ REFUSED, MOST_REFUSED = 5, 8
 """So many refusals (429) in a row, and everybody rests; so many rests that helped nothing, and the model is given up."""
 
 SHORTEST_REST, LONGEST_REST = 0.25, 20.0
+LONGEST_ASKED = 600.0
+"""A server that wants everybody to wait longer than this is not waited for."""
+
 AFTER_GOOD = 8
 """How much longer the rests are once a call came back well: a server that is started again is back in half a minute."""
 
@@ -35,9 +38,13 @@ class Pace:
 
     def room(self, now: float) -> int:
         """How many calls may be on their way now: one until the first came back well, and none during a rest."""
-        if now < max(self.rest_until, self.refused_until):
+        if self.rest(now):
             return 0
         return self.width if self.sound else 1
+
+    def rest(self, now: float) -> float:
+        """Seconds until the next call may go out."""
+        return max(0.0, self.rest_until - now, self.refused_until - now)
 
     def well(self) -> None:
         self.sound = self.ever = True
@@ -66,7 +73,7 @@ class Pace:
             if sent >= self.refused_until:
                 self.rests += 1
                 self.refused_until = now + (self._rest(self.rests) if wait is None else wait)
-        return self.rests >= MOST_REFUSED
+        return self.rests >= MOST_REFUSED or (self.refusals >= REFUSED and (wait or 0.0) > LONGEST_ASKED)
 
     def _rest(self, times: int) -> float:
         return back_off(times) * (AFTER_GOOD if self.ever else 1)
