@@ -18,8 +18,11 @@ PROGRAM = ROOT / ".venv" / "servers" / "node_modules" / ".bin" / "llmock"
 
 
 @contextmanager
-def serving(folder: Path, fixtures: Sequence[dict[str, Any]], *more: str) -> Iterator[str]:
-    """Its address, until the end of the block; what was asked of it is at /v1/_requests."""
+def serving(
+    folder: Path, fixtures: Sequence[dict[str, Any]], *more: str, faults: dict[str, Any] | None = None
+) -> Iterator[str]:
+    """Its address, until the end of the block; `asked` has its journal. `more`: aimock's own options; or `faults`, with a
+    latency that varies (chat_faults.mjs)."""
     if not PROGRAM.exists():
         lacking("the mock of an OpenAI server, which `make test` installs where there is npm")
     folder.mkdir(parents=True, exist_ok=True)
@@ -28,6 +31,9 @@ def serving(folder: Path, fixtures: Sequence[dict[str, Any]], *more: str) -> Ite
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     program = [str(PROGRAM), "-p", str(port), "-h", "127.0.0.1", "-f", str(folder), "--log-level", "silent", *more]
+    if faults is not None:
+        package = str(PROGRAM.parents[1] / "@copilotkit" / "aimock")
+        program = ["node", str(ROOT / "tests" / "chat_faults.mjs"), package, str(port), str(folder), json.dumps(faults)]
     server = subprocess.Popen(program, stdout=subprocess.DEVNULL)
     try:
         _wait_for(port)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,11 +19,23 @@ from pipeline import launch, rundir
 from pipeline.errors import PipelineError
 from pipeline.rundir import Child
 from pipeline.specs import Candidate, Checks, Endpoint
-from pipeline.synthesis import asking, engine, structured
+from pipeline.synthesis import asking, engine, pace, structured
 from tests import chat_server, children
-from tests.synthesising import accepted, calls, finished, fixtures, killed_on_the_way, paid_twice, reply, spec
-
-FAULTS = ("--chaos-ratelimit", "0.1", "--chaos-disconnect", "0.05", "--chaos-malformed", "0.02", "--journal-max", "0")
+from tests.synthesising import (
+    FAULTS,
+    LOOSE,
+    RETRY_AFTER,
+    accepted,
+    asked_again,
+    calls,
+    case,
+    finished,
+    fixtures,
+    killed_on_the_way,
+    reply,
+    spec,
+    waited,
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,22 +45,37 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.mark.slow
-def test_through_faults_and_kills_every_example_arrives_once_and_none_is_paid_twice(tmp_path: Path) -> None:
-    with chat_server.serving(tmp_path / "mock", fixtures(150), *FAULTS, "--chaos-latency", "100") as address:
-        asked = spec(address, 150, concurrency=16)
-        folder = killed_on_the_way(tmp_path, asked, (0.1, 0.25, 0.45, 0.6, 0.85))
-        ended = children.finished(folder, tmp_path)
-        assert (ended.outcome, ended.message[:39]) == ("done", "150 of 150 examples were accepted. " + ended.message[35:39])
-        assert set(accepted(folder).values()) == {1} and len(accepted(folder)) == 150
-        assert paid_twice(folder, address, 150) == 0
+def test_through_faults_and_kills_every_example_arrives_once_and_nothing_written_is_asked_again(tmp_path: Path) -> None:
+    moments = sorted(random.uniform(0.05, 0.95) for _ in range(5))
+    with chat_server.serving(tmp_path / "mock", fixtures(200), faults=FAULTS) as address:
+        killed = killed_on_the_way(tmp_path, spec(address, 200, concurrency=32), address, moments)
+        ended = children.finished(killed.folder, tmp_path)
+        again = asked_again(killed, address)
+    found = accepted(killed.folder)
+    assert (ended.outcome, len(found), set(found.values()), again) == ("done", 200, {1}, 0), moments
+    assert ended.message.startswith("200 of 200 examples were accepted. ")
+    assert min(waited(killed.folder, killed.times)) >= RETRY_AFTER
 
 
 @pytest.mark.slow
-def test_every_request_keeps_to_openais_published_document(address: str, tmp_path: Path) -> None:
+def test_every_request_keeps_to_openais_published_document(tmp_path: Path) -> None:
+    mended = {"match": {"userMessage": "could not be read"}, "response": {"content": json.dumps(reply(1))}}
+    broken = {"match": {"userMessage": case(1)}, "response": {"content": "{I would rather not."}}
+    judges = {"match": {"systemMessage": "You judge"}, "response": {"content": "Fine.\nScore: 5"}}
+    plain = {"match": {"responseFormat": "json_object"}, "response": refusing()["response"]}
     log = tmp_path / "prism.log"
-    with chat_server.checked(address, log) as prism:
-        _, ended = finished(tmp_path, spec(prism, 10))
-    assert (ended.outcome, ended.data["accepted"], chat_server.violations(log)) == ("done", 10, [])
+    with (
+        chat_server.serving(tmp_path / "mock", [refusing(), plain, judges, mended, broken, *fixtures(6)]) as address,
+        chat_server.checked(address, log) as prism,
+    ):
+        judge = Candidate(model_id="j", name="Judge", endpoint=Endpoint(base_url=prism, model="judge"))
+        folder, ended = finished(tmp_path, spec(prism, 6, checks=LOOSE.model_copy(update={"judge": judge})))
+        found = chat_server.violations(log)
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(f"{prism}/chat/completions", data=b'{"model": 7}')
+        missed = not chat_server.violations(log)
+    assert (ended.outcome, ended.data["accepted"], found, missed) == ("done", 6, [], False)
+    assert {row["purpose"] for row in calls(folder)} == {"make", "repair", "judge"}
 
 
 @pytest.mark.heavy
@@ -108,6 +138,7 @@ def test_a_reply_that_cannot_be_read_is_repaired_or_set_aside(tmp_path: Path) ->
         ({"error": {"message": "broken"}, "status": 500}, "5 calls in a row came to nothing (the server failed, 500)."),
         ({"error": {"message": "no sk-planted-secret"}, "status": 401}, "refused the key (401)."),
         ({"error": {"message": "no"}, "status": 403}, "refused the key (403)."),
+        ({"error": {"message": "no"}, "status": 429, "retryAfter": 0}, "there are too many requests (429)."),
         ({"content": ""}, "5 calls in a row came to nothing (the answer was empty)."),
         ({"content": json.dumps(reply(7))}, "The model wrote the same text 5 times in a row."),
     ],
@@ -119,12 +150,12 @@ def test_a_server_of_which_nothing_can_be_had_ends_the_run_in_one_sentence(
         folder, ended = finished(tmp_path, spec(address, 40, concurrency=4))
     assert (ended.outcome, words in ended.message, "of 40 examples are there." in ended.message) == ("failed", True, True)
     assert "sk-planted-secret" not in (folder / "result.json").read_text() + rundir.log_tail(folder)
-    assert len(calls(folder)) <= 5 + 4
+    assert len(calls(folder)) <= (12 if "429" in words else 5)  # what is refused as one too many costs nothing
 
 
 def test_a_server_that_never_answers_ends_the_run_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "TIMEOUT_SECONDS", 0.2)
-    monkeypatch.setattr(engine, "SHORTEST_WAIT", 0.01)
+    monkeypatch.setattr(pace, "SHORTEST_REST", 0.01)
     silent = socket.create_server(("127.0.0.1", 0))  # takes connections and says nothing
     asked = spec(f"http://127.0.0.1:{silent.getsockname()[1]}/v1", 3)
     folder = children.prepared(tmp_path, asked)
@@ -195,6 +226,30 @@ def test_a_run_can_be_paused_stopped_and_resumed(tmp_path: Path) -> None:
     assert (ended.data["accepted"], set(accepted(folder).values())) == (30, {1})
 
 
+def planted(folder: Path) -> set[str]:
+    """Files of a run that hold the planted key or the planted customer."""
+    words = (b"sk-planted", b"Karenina")
+    return {path.name for path in folder.iterdir() if path.is_file() and any(word in path.read_bytes() for word in words)}
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("status", [400, 401, 429, 500])
+def test_a_server_that_repeats_key_and_customer_in_its_refusal_is_not_quoted(
+    status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNEWRIGHT_PLANTED", "sk-planted-0123456789")
+    error = {"message": "sk-planted-0123456789 asked: I am Anna Karenina", "code": "Karenina", "param": "sk-planted"}
+    refusal = {"match": {}, "response": {"error": error, "status": status, "retryAfter": 0}}
+    with chat_server.serving(tmp_path / "mock", [refusal]) as address:
+        asked = spec(address, 12, shots=1)
+        named = asked.model.endpoint.model_copy(update={"key_env": "TUNEWRIGHT_PLANTED"})  # type: ignore[union-attr]
+        asked = asked.model_copy(update={"model": asked.model.model_copy(update={"endpoint": named})})
+        folder = children.prepared(tmp_path, asked)
+        children.write_examples(folder / "seeds.jsonl", [("s1", "I am Anna Karenina, where is my parcel?", "On its way.")])
+        ended = children.finished(folder, tmp_path)
+    assert (ended.outcome, planted(folder)) == ("failed", {"seeds.jsonl"})
+
+
 @pytest.mark.heavy
 def test_a_key_and_a_customer_are_nowhere_but_where_they_belong(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -206,23 +261,8 @@ def test_a_key_and_a_customer_are_nowhere_but_where_they_belong(
     folder = children.prepared(tmp_path, asked)
     children.write_examples(folder / "seeds.jsonl", [("s1", "I am Anna Karenina, where is my parcel?", "On its way.")])
     ended = children.finished(folder, tmp_path)
-    found = {
-        path.name
-        for path in folder.iterdir()
-        if path.is_file()
-        for word in (b"sk-planted", b"Karenina")
-        if word in path.read_bytes()
-    }
-    assert (ended.outcome, found) == ("done", {"seeds.jsonl"})
+    assert (ended.outcome, planted(folder)) == ("done", {"seeds.jsonl"})
     assert "sk-planted" not in os.popen(f"ps -ef | grep {asked.run_id}").read()
-
-
-@pytest.mark.slow
-def test_the_starter_model_writes_too(with_starter: Path) -> None:
-    local = Candidate(model_id="starter", name="Starter", base={"kind": "starter", "ref": "", "name": "Starter"})
-    asked = spec("http://x/v1", 1, tries=1, max_new_tokens=40).model_copy(update={"model": local})
-    _, ended = finished(with_starter, asked)
-    assert (ended.outcome, ended.data["wanted"], ended.data["calls"] >= 1) == ("done", 1, True)
 
 
 @pytest.mark.parametrize(

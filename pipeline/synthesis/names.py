@@ -71,6 +71,9 @@ REASONS: dict[str, Reason] = {
     "twin_record": Reason("Twin of a record", "twins of records", "Its question is nearly the same as one of the workspace."),
     "twin_made": Reason("Twin of a made one", "twins of each other", "It is nearly the same as one that this run made before."),
     "refusal": Reason("Refusal", "refusals", "The answer declines to help, and no hard case was asked for."),
+    "cut": Reason("Cut off", "cut off", "The model was not done at the most tokens that an answer may have."),
+    "nothing": Reason("No answer", "without an answer", "The model answered with nothing, the server held its answer back, or "
+                      "its calls kept failing."),
     "judge": Reason("Judge", "scored too low", "The judge's score is below the least that was asked for."),
 }
 """In the order in which they are looked for."""
