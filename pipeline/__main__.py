@@ -8,6 +8,7 @@ import signal
 import sys
 import traceback
 from contextlib import nullcontext
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,12 @@ from pipeline.specs import (
 )
 
 NICE = 10
+ENGINES = {
+    "check": "checking.engine", "connect": "connecting", "dedupe": "dedupe.engine", "evaluate": "evaluation",
+    "inspect": "inspection", "judge": "judging", "play": "playing", "preview": "preview", "score": "scoring.again",
+    "suggest": "suggestions", "synthesize": "synthesis.engine", "train": "training.trainer", "validate": "validation",
+}
+"""Kind of run → module below `pipeline`."""
 NEEDS_NO_DEVICE = (CheckSpec, ConnectSpec, DedupeSpec, InspectSpec, PlaySpec, PreviewSpec, SuggestSpec, ValidateSpec)
 """The playground takes it now and then, by itself."""
 
@@ -66,8 +73,9 @@ def _work(child: Child, workspace: Path) -> int:
         spec = specs.read(child.folder)
         _stay_offline(spec)
         with device.held(child, workspace, _needs_device) if _needs_device(spec) and RANK not in os.environ else nullcontext():
-            data = _engine(child, spec, workspace)
-        child.finish("done", _done_words(spec, data), data=data)
+            engine = _engine(spec)
+            data = engine.run(child, spec, workspace)
+        child.finish("done", engine.done_words(data), data=data)
         return 0
     except Stopped as stopped:
         child.finish("stopped", str(stopped), "Resume goes on from there.")
@@ -100,58 +108,10 @@ def _needs_device(spec: AnySpec) -> bool:
     return not isinstance(spec, NEEDS_NO_DEVICE)
 
 
-def _engine(child: Child, spec: AnySpec, workspace: Path) -> dict[str, Any]:
-    if isinstance(spec, CheckSpec):
-        from pipeline.checking import engine
-
-        return engine.run(child, spec, workspace)
-    if isinstance(spec, DedupeSpec):
-        from pipeline.dedupe import engine as search
-
-        return search.run(child, spec, workspace)
-    if isinstance(spec, ValidateSpec):
-        from pipeline import validation
-
-        return validation.run(child, spec, workspace)
-    if isinstance(spec, InspectSpec):
-        from pipeline import inspection
-
-        return inspection.run(child, spec, workspace)
-    if isinstance(spec, SuggestSpec):
-        from pipeline import suggestions
-
-        return suggestions.run(child, spec, workspace)
-    if isinstance(spec, PreviewSpec):
-        from pipeline import preview
-
-        return preview.run(child, spec, workspace)
-    if isinstance(spec, TrainSpec):
-        from pipeline.training import trainer
-
-        return trainer.run(child, spec, workspace)
-    if isinstance(spec, ScoreSpec):
-        from pipeline.scoring import again
-
-        return again.run(child, spec, workspace)
-    if isinstance(spec, JudgeSpec):
-        from pipeline import judging
-
-        return judging.run(child, spec, workspace)
-    if isinstance(spec, SynthesisSpec):
-        from pipeline.synthesis import engine as synthesis
-
-        return synthesis.run(child, spec, workspace)
-    if isinstance(spec, ConnectSpec):
-        from pipeline.generation import endpoint
-
-        return endpoint.connect(child, spec)
-    if isinstance(spec, PlaySpec):
-        from pipeline import playing
-
-        return playing.run(child, spec, workspace)
-    from pipeline import evaluation
-
-    return evaluation.run(child, spec, workspace)
+def _engine(spec: AnySpec) -> Any:
+    """The module that does such a run: it has `run(child, spec, workspace)` and `done_words(data)`. Nothing heavy is imported
+    before it is known what is wanted."""
+    return import_module(f"pipeline.{ENGINES[spec.kind]}")
 
 
 def _stay_offline(spec: AnySpec) -> None:
@@ -165,57 +125,6 @@ def _stay_offline(spec: AnySpec) -> None:
     os.environ["TQDM_DISABLE"] = "1"  # bars redrawn into a log file are noise
     if all(base.kind != "hub" for base in bases) and not (isinstance(spec, PlaySpec) and spec.hub):
         os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
-
-
-def _done_words(spec: AnySpec, data: dict[str, Any]) -> str:
-    if isinstance(spec, CheckSpec):
-        from pipeline.checking import engine
-
-        return engine.done_words(data)
-    if isinstance(spec, DedupeSpec):
-        from pipeline.dedupe import engine as search
-
-        return search.done_words(data)
-    if isinstance(spec, ValidateSpec):
-        from pipeline import validation
-
-        return validation.done_words(data)
-    if isinstance(spec, InspectSpec):
-        from pipeline import inspection
-
-        return inspection.done_words(data)
-    if isinstance(spec, SuggestSpec):
-        from pipeline import suggestions
-
-        return suggestions.done_words(data)
-    if isinstance(spec, PreviewSpec):
-        from pipeline import preview
-
-        return preview.done_words(data)
-    if isinstance(spec, TrainSpec):
-        return (f"Trained: validation loss {data['first_validation_loss']:.3f} → {data['best_validation_loss']:.3f} "
-                f"in {data['steps']} steps, {data['tokens_s']:.0f} tokens/s.")
-    if isinstance(spec, ScoreSpec):
-        from pipeline.scoring import again
-
-        return again.done_words(data)
-    if isinstance(spec, JudgeSpec):
-        from pipeline import judging
-
-        return judging.done_words(data)
-    if isinstance(spec, SynthesisSpec):
-        from pipeline.synthesis import engine as synthesis
-
-        return synthesis.done_words(data)
-    if isinstance(spec, ConnectSpec):
-        return f"{data['model']} answers, after {data['seconds']:.1f} s."
-    if isinstance(spec, PlaySpec):
-        from pipeline import playing
-
-        return playing.done_words(data)
-    from pipeline import evaluation
-
-    return evaluation.done_words(spec, data)
 
 
 if __name__ == "__main__":

@@ -34,9 +34,9 @@ def run(child: Child, spec: EvaluateSpec, workspace: Path) -> dict[str, Any]:
             "reused": sum(row["reused"] for row in outputs)} | facts
 
 
-def done_words(spec: EvaluateSpec, data: dict[str, Any]) -> str:
+def done_words(data: dict[str, Any]) -> str:
     reused = f" ({data['reused']:,} answers were known)" if data["reused"] else ""
-    return f"{len(spec.candidates)} candidates answered {data['items']:,} test items{reused}; the answers are scored."
+    return f"{len(data['candidates'])} candidates answered {data['items']:,} test items{reused}; the answers are scored."
 
 
 def _find_nearest(child: Child, items: list[Example], train: list[Example]) -> None:

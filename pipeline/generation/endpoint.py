@@ -14,14 +14,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.errors import PipelineError
-from pipeline.examples import Example, Turn
+from pipeline.examples import Turn
 from pipeline.generation.answer import Answer, Ask, Heard
-from pipeline.rundir import Child
-from pipeline.specs import ConnectSpec, Decoding, Endpoint
+from pipeline.specs import Decoding, Endpoint
 
 OPENAI = "https://api.openai.com/v1"
 TRIES, TIMEOUT_SECONDS, LOOK_SECONDS = 5, 120.0, 0.3
-CONNECT_SECONDS = 20.0
 TURN_KEYS = ("role", "content", "name", "tool_calls", "tool_call_id")
 FINISH = {"length": "length", "content_filter": "filter"}
 Watch = Callable[[], None]
@@ -189,16 +187,6 @@ class EndpointModel:
 
 
 _LATER = "Resume later: the answers that came are kept."
-
-
-def connect(child: Child, spec: ConnectSpec) -> dict[str, Any]:
-    """Ask one short question. Raises PipelineError in words where no answer comes."""
-    child.say("asking", sentence=f"Asking {spec.endpoint.model} one question")
-    turns = ({"role": "user", "content": "Say OK."}, {"role": "assistant", "content": ""})
-    model = EndpointModel(spec.endpoint, tries=0, timeout=CONNECT_SECONDS)
-    found = model.ask(Ask(Example("connection", turns)), Decoding(max_new_tokens=16))
-    return {"seconds": found.seconds, "prompt_tokens": found.prompt_tokens, "new_tokens": found.new_tokens,
-            "answered": bool(found.text), "model": spec.endpoint.model}
 
 
 def _raised_by(watch: Watch) -> BaseException | None:

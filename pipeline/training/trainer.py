@@ -50,6 +50,11 @@ def run(child: Child, spec: TrainSpec, workspace: Path) -> dict[str, Any]:
         return trainer.finish(base_models.fingerprint(folder))
 
 
+def done_words(data: dict[str, Any]) -> str:
+    return (f"Trained: validation loss {data['first_validation_loss']:.3f} → {data['best_validation_loss']:.3f} "
+            f"in {data['steps']} steps, {data['tokens_s']:.0f} tokens/s.")
+
+
 def learning_rate(spec: TrainSpec, step: int, steps: int) -> float:
     """Linear warm-up over the first twentieth, then a cosine down to a tenth; `step` counts from 0."""
     warm = warm_steps(steps)
