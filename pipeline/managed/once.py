@@ -14,6 +14,7 @@ from pipeline.managed.remote import Name
 from pipeline.managed.service import Trouble
 
 ASKS, LOOKS = 8, 3
+LOOKING = "Looking what is there already"
 GAP_SECONDS, SETTLED_SECONDS = 5.0, 60.0
 """After a wish without an answer it is looked this often at least, this far apart, and until it was this long ago: as long as
 the client would have waited for the answer. Only then is it certain that it came to nothing."""
@@ -22,17 +23,20 @@ T = TypeVar("T")
 
 
 def once(errand: Errand, name: Name, phase: str, find: Callable[[], T | None], make: Callable[[], T],
-         keep: Callable[[T, bool], None], ready: Callable[[], None] = lambda: None) -> None:
-    """Find it, or make it; `keep` writes down that it exists and whether it was there before. `ready` comes before each wish.
+         keep: Callable[[T, bool], None], ready: Callable[[], None] | None = None) -> None:
+    """Find it, or make it; `keep` writes down that it exists and whether it was there before.
 
-    Raises PipelineError where it is refused, and Stopped.
+    `ready` comes before each wish, and may take long, so it is looked once more behind it. Raises PipelineError where it is
+    refused, and Stopped.
     """
     wait = FIRST_WAIT
     for _ in range(ASKS):
         found = _settled(errand, name, phase, find)
+        if found is None and ready is not None:
+            ready()
+            found = errand.patient(find, phase, LOOKING)
         if found is not None:
             return keep(found, True)
-        ready()
         errand.heed()
         errand.remote.ask(name, errand.now())
         try:
@@ -59,7 +63,7 @@ def _settled(errand: Errand, name: Name, phase: str, find: Callable[[], T | None
     """The thing, or none where it is certain enough that there is none."""
     looks = 0
     while True:
-        found = errand.patient(find, phase, "Looking what is there already")
+        found = errand.patient(find, phase, LOOKING)
         looks += 1
         asked = errand.remote.asked(name)
         if found is not None or asked is None:

@@ -101,15 +101,11 @@ class OpenAIService:
     def events(self, job_id: str, known: Collection[str]) -> list[Told]:
         """Those that are not known yet, oldest first. Services list the newest first."""
         found = []
-        try:
-            with self._line.asking() as client:
-                for one in items(lambda after: client.fine_tuning.jobs.list_events(job_id, limit=PAGE, **_after(after))):
-                    if str(one.get("id")) in known:
-                        break
-                    found.append((number(one.get("created_at")) or 0, _told(one)))
-        except Trouble as trouble:
-            if not trouble.unserved:
-                raise
+        with self._line.asking() as client:
+            for one in items(lambda after: client.fine_tuning.jobs.list_events(job_id, limit=PAGE, **_after(after))):
+                if str(one.get("id")) in known:
+                    break
+                found.append((number(one.get("created_at")) or 0, _told(one)))
         return [told for _, told in sorted(reversed(found), key=lambda pair: pair[0])]
 
     def checkpoints(self, job_id: str) -> list[Checkpoint]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import csv
 import io
 import json
@@ -29,8 +28,11 @@ def parse(body: bytes) -> list[Row]:
     The body is CSV, the same in base64, or either as a JSON string. What is neither has no rows.
     """
     text = _csv(body.decode("utf-8-sig", "replace").strip())
-    rows = (figures({str(name).strip(): value for name, value in line.items() if name})
-            for line in csv.DictReader(io.StringIO(text)))
+    try:
+        rows = [figures({str(name).strip(): value for name, value in line.items() if name})
+                for line in csv.DictReader(io.StringIO(text))]
+    except csv.Error:
+        return []
     return [row for row in rows if "step" in row]
 
 
@@ -72,7 +74,7 @@ def _csv(text: str) -> str:
         return text
     try:
         return base64.b64decode("".join(text.split()), validate=True).decode("utf-8-sig")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         return ""
 
 

@@ -117,8 +117,9 @@ def _body(order: Order) -> dict[str, Any]:
 
 
 def _is_ours(one: dict[str, Any], order: Order) -> bool:
+    """The file counts where it is known: a run that lost its folder does not know it yet."""
     named = str(one.get("suffix") or one.get("model_output_name") or "")
-    return order.mark in named and one.get("training_file") in (order.train, None)
+    return order.mark in named and (not order.train or one.get("training_file") in (order.train, None))
 
 
 def _data(page: Any) -> list[dict[str, Any]]:

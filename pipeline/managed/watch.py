@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline import rundir
+from pipeline.errors import PipelineError
 from pipeline.managed import results
 from pipeline.managed.acts import Acts
 from pipeline.managed.errand import Errand
 from pipeline.managed.service import ENDS, Job, Told, Trouble
 
 PHASE = "watching"
-NEW_SECONDS = 120.0
+NEW_SECONDS, EVENTS_PATIENCE = 120.0, 300.0
 """A service may need a moment until it knows the job that it has just made."""
 
 WORDS = {"validating_files": "The service checks the files", "queued": "Waiting in the service's own queue",
@@ -38,11 +39,11 @@ class Watch:
             self.errand.nap(self.errand.spec.poll_seconds, lambda: bool(self.acts.waiting()))
 
     def look(self) -> Job:
-        job_id, service = self.errand.remote.job_id, self.errand.service
+        job_id = self.errand.remote.job_id
         self.acts.answer(job_id)
         job = self.errand.patient(lambda: self._job(job_id), PHASE, "Watching the job")
         self.errand.remote.status(job)
-        for told in self.errand.patient(lambda: service.events(job_id, self.known), PHASE, "Reading the job's events"):
+        for told in self._events(job):
             self.hear(told)
         last = max((step for event, step in self.heard if event == "loss"), default=0)
         self.errand.child.say(PHASE, last if self.steps else 0, self.steps or 0, "steps", self._sentence(job))
@@ -68,6 +69,18 @@ class Watch:
                 fields: dict[str, Any] = {"step": row["step"], "loss": row[f"{of}_loss"]}
                 fields |= {} if row[f"{of}_accuracy"] is None else {"accuracy": row[f"{of}_accuracy"]}
                 self.errand.child.event(event, **fields, **({"source": source} if source else {}))
+
+    def _events(self, job: Job) -> list[Told]:
+        """What is new. Words and figures must not keep the run from seeing where its job is: what cannot be had is asked for at
+        the next look, and for some minutes at the last one."""
+        service = self.errand.service
+        try:
+            if job.state not in ENDS:
+                return service.events(job.id, self.known)
+            return self.errand.patient(lambda: service.events(job.id, self.known), PHASE, "Reading the job's events",
+                                       EVENTS_PATIENCE * self.errand.scale)
+        except (Trouble, PipelineError):
+            return []
 
     def _job(self, job_id: str) -> Job:
         try:
