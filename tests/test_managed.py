@@ -4,9 +4,11 @@ OpenAI's published document."""
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,10 @@ import pytest
 from pipeline import rundir
 from pipeline.errors import PipelineError, Stopped
 from pipeline.managed import engine, files, quote
+from pipeline.managed.errand import Errand
 from pipeline.managed.openai_service import OpenAIService
+from pipeline.managed.remote import Remote
+from pipeline.managed.service import Trouble
 from pipeline.rundir import Child
 from pipeline.spec_managed import QuoteSpec, Service, ServiceFilesSpec
 from tests import chat_server, children, managed
@@ -152,6 +157,46 @@ def test_what_a_service_does_not_serve_is_answered_with_that(server: str, tmp_pa
         managed.run(folder, tmp_path, wanted)
     assert [(row["act"], row["outcome"], "/v1 cannot pause" in row["sentence"]) for row in asked(folder, "act")] == [
         ("pause", "refused", True)]  # fmt: skip
+
+
+def test_a_wish_that_fails_for_now_is_asked_again_at_the_next_look_and_not_at_once(server: str, tmp_path: Path) -> None:
+    looks = Spoil("GET", JOB_ID, times=3, passed=False, status=200, body=job_body("running"))
+    with Proxy(server, looks, Spoil("POST", "/cancel", passed=False, status=503, times=2)) as proxy:
+        wanted = managed.spec(proxy.url, poll_seconds=0.2)
+        folder = managed.prepared(tmp_path, wanted)
+        managed.when(lambda: managed.has_job(folder), (folder / "cancel").touch)
+        with pytest.raises(PipelineError, match="was cancelled at"):
+            managed.run(folder, tmp_path, wanted)
+    at = proxy.asked("POST", "/cancel")
+    assert len(at) == 3 and min(after - before for before, after in pairwise(at)) >= 0.2
+
+
+def test_an_hour_without_an_answer_is_waited_out_and_said(tmp_path: Path) -> None:
+    clock = itertools.count(1_795_000_000, 70).__next__  # each look at it is 70 seconds later
+    wanted = managed.spec("http://127.0.0.1:9/v1", poll_seconds=15)
+    folder = managed.prepared(tmp_path, wanted)
+    (folder / "remote.json").write_text('{"files": {}, "asked": {}, "job": {"id": "ftjob-1", "at": 0, "status": "running"}}')
+    sentences, began, tries = list[str](), clock(), itertools.count()
+
+    def answer() -> str:
+        if next(tries) < 100:
+            raise Trouble(None, "no connection")
+        return "here"
+
+    with Child(folder, clock) as child:
+        child.say = lambda *_, sentence="": sentences.append(sentence)  # type: ignore[method-assign]
+        errand = Errand(child, wanted, OpenAIService(wanted.service), Remote(folder))
+        assert errand.patient(answer, "watching", "Watching the job") == "here" and clock() - began > 3_600
+    assert sentences[-1].endswith(" minutes; asked again and again") and "(no connection) since" in sentences[-1]
+
+
+def test_azure_says_that_a_trained_model_must_be_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_KEY", "some-key")
+    azure = Service(base_url="https://acme.openai.azure.com/openai/v1/", key_env="AZURE_KEY")
+    data = {"model": "gpt-x", "trained_tokens": None, "cost": None, "money": "USD", "needs_deployment": True}
+    services = OpenAIService(azure), OpenAIService(Service(base_url="https://api.example/v1"))
+    assert [one.needs_deployment for one in services] == [True, False]
+    assert engine.done_words(data) == "gpt-x was trained. It must be deployed at the service before it answers."
 
 
 def test_a_stopped_run_leaves_the_job_alone_and_watches_on_when_resumed(server: str, tmp_path: Path) -> None:

@@ -280,6 +280,7 @@ PLACE = "https://acme.openai.azure.com/openai/v1/"
             f"{PLACE} refused the job (422: n_epochs).",
             "Change the settings",
         ),
+        (refused(404, "", "", "training_file"), f"{PLACE} does not find the file that was uploaded (404).", "Resume"),
         (refused(413), f"The file is too large for {PLACE} (413).", "Freeze a smaller"),
     ],
 )

@@ -49,7 +49,8 @@ def test_no_request_breaks_togethers_document(together: tuple[Standing, str], tm
         len(standing.jobs),
         [line for line in log.read_text().splitlines() if "Violation:" in line],
     ) == (1, 1, [])
-    assert {name: job[name] for name in ("n_epochs", "n_evals", "batch_size", "learning_rate", "random_seed", "training_method")} == {
+    dials = ("n_epochs", "n_evals", "batch_size", "learning_rate", "random_seed", "training_method")
+    assert {name: job[name] for name in dials} == {
         "n_epochs": 2, "n_evals": 10, "batch_size": 8, "learning_rate": 2e-5, "random_seed": 12_345,
         "training_method": {"method": "sft", "train_on_inputs": False}}  # fmt: skip
     assert (data["model"], data["trained_tokens"], data["cost"], data["seconds"]) == (

@@ -31,9 +31,7 @@ class Standing:
         if path == "/files":
             return 200, {"data": self.files}
         if path == "/files/upload":
-            self.files.append({
-                "id": f"file-{len(self.files) + 1}", "object": "file", "created_at": 1_795_000_000,
-                "filename": body["file_name"], "bytes": len(body["file"]), "purpose": body["purpose"], "FileType": "jsonl", "Processed": True})  # fmt: skip
+            self.files.append(file_of(len(self.files) + 1, body))
             return 200, self.files[-1]
         if path == "/fine-tunes/models/supported":
             return 200, {"models": ["meta-llama/Meta-Llama-3.1-8B-Instruct-Reference"]}
@@ -72,10 +70,16 @@ def shown(job: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in job.items() if name not in hidden}
 
 
+def file_of(number: int, body: dict[str, Any]) -> dict[str, Any]:
+    return {"id": f"file-{number}", "object": "file", "created_at": 1_795_000_000, "filename": body["file_name"],
+            "bytes": len(body["file"]), "purpose": body["purpose"], "FileType": "jsonl", "Processed": True}  # fmt: skip
+
+
 def told(number: int, message: str) -> dict[str, Any]:
-    return {"object": "fine-tune-event", "created_at": AT.format(number), "level": "info", "message": message,
-            "type": "job_start", "param_count": 0, "token_count": 0, "total_steps": 2, "wandb_url": "", "step": 0, "checkpoint_path": "",
-            "model_path": "", "training_offset": 0, "hash": f"hash-{number}"}  # fmt: skip
+    nothing: dict[str, Any] = dict.fromkeys(("wandb_url", "checkpoint_path", "model_path"), "")
+    nothing |= dict.fromkeys(("param_count", "token_count", "step", "training_offset"), 0)
+    return nothing | {"object": "fine-tune-event", "created_at": AT.format(number), "level": "info", "message": message,
+                      "type": "job_start", "total_steps": 2, "hash": f"hash-{number}"}  # fmt: skip
 
 
 @contextmanager

@@ -16,6 +16,7 @@ class Acts:
     def __init__(self, errand: Errand) -> None:
         self.errand = errand
         rows = rundir.read_lines(errand.child.folder / "events.jsonl")
+        self._passed_on = set[tuple[str, float]]()
         self._answered = {str(row["act"]): float(row["asked"]) for row in rows if row["event"] == "act"}
 
     def waiting(self) -> list[str]:
@@ -23,14 +24,18 @@ class Acts:
         found = [(at, name) for name in ACTS if (at := self._asked(name)) > self._answered.get(name, 0)]
         return [name for _, name in sorted(found)]
 
+    def new(self) -> bool:
+        """Whether one came that was not passed on yet. One that failed for now waits for the next look."""
+        return any((name, self._asked(name)) not in self._passed_on for name in self.waiting())
+
     def answer(self, job_id: str) -> None:
-        """Pass them on. What fails for now is asked again at the next look."""
         for name in self.waiting():
             at = self._asked(name)
+            self._passed_on.add((name, at))
             try:
                 getattr(self.errand.service, name)(job_id)
             except Trouble as trouble:
-                if trouble.passing:
+                if trouble.passing and trouble.status != 409:
                     return
                 place, served = self.errand.service.place, trouble.status not in (405, 501)
                 self._say(name, at, "refused", f"{place} did not take the wish to {name} the job ({trouble.kind}); it may have "

@@ -121,7 +121,7 @@ def _create(errand: Errand, files: _Files) -> None:
 
 def _not_cancelled(acts: Acts) -> None:
     if acts.none_was_made():
-        raise PipelineError("It was cancelled before there was a job, so nothing is to be paid.", "Start a new run to train.")
+        raise PipelineError("It was cancelled before there was a job: nothing is to be paid.", "Resume asks for it after all.")
 
 
 def _result(errand: Errand, watch: Watch, job: Job) -> dict[str, Any]:

@@ -99,13 +99,16 @@ class OpenAIService:
             return _job(fields(client.fine_tuning.jobs.retrieve(job_id)))
 
     def events(self, job_id: str, known: Collection[str]) -> list[Told]:
-        """Those that are not known yet, oldest first. Services list the newest first."""
-        found = []
+        """Those that are not known yet, oldest first. Services list the newest first: behind a page of known ones come no new
+        ones."""
+        found, in_a_row = [], 0
         with self._line.asking() as client:
             for one in items(lambda after: client.fine_tuning.jobs.list_events(job_id, limit=PAGE, **_after(after))):
-                if str(one.get("id")) in known:
+                in_a_row = in_a_row + 1 if str(one.get("id")) in known else 0
+                if in_a_row == PAGE:
                     break
-                found.append((number(one.get("created_at")) or 0, _told(one)))
+                if not in_a_row:
+                    found.append((number(one.get("created_at")) or 0, _told(one)))
         return [told for _, told in sorted(reversed(found), key=lambda pair: pair[0])]
 
     def checkpoints(self, job_id: str) -> list[Checkpoint]:

@@ -36,7 +36,7 @@ class Watch:
             job = self.look()
             if job.state in ENDS:
                 return job
-            self.errand.nap(self.errand.spec.poll_seconds, lambda: bool(self.acts.waiting()))
+            self.errand.nap(self.errand.spec.poll_seconds, self.acts.new)
 
     def look(self) -> Job:
         job_id = self.errand.remote.job_id

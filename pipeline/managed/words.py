@@ -13,6 +13,8 @@ from pipeline.managed.together_service import HOME, KEY
 from pipeline.spec_managed import Service
 
 MOST_WORDS = 400
+NO_KEY = "Name the environment variable that holds its key, where the service is chosen."
+FILES = ("training_file", "validation_file", "file")
 _LINES = re.compile(r"\b(?:lines?|rows?|examples?)\s+((?:#?\d+(?:\s*(?:,|and|to|-|–)\s*)?)+)", re.I)
 _MODERATION = re.compile(r"moderat|usage polic|unsafe|content.polic|content.filter|safety", re.I)
 _KEYS = re.compile(r"\b(?:sk|tgp|pk|rk)[-_][\w*.-]{4,}|\b(?:Bearer|api[-_ ]?key)\s*[:=]?\s*\S{8,}|\b[A-Za-z0-9_-]{48,}\b", re.I)
@@ -48,7 +50,8 @@ def in_words(trouble: Trouble, service: Service, model: str, today: date) -> Pip
     if status is None:
         return PipelineError(f"{place} gives no answer ({trouble.kind}).", "Check the address and the network, then resume.")
     if status == 401:
-        return PipelineError(f"{place} refused the key (401).", keys.hint(_key_name(service)))
+        name = _key_name(service)
+        return PipelineError(f"{place} refused the key (401).", keys.hint(name) if name else NO_KEY)
     if status == 403:
         return PipelineError(f"The account at {place} may not fine-tune (403).", closing.refusal(service, today))
     if status == 402 or trouble.code in _QUOTA:
@@ -57,6 +60,8 @@ def in_words(trouble: Trouble, service: Service, model: str, today: date) -> Pip
         return PipelineError(f"{place} says there are too many requests (429).", "Resume in some minutes.")
     if status == 413:
         return PipelineError(f"The file is too large for {place} (413).", "Freeze a smaller snapshot.")
+    if status == 404 and trouble.param in FILES:
+        return PipelineError(f"{place} does not find the file that was uploaded (404).", "Resume: it is uploaded again.")
     if status == 404 or trouble.code == "model_not_found":
         return _not_tunable(place, model, status)
     if status in (400, 409, 422):
@@ -87,7 +92,7 @@ def _refused(trouble: Trouble, place: str, model: str) -> PipelineError:
     said = f"{trouble.code} {trouble.param} {trouble.said}"
     if _MODERATION.search(said):
         return PipelineError(f"{place} refused the file for what is in it ({trouble.status}).", MODERATION_HINT)
-    where, of_file = lines(trouble.said), trouble.param in ("training_file", "validation_file", "file")
+    where, of_file = lines(trouble.said), trouble.param in FILES
     about_model = trouble.param == "model" or "model" in trouble.code or re.search(_NOT_THIS_MODEL, said)
     if about_model and not of_file and not where:
         return _not_tunable(place, model, trouble.status)
