@@ -190,6 +190,17 @@ def test_an_hour_without_an_answer_is_waited_out_and_said(tmp_path: Path) -> Non
     assert sentences[-1].endswith(" minutes; asked again and again") and "(no connection) since" in sentences[-1]
 
 
+def test_a_file_that_the_service_still_reads_is_waited_for(server: str, tmp_path: Path) -> None:
+    first, second = managed.spec(server), managed.spec(server, "run-2")
+    managed.run(managed.prepared(tmp_path, first), tmp_path, first)
+    lying = managed.get(server, "/files")[0] | {"status": "pending"}  # as Azure says it
+    with Proxy(server, Spoil("GET", "/files", status=200, body=page([lying]))) as proxy:
+        wanted = second.model_copy(update={"service": Service(base_url=proxy.url)})
+        managed.run(managed.prepared(tmp_path, wanted), tmp_path, wanted)
+    assert max(proxy.asked("GET", f"/files/{lying['id']}")) < min(proxy.asked("POST", "/fine_tuning/jobs"))
+    assert managed.made(server) == (1, 2, 1, 2)
+
+
 def test_azure_says_that_a_trained_model_must_be_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_KEY", "some-key")
     azure = Service(base_url="https://acme.openai.azure.com/openai/v1/", key_env="AZURE_KEY")
