@@ -210,6 +210,30 @@ def test_azure_says_that_a_trained_model_must_be_deployed(monkeypatch: pytest.Mo
     assert engine.done_words(data) == "gpt-x was trained. It must be deployed at the service before it answers."
 
 
+def test_a_job_is_paused_and_resumed_while_it_is_watched(server: str, tmp_path: Path) -> None:
+    spoils = [Spoil("POST", f"/{act}", passed=False, status=200, body=job_body(status))
+              for act, status in (("pause", "paused"), ("resume", "queued"))]  # fmt: skip
+    paused = Spoil("GET", JOB_ID, times=99, passed=False, status=200, body=job_body("paused"))
+    with Proxy(server, *spoils, paused) as proxy:
+        wanted = managed.spec(proxy.url)
+        folder = managed.prepared(tmp_path, wanted)
+        managed.when(lambda: managed.has_job(folder), (folder / "pause").touch)
+        managed.when(lambda: bool(proxy.asked("POST", "/pause")), (folder / "resume").touch)
+        managed.when(lambda: bool(proxy.asked("POST", "/resume")), lambda: setattr(paused, "times", 0))
+        data = managed.run(folder, tmp_path, wanted)
+    assert [(row["act"], row["outcome"]) for row in asked(folder, "act")] == [("pause", "done"), ("resume", "done")]
+    assert (data["trained_tokens"], len(proxy.asked("POST", "/pause")), len(proxy.asked("POST", "/resume"))) == (12_345, 1, 1)
+
+
+def test_a_job_that_the_service_forgot_is_said(server: str, tmp_path: Path) -> None:
+    wanted = managed.spec(server)
+    folder = managed.prepared(tmp_path, wanted)
+    (folder / "remote.json").write_text('{"files": {}, "asked": {}, "job": {"id": "ftjob-1", "at": 0, "status": "running"}}')
+    with pytest.raises(PipelineError, match=r"does not know the job ftjob-1 any more \(404\)"):
+        managed.run(folder, tmp_path, wanted)
+    assert managed.made(server) == (0, 0, 0, 0)
+
+
 def test_a_stopped_run_leaves_the_job_alone_and_watches_on_when_resumed(server: str, tmp_path: Path) -> None:
     with Proxy(server, Spoil("GET", JOB_ID, times=99, status=200, body=job_body("running"))) as proxy:
         wanted = managed.spec(proxy.url)

@@ -130,6 +130,15 @@ def test_a_run_stopped_while_a_job_may_have_been_made_looks_for_it_when_resumed(
 
 
 @pytest.mark.heavy
+def test_a_wish_that_lies_in_the_future_of_a_clock_set_back_is_not_waited_for(server: str, tmp_path: Path) -> None:
+    wanted = managed.spec(server)
+    folder = managed.prepared(tmp_path, wanted)
+    (folder / "remote.json").write_text('{"files": {}, "asked": {"job": {"first": 4e9, "last": 4e9}}}')
+    managed.run(folder, tmp_path, wanted)
+    assert managed.made(server) == ONCE
+
+
+@pytest.mark.heavy
 def test_a_run_without_its_folder_finds_its_file_and_its_job_again(server: str, tmp_path: Path) -> None:
     wanted = managed.spec(server)
     folder = managed.prepared(tmp_path, wanted)

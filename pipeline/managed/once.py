@@ -61,7 +61,9 @@ def once(errand: Errand, name: Name, phase: str, find: Callable[[], T | None], m
 
 def _settled(errand: Errand, name: Name, phase: str, find: Callable[[], T | None]) -> T | None:
     """The thing, or none where it is certain enough that there is none."""
-    looks = 0
+    looks, asked = 0, errand.remote.asked(name)
+    if asked is not None and asked > errand.now():  # the clock was set back
+        errand.remote.ask(name, errand.now())
     while True:
         found = errand.patient(find, phase, LOOKING)
         looks += 1

@@ -87,9 +87,12 @@ class Watch:
             return self.errand.service.job(job_id)
         except Trouble as trouble:
             young = self.errand.now() - self.errand.remote.job_at < NEW_SECONDS * self.errand.scale
-            if trouble.status == 404 and young:
+            if trouble.status != 404:
+                raise
+            if young:
                 raise Trouble(None, "HTTP 404") from None
-            raise
+            raise PipelineError(f"{self.errand.service.place} does not know the job {job_id} any more (404).",
+                                "Look for it on the service's own pages; a new run asks for a new job.") from None
 
     def _sentence(self, job: Job) -> str:
         said = WORDS.get(job.status, f"The service says: {job.status}")
