@@ -4,8 +4,8 @@
     python -m benchmarks.generation record OUT.json       (write RESULTS.md and results.json from another machine's)
 
 `--items` is a JSONL file of conversations, `{"id", "messages"}` a line; without it, real questions of ../shared/data. On a
-processor, and with --float32, both compute in float32 and every answer must be the same; on a GPU both compute in bfloat16, where
-another batch may round another way, and the share of equal answers is printed.
+processor, and with --float32, both compute in float32 and every answer must be the same; on a GPU both compute in bfloat16,
+where another batch may round another way, and the share of equal answers is printed.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ LEAST_COLUMNS = 256
 
 
 class Graphs:
-    """Steps over `rows` × `columns`, caught by size. `compute` does one for (rows, columns) and asks the device nothing; what it
-    does to rows and columns that are not in use must not matter, because sizes are rounded up to a few."""
+    """Steps over `rows` × `columns`, caught by size. `compute` does one for (rows, columns) and asks the device nothing; what
+    it does to rows and columns that are not in use must not matter, because sizes are rounded up to a few."""
 
     def __init__(self, compute: Callable[[int, int], None], rows: int, columns: int) -> None:
         self.compute, self.rows, self.columns = compute, rows, columns
