@@ -24,9 +24,12 @@ from pipeline.specs import (
     EvaluateSpec,
     InspectSpec,
     JudgeSpec,
+    ManagedSpec,
     PlaySpec,
     PreviewSpec,
+    QuoteSpec,
     ScoreSpec,
+    ServiceFilesSpec,
     SuggestSpec,
     SynthesisSpec,
     TrainSpec,
@@ -36,11 +39,13 @@ from pipeline.specs import (
 NICE = 10
 ENGINES = {
     "check": "checking.engine", "connect": "connecting", "dedupe": "dedupe.engine", "evaluate": "evaluation",
-    "inspect": "inspection", "judge": "judging", "play": "playing", "preview": "preview", "score": "scoring.again",
-    "suggest": "suggestions", "synthesize": "synthesis.engine", "train": "training.trainer", "validate": "validation",
+    "inspect": "inspection", "judge": "judging", "managed": "managed.engine", "play": "playing", "preview": "preview",
+    "quote": "managed.quote", "score": "scoring.again", "service_files": "managed.files", "suggest": "suggestions",
+    "synthesize": "synthesis.engine", "train": "training.trainer", "validate": "validation",
 }
 """Kind of run → module below `pipeline`."""
-NEEDS_NO_DEVICE = (CheckSpec, ConnectSpec, DedupeSpec, InspectSpec, PlaySpec, PreviewSpec, SuggestSpec, ValidateSpec)
+NEEDS_NO_DEVICE = (CheckSpec, ConnectSpec, DedupeSpec, InspectSpec, ManagedSpec, PlaySpec, PreviewSpec, QuoteSpec,
+                   ServiceFilesSpec, SuggestSpec, ValidateSpec)
 """The playground takes it now and then, by itself."""
 
 
