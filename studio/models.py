@@ -82,8 +82,17 @@ def every(ws: Workspace) -> list[Model]:
     return [_model(row) for row in found]
 
 
+def answering(ws: Workspace) -> list[Model]:
+    """All but those that a service tuned and that nobody deployed there yet."""
+    return [model for model in every(ws) if not model.waits]
+
+
 def bases(ws: Workspace) -> list[Model]:
     return [model for model in every(ws) if model.kind == "base"]
+
+
+def adapters(ws: Workspace) -> list[Model]:
+    return [model for model in every(ws) if model.kind == "adapter"]
 
 
 def tuned(ws: Workspace) -> list[Model]:
@@ -97,7 +106,8 @@ def hosted(ws: Workspace, run_id: str = "") -> list[Model]:
 
 
 def endpoints(ws: Workspace) -> list[Model]:
-    return [model for model in every(ws) if model.kind == "endpoint"]
+    """Servers that answer: those that people added, and models that a service tuned."""
+    return [model for model in every(ws) if model.kind == "endpoint" and not model.waits]
 
 
 def get(ws: Workspace, model_id: str) -> Model:
