@@ -70,7 +70,7 @@ def model(ws: Workspace, tuned: Model) -> None:
             if not tuned.waits:
                 layout.go("Evaluate it", "pages/evaluate.py", {"model": tuned.model_id}, primary=True)
                 layout.go("Chat with it", "pages/playground.py", {"model": tuned.model_id})
-            layout.go("Its run", "pages/runs.py", {"run": tuned.run_id or ""})
+            layout.link("Its run", "pages/runs.py", {"run": tuned.run_id or ""})
 
 
 def _deploy(ws: Workspace, tuned: Model) -> None:
