@@ -39,7 +39,8 @@ st.subheader("Tuned", anchor=False)
 for model in tuned:
     one_tuned(model)
 for model in hosted:
-    managed_view.model(ws, model)
+    if not model.facts.get("checkpoint"):
+        managed_view.model(ws, model)
 if not tuned and not hosted:
     layout.empty("No model was tuned here yet.", "Launch a training run", "pages/launch.py")
 st.subheader("Base", anchor=False)

@@ -96,12 +96,12 @@ def adapters(ws: Workspace) -> list[Model]:
 
 
 def tuned(ws: Workspace) -> list[Model]:
-    """Adapters, and models that a service tuned and that answer."""
-    return [model for model in every(ws) if model.kind == "adapter" or (model.run_id and not model.waits)]
+    """Adapters, and models that a service tuned and that answer; not their checkpoints."""
+    return [model for model in answering(ws) if model.run_id and not model.facts.get("checkpoint")]
 
 
 def hosted(ws: Workspace, run_id: str = "") -> list[Model]:
-    """Models that a service tuned (in this run), also those that must be deployed first."""
+    """Models that a service tuned (in this run), also checkpoints and those that must be deployed first."""
     return [model for model in every(ws) if model.kind == "endpoint" and model.run_id and run_id in ("", model.run_id)]
 
 

@@ -118,10 +118,10 @@ def _numbers(ws: Workspace, found: Quote, service: Service, dials: Dials) -> Non
     cost = found.cost(price)
     about = "" if found.tokens_basis != "estimated" else "about "
     with st.container(horizontal=True):
-        st.metric("Costs about", f"{cost:,.2f} {price.money}" if cost is not None and price else "price not known", width=200)
+        st.metric("Costs about", f"{cost:,.2f} {price.money}" if cost is not None and price else "unknown", width=200)
         st.metric("Tokens of train", f"{about}{found.train.tokens:,}", width=200)
         st.metric("Epochs", f"{found.epochs}" if dials.epochs else f"{found.epochs}, expected", width=200)
-        st.metric("Takes about", duration(found.trained_tokens / speed) if speed else "not known yet", width=200)
+        st.metric("Takes about", duration(found.trained_tokens / speed) if speed else "unknown", width=200)
     per = f"{price.per_million:g} {price.money} a million" if price else "a price nobody said yet"
     counted = "characters / 4, an estimate" if found.tokens_basis == "estimated" else f"the encoding {found.tokens_basis}"
     st.caption(layout.plain(

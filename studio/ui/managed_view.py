@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from studio import managed, models, runs, services
@@ -66,11 +68,19 @@ def model(ws: Workspace, tuned: Model) -> None:
         st.markdown(f"Validation loss {' → '.join(losses)}" if losses else "The service told no validation loss.")
         if tuned.waits:
             _deploy(ws, tuned)
-        with st.container(horizontal=True):
+        steps = [one for one in models.hosted(ws, tuned.run_id or "") if one.facts.get("checkpoint")]
+        if steps:
+            st.caption(layout.plain(f"Checkpoints, offered on Evaluate and in the Playground too: {_checkpoints(steps)}."))
+        with st.container(horizontal=True, vertical_alignment="center"):
             if not tuned.waits:
                 layout.go("Evaluate it", "pages/evaluate.py", {"model": tuned.model_id}, primary=True)
                 layout.go("Chat with it", "pages/playground.py", {"model": tuned.model_id})
             layout.link("Its run", "pages/runs.py", {"run": tuned.run_id or ""})
+
+
+def _checkpoints(steps: Sequence[Model]) -> str:
+    found = [(int(one.facts["best_step"]), one.facts.get("best_validation_loss")) for one in steps]
+    return ", ".join(f"step {step:,}" + (f" ({loss:.3f})" if loss is not None else "") for step, loss in sorted(found))
 
 
 def _deploy(ws: Workspace, tuned: Model) -> None:
