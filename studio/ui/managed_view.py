@@ -112,13 +112,15 @@ def _listed(ws: Workspace, run: Run, service: Service) -> None:
     if run.state != "done" or run.result is None:
         layout.run_end(ws, run)
         return
-    found = run.result.data["files"]
-    st.caption(f"{count(len(found), 'file')} there, {ago(run.started_at, ws.now())}.")
+    for kept in run.result.data["kept"]:
+        st.warning(layout.plain(f"{kept['id']} was not deleted. {kept['words']}"), icon=":material/warning:")
+    found = sorted(run.result.data["files"], key=lambda one: not one["ours"])
+    st.caption(f"{count(len(found), 'file')} there, {ago(run.started_at, ws.now())}; those uploaded from here come first.")
     if not found:
         return
-    event = st.dataframe([{"file": one.get("name", ""), "id": one["id"], "KiB": round((one.get("bytes") or 0) / 1024),
-                           "purpose": one.get("purpose") or ""} for one in found], hide_index=True, on_select="rerun",
-                         selection_mode="multi-row", key=f"files-{run.run_id}", alt="Files at the service")
+    event = st.dataframe([{"file": one["name"], "id": one["id"], "KiB": round(one["bytes"] / 1024), "purpose": one["purpose"]}
+                          for one in found], hide_index=True, on_select="rerun", selection_mode="multi-row",
+                         key=f"files-{run.run_id}", alt="Files at the service")
     chosen = tuple(found[place]["id"] for place in event["selection"]["rows"])
     if st.button(f"Delete {count(len(chosen), 'file')} at the service", icon=":material/delete:", disabled=not chosen,
                  key=f"delete-{run.run_id}"):
