@@ -62,20 +62,32 @@ def _wait_for(port: int) -> None:
 PRISM = PROGRAM.with_name("prism")
 CONTRACT = ROOT / "tests" / "openai" / "chat_completions.yaml"
 """OpenAI's published document, cut to the chat API and without its prose."""
+FINE_TUNING, TOGETHER = CONTRACT.with_name("fine_tuning.yaml"), CONTRACT.with_name("together.yaml")
 
 
 @contextmanager
-def checked(address: str, log: Path) -> Iterator[str]:
+def checked(address: str, log: Path, contract: Path = CONTRACT) -> Iterator[str]:
     """Prism before a server, until the end of the block: its address. It writes down every request that breaks the contract."""
+    with _prism(["proxy", str(contract), address.removesuffix("/v1")], log) as found:
+        yield found
+
+
+@contextmanager
+def sampled(contract: Path, log: Path) -> Iterator[str]:
+    """Prism alone, answering with the contract's own samples; it refuses (422) and writes down what breaks the contract."""
+    with _prism(["mock", str(contract)], log) as found:
+        yield found
+
+
+@contextmanager
+def _prism(arguments: list[str], log: Path) -> Iterator[str]:
     if not PRISM.exists():
         lacking("the contract check, which `make test` installs where there is npm")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    upstream = address.removesuffix("/v1")
     with log.open("wb") as said:
-        prism = subprocess.Popen([str(PRISM), "proxy", str(CONTRACT), upstream, "-h", "127.0.0.1", "-p", str(port)],
-                                 stdout=said, stderr=said)  # fmt: skip
+        prism = subprocess.Popen([str(PRISM), *arguments, "-h", "127.0.0.1", "-p", str(port)], stdout=said, stderr=said)
         try:
             _wait_for(port)
             yield f"http://127.0.0.1:{port}/v1"

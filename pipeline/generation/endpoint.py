@@ -6,19 +6,17 @@ What a server answers to a refused request is never repeated in a message: it ma
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
-from urllib.parse import urlsplit
 
+from pipeline import keys
 from pipeline.errors import PipelineError
 from pipeline.examples import Turn
 from pipeline.generation.answer import Answer, Ask, Heard
 from pipeline.specs import Decoding, Endpoint
 
-OPENAI = "https://api.openai.com/v1"
 TRIES, TIMEOUT_SECONDS, LOOK_SECONDS = 5, 120.0, 0.3
 TURN_KEYS = ("role", "content", "name", "tool_calls", "tool_call_id")
 FINISH = {"length": "length", "content_filter": "filter"}
@@ -36,8 +34,8 @@ class EndpointModel:
             raise PipelineError("The package openai is not installed.",
                                 "Install it: pip install 'tunewright[hosted]'.") from None
         self.endpoint, self.timeout, self.later = endpoint, timeout, later or _LATER
-        self.client = openai.OpenAI(base_url=endpoint.base_url or OPENAI, api_key=_key(endpoint), timeout=timeout,
-                                    max_retries=tries)
+        self.client = openai.OpenAI(base_url=endpoint.base_url or keys.OPENAI, timeout=timeout, max_retries=tries,
+                                    api_key=keys.key(_key_name(endpoint), endpoint.model))
 
     def answers(self, asked: Iterable[Ask], decoding: Decoding, watch: Watch) -> Iterator[Answer]:
         """One answer each, in the order they come; `asked` is only asked for its next one when there is room. Where one fails,
@@ -160,7 +158,7 @@ class EndpointModel:
         if isinstance(error, openai.APIConnectionError):
             return PipelineError(f"The server {place} cannot be reached.", "Check the address and that the server runs.")
         if status in (401, 403):
-            return PipelineError(f"The server {place} refused the key ({status}).", self._key_hint())
+            return PipelineError(f"The server {place} refused the key ({status}).", keys.hint(_key_name(self.endpoint)))
         if status == 404:
             return PipelineError(f"The server {place} does not know this address or the model {model} (404).",
                                  "Check both; the address usually ends in /v1.")
@@ -175,15 +173,8 @@ class EndpointModel:
         return PipelineError(f"The server {place} failed ({status or type(error).__name__}).",
                              "If it stays so, the server's log says why. " + self.later)
 
-    def _key_hint(self) -> str:
-        name = _key_name(self.endpoint)
-        return (f"Set {name} in the studio's environment to a key that may use it, and start the studio again." if name else
-                "Name the environment variable that holds its key, on the Models page.")
-
     def _place(self) -> str:
-        """The address without what may be secret in it."""
-        parts = urlsplit(self.endpoint.base_url or OPENAI)
-        return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+        return keys.place(self.endpoint.base_url or keys.OPENAI)
 
 
 _LATER = "Resume later: the answers that came are kept."
@@ -202,14 +193,4 @@ def _turn(turn: Turn) -> Turn:
 
 
 def _key_name(endpoint: Endpoint) -> str:
-    """OpenAI's own key goes to OpenAI alone, unless a person named it for another server."""
-    return endpoint.key_env or ("" if endpoint.base_url else "OPENAI_API_KEY")
-
-
-def _key(endpoint: Endpoint) -> str:
-    """The key, or a word where the server needs none. Raises PipelineError where the named variable is not set."""
-    name = _key_name(endpoint)
-    if name and not os.environ.get(name):
-        raise PipelineError(f"The environment variable {name} is not set, so there is no key for {endpoint.model}.",
-                            "Set it where the studio is started, and start the studio again.")
-    return os.environ[name] if name else "none"
+    return keys.key_name(endpoint.base_url, endpoint.key_env)
