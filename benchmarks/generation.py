@@ -4,8 +4,8 @@
     python -m benchmarks.generation record OUT.json       (write RESULTS.md and results.json from another machine's)
 
 `--items` is a JSONL file of conversations, `{"id", "messages"}` a line; without it, real questions of ../shared/data. On a
-processor both compute in float32 and every answer must be the same; on a GPU both compute in bfloat16, where another batch may
-round another way, and the share of equal answers is printed.
+processor, and with --float32, both compute in float32 and every answer must be the same; on a GPU both compute in bfloat16,
+where another batch may round another way, and the share of equal answers is printed.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--base", default="starter")
     parser.add_argument("--method", choices=["qlora", "lora"], default="lora", help="lora: the weights as they are")
     parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--float32", action="store_true", help="on a GPU too")
     parser.add_argument("--peer", type=int, help="questions that are also asked one at a time; none: all")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
@@ -54,7 +55,7 @@ def main() -> None:
     items = (examples.read(given.items) if given.items else questions())[: given.count]
     with tempfile.TemporaryDirectory() as folder:
         base = (base_models.prepare(STARTER, Path(folder), print) if given.base == "starter" else Path(given.base))
-        found = measure(base, given.base, given.method, items, given.tokens, given.peer or len(items))
+        found = measure(base, given.base, given.method, items, given.tokens, given.peer or len(items), given.float32)
     print(json.dumps(found, indent=1))
     if given.out:
         given.out.write_text(json.dumps(found, indent=1) + "\n")
@@ -71,9 +72,12 @@ def questions() -> list[Example]:
             for place, row in enumerate(rows[:: len(rows) // 64])]
 
 
-def measure(folder: Path, name: str, method: str, items: Sequence[Example], tokens: int, peers: int) -> dict[str, Any]:
+def measure(folder: Path, name: str, method: str, items: Sequence[Example], tokens: int, peers: int,
+            float32: bool) -> dict[str, Any]:
     """Both in turns on the same loaded model: one at a time for the first `peers`, ours for all."""
     model = LocalModel(folder, None, method)
+    if float32:
+        model.model.float()
     assert model.takes_memory, "this model is answered one at a time: there is nothing to compare"
     decoding = Decoding(max_new_tokens=tokens)
     alone(model, items[:1], 4)
@@ -122,7 +126,7 @@ def machine(device: str) -> str:
 def keep(found: dict[str, Any]) -> None:
     """One figure and one section for each kind of machine."""
     kind = "h100" if "H100" in found["machine"] else found["device"]
-    if found["device"] == "cpu":
+    if found["compute"] == "float32":
         assert found["same"] == 1, "an answer differs from that of generate, one at a time, in float32"
     record.keep({f"generation.{kind}_speedup": round(found["ratio"], 2)})
     lines = [

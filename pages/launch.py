@@ -3,8 +3,10 @@
 import streamlit as st
 
 from studio import models, snapshots, starts
-from studio.ui import launch_view, layout, preview_view, session
+from studio.ui import launch_view, layout, managed_form, preview_view, session
 from studio.ui.formats import ago
+
+WHERE = {"here": "This machine", "service": "A service"}
 
 ws = session.workspace()
 layout.header(ws, "Launch", "A small adapter learns the agent's answers, and nothing but the answers. The base model stays as "
@@ -16,8 +18,13 @@ if not frozen:
     st.stop()
 
 ids = [snapshot.snapshot_id for snapshot in frozen], [base.model_id for base in bases]
+where = st.segmented_control("Where it trains", list(WHERE), default="here", required=True, format_func=WHERE.__getitem__,
+                             key="where", bind="query-params")
 snapshot = st.selectbox("Snapshot", frozen, index=layout.place(ids[0], st.query_params.get("snapshot")) or 0,
                         format_func=lambda s: f"{s.name} · {s.train:,} train · {ago(s.frozen_at, ws.now())}")
+if where == "service":
+    managed_form.draw(ws, snapshot)
+    st.stop()
 base = st.selectbox("Base model", bases, index=layout.place(ids[1], st.query_params.get("base")) or 0,
                     format_func=lambda m: m.name)
 with st.expander("Use another base model", icon=":material/add:"), layout.guarded():

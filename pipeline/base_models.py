@@ -66,6 +66,14 @@ def fingerprint(folder: Path) -> str:
     return total.hexdigest()
 
 
+def context(folder: Path) -> int | None:
+    """Tokens that a model reads at once, as its config says it, or its family where that leaves it out; None: no limit."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False).get_text_config()
+    return getattr(config, "max_position_embeddings", None)
+
+
 def template_sha256(template: Any) -> str:
     """The hash of a tokenizer's chat template; some have several, by name."""
     text = template if isinstance(template, str) else json.dumps(template, sort_keys=True)

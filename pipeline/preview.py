@@ -51,7 +51,7 @@ def run(child: Child, spec: PreviewSpec, workspace: Path) -> dict[str, Any]:
     folder = base_models.prepare(spec.base, workspace, lambda sentence: child.say("preparing", sentence=sentence))
     config = text_config(json.loads((folder / "config.json").read_text(encoding="utf-8")))
     shape = Shape.from_config(config)
-    context = int(config.get("max_position_embeddings") or 0) or None
+    context = base_models.context(folder)
     limit = min(spec.max_tokens or 10**9, context or 10**9)
     tokenizer = base_models.load_tokenizer(folder)
     child.say("reading", sentence="Reading the snapshot")

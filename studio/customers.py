@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from studio import models, plays, reviews, runs, scores, snapshots
+from studio import managed, models, plays, reviews, runs, scores, snapshots
 from studio.errors import StudioError
 from studio.mentions import named_in
 from studio.workspace import Workspace
@@ -30,13 +30,15 @@ class Customer:
 @dataclass(frozen=True)
 class Reach:
     """What else hangs on some records: lines of snapshots (by the snapshot's name), answers of models, verdicts of reviewers,
-    the names of models that learned from them, and questions of the playground that name them."""
+    the names of models that learned from them, questions of the playground that name them, and services that were sent lines
+    of such a snapshot."""
 
     snapshot_lines: dict[str, int]
     answers: int
     verdicts: int
     models: tuple[str, ...]
     asks: int = 0
+    services: tuple[str, ...] = ()
 
 
 def find(ws: Workspace, words: str) -> Customer:
@@ -66,8 +68,11 @@ def reach(ws: Workspace, customer: Customer, record_ids: Sequence[str]) -> Reach
         """select s.name, count(*) as n from snapshot_items i join snapshots s using (snapshot_id)
            where i.record_id in (select unnest(?::varchar[])) group by s.name order by s.name""", [list(record_ids)])}
     answers = scores.holding(ws, record_ids, customer.said)
-    return Reach(lines, len(answers), len(reviews.about(ws, answers, customer.said)), _learned(ws, record_ids),
-                 len(plays.about(ws, customer.said)))
+    learned = _learned_from(ws, record_ids)
+    names = tuple(model.name for model in models.tuned(ws)
+                  if model.run_id and runs.get(ws, model.run_id).snapshot_id in learned)
+    return Reach(lines, len(answers), len(reviews.about(ws, answers, customer.said)), names,
+                 len(plays.about(ws, customer.said)), tuple(managed.sent(ws, sorted(learned))))
 
 
 def sentences(ws: Workspace, customer: Customer, record_ids: Sequence[str]) -> list[str]:
@@ -83,18 +88,20 @@ def sentences(ws: Workspace, customer: Customer, record_ids: Sequence[str]) -> l
              f"{found.answers:,} test items with the models' answers and scores, {found.verdicts:,} verdicts of reviewers."]
     if found.asks:
         parts.append(f"{found.asks:,} questions of the playground that name them, with their answers.")
+    if found.services:
+        parts.append(f"Lines of theirs were sent to {', '.join(found.services)} to tune a model: delete the files there, on "
+                     "the Models page.")
     if found.models:
         parts.append(f"Cannot be taken back: {', '.join(found.models)} learned from them. Train again without them, and delete "
                      "that adapter.")
     return parts
 
 
-def _learned(ws: Workspace, record_ids: Sequence[str]) -> tuple[str, ...]:
-    touched = {row["snapshot_id"] for row in ws.rows(
+def _learned_from(ws: Workspace, record_ids: Sequence[str]) -> set[str]:
+    """Snapshots whose train or validation holds one of these records."""
+    return {row["snapshot_id"] for row in ws.rows(
         """select distinct snapshot_id from snapshot_items where split <> 'test'
            and record_id in (select unnest(?::varchar[]))""", [list(record_ids)])}
-    return tuple(model.name for model in models.tuned(ws)
-                 if model.run_id and runs.get(ws, model.run_id).snapshot_id in touched)
 
 
 def _people(ws: Workspace, record_ids: Sequence[str]) -> list[dict[str, str]]:

@@ -164,16 +164,17 @@ def privacy_gate(ws: Workspace, only_kept: bool = False) -> Gate:
     return Gate(int(held), int(new), bool(ws.value("select exists (from checked_now)")))
 
 
-def of_snapshot(ws: Workspace, snapshot_id: str) -> InSnapshot:
-    """What is open now in the records of a snapshot."""
+def of_snapshot(ws: Workspace, snapshot_id: str, splits: Sequence[str] = ("train", "validation", "test")) -> InSnapshot:
+    """What is open now in the records of a snapshot, or of some of its parts."""
     if not ws.value("select exists (from checked_now)"):
         return InSnapshot(None, 0)
-    inside = "(select record_id, version from snapshot_items where snapshot_id = ?)"
+    inside = """(select record_id, version from snapshot_items
+                 where snapshot_id = ? and split in (select unnest(?::varchar[])))"""
     found = ws.rows(f"select f.kind, f.record_id {_OPEN} and (f.record_id, f.version) in {inside} group by all",
-                    [*_levels(ws), snapshot_id])
+                    [*_levels(ws), snapshot_id, list(splits)])
     groups = {group: len({row["record_id"] for row in found if BY_KEY[row["kind"]].group == group}) for group in GROUPS}
     unchecked = ws.value(f"""select count(*) from {inside} s left join checked_now c using (record_id, version)
-                             where c.record_id is null""", [snapshot_id])
+                             where c.record_id is null""", [snapshot_id, list(splits)])
     return InSnapshot(groups | {"unchecked": int(unchecked)}, sum(row["kind"] == "contradiction" for row in found))
 
 

@@ -1,6 +1,6 @@
 """The ledger: every call that was made to a model for money or for time, by run and by day. No text is in it.
 
-Calls of a synthesis are rows; what evaluations and judges took is read from their outputs and their ends.
+Calls of a synthesis are rows; what evaluations, judges and tunings at a service took is read from their outputs and ends.
 """
 
 from __future__ import annotations
@@ -90,7 +90,13 @@ _CALLS = """
     select j.judge_run_id as run_id, json_extract_string(r.spec, '$.judge.name') as model, r.started_at as called_at, null,
            null, null, j.cost, coalesce(json_extract_string(r.spec, '$.judge.endpoint.money'), 'USD') as money, 'ok' as outcome
     from judgements j join runs r on r.run_id = j.judge_run_id
-    where json_extract_string(r.spec, '$.judge.endpoint.model') is not null"""
+    where json_extract_string(r.spec, '$.judge.endpoint.model') is not null
+    union all
+    select e.run_id, json_extract_string(r.spec, '$.model') as model, e.ended_at as called_at,
+           try_cast(json_extract_string(e.data, '$.seconds') as double),
+           try_cast(json_extract_string(e.data, '$.trained_tokens') as bigint), null,
+           try_cast(json_extract_string(e.data, '$.cost') as double), json_extract_string(r.spec, '$.money'), 'ok' as outcome
+    from run_results e join runs r using (run_id) where r.kind = 'managed' and e.outcome = 'done'"""
 
 
 def _time(at: float) -> datetime:

@@ -366,6 +366,20 @@ create table calls (
     money varchar not null, outcome varchar not null, primary key (run_id, call));
 """
 
+# Services that tune, under a name; what a million trained tokens cost, by model; what left for a service, by whom.
+MANAGED = """
+create table tuning_services (
+    service_id varchar primary key, seq bigint not null, name varchar not null, service varchar not null, who varchar not null,
+    said_at timestamp not null);
+create table tuning_prices (
+    price_id varchar primary key, seq bigint not null, name varchar not null, price varchar not null, who varchar not null,
+    said_at timestamp not null);
+create table sendings (
+    sending_id varchar primary key, seq bigint not null, run_id varchar not null, snapshot_id varchar not null,
+    service varchar not null, lines bigint not null, open_records bigint not null, unchecked_records bigint not null,
+    who varchar not null, said_at timestamp not null);
+"""
+
 STEPS: tuple[tuple[int, str, str], ...] = (
     (1, "first tables", FIRST_TABLES),
     (2, "imports of any size", IMPORTS_OF_ANY_SIZE + REBUILD_NOW),
@@ -382,4 +396,5 @@ STEPS: tuple[tuple[int, str, str], ...] = (
     (13, "review decks", REVIEW_DECKS),
     (14, "playground", PLAYGROUND),
     (15, "synthesis", SYNTHESIS),
+    (16, "managed tuning", MANAGED),
 )

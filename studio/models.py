@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ BaseKind = Literal["starter", "folder", "gguf", "hub"]
 STARTER_ID = "starter"
 STARTER_NAME = "SmolLM2-135M-Instruct (starter)"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_KEY_ENV = re.compile(r"OPENAI_API_KEY|TUNEWRIGHT_[A-Z0-9_]{1,60}")
+_KEY_ENV = re.compile(r"(OPENAI|AZURE_OPENAI|NEBIUS|TOGETHER)_API_KEY|TUNEWRIGHT_[A-Z0-9_]{1,60}")
 LONGEST_NAME = 80
 
 
@@ -27,7 +28,8 @@ class Model:
     """`base` says where the base weights come from; `adapter` is a folder relative to the workspace, None for a base.
 
     Of an endpoint `base` is the server's address, its name for the model, the variable that holds the key, and prices
-    (`pipeline.specs.Endpoint`). `facts` are what the training run measured (best validation loss, steps, seconds).
+    (`pipeline.specs.Endpoint`); one with a `run_id` was tuned by a service. `facts` are what the training run measured (best
+    validation loss, steps, seconds).
     """
 
     model_id: str
@@ -39,6 +41,11 @@ class Model:
     fingerprint: str | None
     facts: Row
     added_at: datetime
+
+    @property
+    def waits(self) -> bool:
+        """Whether it was tuned by a service where it must be deployed before it answers."""
+        return bool(self.facts.get("needs_deployment"))
 
 
 @dataclass(frozen=True)
@@ -75,16 +82,32 @@ def every(ws: Workspace) -> list[Model]:
     return [_model(row) for row in found]
 
 
+def answering(ws: Workspace) -> list[Model]:
+    """All but those that a service tuned and that nobody deployed there yet."""
+    return [model for model in every(ws) if not model.waits]
+
+
 def bases(ws: Workspace) -> list[Model]:
     return [model for model in every(ws) if model.kind == "base"]
 
 
-def tuned(ws: Workspace) -> list[Model]:
+def adapters(ws: Workspace) -> list[Model]:
     return [model for model in every(ws) if model.kind == "adapter"]
 
 
+def tuned(ws: Workspace) -> list[Model]:
+    """Adapters, and models that a service tuned and that answer; not their checkpoints."""
+    return [model for model in answering(ws) if model.run_id and not model.facts.get("checkpoint")]
+
+
+def hosted(ws: Workspace, run_id: str = "") -> list[Model]:
+    """Models that a service tuned (in this run), also checkpoints and those that must be deployed first."""
+    return [model for model in every(ws) if model.kind == "endpoint" and model.run_id and run_id in ("", model.run_id)]
+
+
 def endpoints(ws: Workspace) -> list[Model]:
-    return [model for model in every(ws) if model.kind == "endpoint"]
+    """Servers that answer: those that people added, and models that a service tuned."""
+    return [model for model in every(ws) if model.kind == "endpoint" and not model.waits]
 
 
 def get(ws: Workspace, model_id: str) -> Model:
@@ -96,7 +119,9 @@ def get(ws: Workspace, model_id: str) -> Model:
 
 
 def base_of(ws: Workspace, model: Model) -> Model:
-    """The base model that an adapter was trained on (a base is its own)."""
+    """The model that another was tuned from (a base is its own)."""
+    if model.kind == "endpoint":
+        return next((one for one in endpoints(ws) if one.model_id == model.facts.get("base_id")), model)
     return next((base for base in bases(ws) if base.base == model.base), model)
 
 
@@ -139,7 +164,7 @@ def add_endpoint(ws: Workspace, name: str, base_url: str, model: str, key_env: s
         raise StudioError(f"A name has at most {LONGEST_NAME} characters.")
     if any(price is not None and not 0 <= price < 1e6 for price in (price_in, price_out)):
         raise StudioError("A price for a million tokens lies between 0 and a million.")
-    base = {"base_url": _address(base_url), "model": model, "key_env": _key_env(key_env), "price_in": price_in,
+    base = {"base_url": address(base_url), "model": model, "key_env": key_variable(key_env), "price_in": price_in,
             "price_out": price_out, "money": " ".join(money.split())[:12] or "USD"}
     known = next((one for one in endpoints(ws) if one.base == base and one.name == (name or model)), None)
     if known is not None:
@@ -155,6 +180,37 @@ def add_adapter(ws: Workspace, transaction: Transaction, run_id: str, name: str,
     """Register what a training run made, once: collecting the run again adds nothing."""
     if not transaction.rows("select 1 from models where model_id = ?", [run_id]):
         _insert(ws, transaction, run_id, name, "adapter", base, adapter, run_id, fingerprint, facts)
+
+
+def add_hosted(ws: Workspace, transaction: Transaction, run_id: str, title: str, server: Row, base_model: str,
+               made: Sequence[tuple[str, str, Row]]) -> None:
+    """Register what a service tuned, once: (its name there, its name here, facts) each, the final one first; and the model it
+    was tuned from, so that they can be compared. `server` is an endpoint without its model."""
+    base = server | {"model": base_model}
+    found = transaction.rows("select model_id, base from models where kind = 'endpoint'")
+    base_id = next((row["model_id"] for row in found if all(json.loads(row["base"]).get(key) == base[key]
+                                                            for key in ("base_url", "model", "key_env"))), "")
+    if not base_id:
+        base_id = ws.new_id()
+        _insert(ws, transaction, base_id, base_model, "endpoint", base)
+    taken = {row["model_id"] for row in transaction.rows("select model_id from models where run_id = ?", [run_id])}
+    for place, (model, name, facts) in enumerate(made):
+        model_id = run_id if place == 0 else f"step{facts.get('best_step')}-{run_id}"
+        if model_id not in taken:
+            _insert(ws, transaction, model_id, f"{title} ({name})", "endpoint", server | {"model": model}, None, run_id, None,
+                    facts | {"base_id": base_id})
+
+
+def deployed(ws: Workspace, model: Model, deployment: str) -> Model:
+    """A tuned model that was deployed at its service under this name: another entry, which answers."""
+    deployment = deployment.strip()
+    if not deployment or len(deployment) > LONGEST_NAME:
+        raise StudioError("Give the name of the deployment.", "The service's own page of deployments has it.")
+    model_id = ws.new_id()
+    with ws.transaction() as transaction:
+        _insert(ws, transaction, model_id, f"{model.name.removesuffix(')')}, deployed)", "endpoint",
+                model.base | {"model": deployment}, None, model.run_id, None, model.facts | {"needs_deployment": False})
+    return get(ws, model_id)
 
 
 def stamp(ref: str) -> str:
@@ -173,7 +229,7 @@ def _ensure_starter(ws: Workspace) -> None:
                         {"kind": "starter", "ref": "", "name": STARTER_NAME})
 
 
-def _address(base_url: str) -> str:
+def address(base_url: str) -> str:
     """An address that can be shown and stored: no user, no password, no query, which may be secret."""
     base_url = base_url.strip().rstrip("/")
     try:
@@ -190,10 +246,11 @@ def _address(base_url: str) -> str:
     return base_url
 
 
-def _key_env(name: str) -> str:
+def key_variable(name: str) -> str:
     """Raises StudioError for what is no name of such a variable: it may be the key itself."""
     if name.strip() and not _KEY_ENV.fullmatch(name.strip()):
-        raise StudioError("The key is read from an environment variable: OPENAI_API_KEY, or one that begins with TUNEWRIGHT_.",
+        raise StudioError("The key is read from an environment variable: OPENAI_API_KEY (or that of Azure, Nebius or "
+                          "Together), or one that begins with TUNEWRIGHT_.",
                           "Set it where the studio is started, and write its name here, never the key.")
     return name.strip()
 

@@ -1,4 +1,6 @@
-"""What people keep under a name: presets, prompts, rubrics, functions. The newest word on a name counts, an empty one deletes.
+"""What people keep under a name: presets, prompts, rubrics, functions, services, prices.
+
+The newest word on a name counts, an empty one deletes.
 
 Every kind has a table of its own, insert-only, with columns (its key, seq, name, its text, who, said_at) and those of `within`.
 """
@@ -31,7 +33,9 @@ PROMPTS = Kind("system_prompts", "prompt_id", "text", "prompt")
 RUBRICS = Kind("rubrics", "rubric_id", "text", "rubric", within=("mode",))
 OWN_METRICS = Kind("own_metrics", "own_metric_id", "code", "score", 40)
 RECIPES = Kind("recipes", "recipe_id", "recipe", "recipe")
-KINDS = (PRESETS, PROMPTS, RUBRICS, OWN_METRICS, RECIPES)
+SERVICES = Kind("tuning_services", "service_id", "service", "service")
+TUNING_PRICES = Kind("tuning_prices", "price_id", "price", "price", 120)
+KINDS = (PRESETS, PROMPTS, RUBRICS, OWN_METRICS, RECIPES, SERVICES, TUNING_PRICES)
 
 
 def every(ws: Workspace, kind: Kind) -> list[Row]:

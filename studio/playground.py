@@ -50,7 +50,7 @@ def options(ws: Workspace, checkpoints: bool = False) -> list[Chosen]:
 
 def defaults(ws: Workspace, model_id: str = "") -> list[str]:
     """Candidate ids to begin with: the model that is named; else the newest tuned one and its base; else the first base."""
-    known = {model.model_id for model in models.every(ws)}
+    known = {model.model_id for model in models.answering(ws)}
     if model_id in known:
         return [model_id]
     tuned = models.tuned(ws)

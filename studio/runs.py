@@ -31,26 +31,45 @@ from pipeline.specs import (
     Tested,
     dumps,
 )
-from studio import cards, duplicates, findings, judges, leaks, made, models, plays, rescored, scores, snapshots, suggestions
+from studio import collecting, snapshots
 from studio.errors import StudioError
+from studio.run_files import (
+    ANSWERS,
+    ASKS,
+    CALLS,
+    COPIES,
+    DOUBTS,
+    EVENTS,
+    EXAMPLES,
+    EXISTING,
+    FINDINGS,
+    JUDGEMENTS,
+    OUTPUTS,
+    OWN_ERRORS,
+    PAIRS,
+    PIECES,
+    PREVIEW,
+    RECORDS,
+    SAMPLES,
+    SEEDS,
+    SUGGESTIONS,
+    TEXTS,
+    WORK,
+)
 from studio.snapshots import SPLITS
 from studio.workspace import Row, Transaction, Workspace
 
-__all__ = ["CROWDS", "NORMALISATION", "SHORT_TEXTS", "Candidate", "Decoding", "InspectSpec", "Meaning", "Shots", "Tested",
-           "labels_of", "normal", "read_foreign", "sides"]
+__all__ = ["CALLS", "COPIES", "CROWDS", "EXAMPLES", "JUDGEMENTS", "NORMALISATION", "OUTPUTS", "OWN_ERRORS", "PAIRS", "SAMPLES",
+           "SHORT_TEXTS", "Candidate", "Decoding", "InspectSpec", "Meaning", "Shots", "Tested", "labels_of", "normal",
+           "read_foreign", "sides"]
 
 Kind = Literal["train", "evaluate", "check", "validate", "dedupe", "inspect", "suggest", "preview", "connect",
-               "score", "judge", "synthesize", "play"]
+               "score", "judge", "synthesize", "play", "managed", "quote", "service_files"]
 MOVING: tuple[State, ...] = ("starting", "running")
 _COLLECTED = "select 1 from run_results where run_id = ? and attempt = ?"
 RESUMABLE: tuple[State, ...] = ("lost", "failed", "stopped")
-EVENTS, SAMPLES, PREVIEW, OUTPUTS, KNOWN = "events.jsonl", "samples.jsonl", "preview.jsonl", "outputs.jsonl", answers.KNOWN
-RECORDS, FINDINGS, SUGGESTIONS, DOUBTS = "records.jsonl", "findings.jsonl", "suggestions.jsonl", "doubts.jsonl"
-TEXTS, COPIES, PAIRS, WORK = "texts.parquet", "copies.parquet", "pairs.parquet", "work"
+KNOWN = answers.KNOWN
 LINES = tuple(f"{split}.jsonl" for split in SPLITS)
-ASKS, PIECES = "asks.jsonl", "pieces.jsonl"
-ANSWERS, JUDGEMENTS, OWN_ERRORS = "answers.jsonl", "judgements.jsonl", "own_errors.jsonl"
-EXAMPLES, CALLS, SEEDS, EXISTING = "examples.jsonl", "calls.jsonl", "seeds.jsonl", "existing.jsonl"
 FOLLOWS = {"check": RECORDS, "dedupe": TEXTS, "inspect": LINES[0], "suggest": RECORDS, "score": ANSWERS, "judge": ANSWERS,
            "synthesize": SEEDS}
 """What such a run reads, and cannot go on without."""
@@ -200,7 +219,11 @@ def collect(ws: Workspace) -> list[Run]:
             with ws.transaction() as transaction:
                 if transaction.rows(_COLLECTED, [run.run_id, run.attempt]):  # another browser's page was quicker
                     continue
-                _collect(ws, transaction, run, run.result)
+                collecting.collect(ws, transaction, run, run.result)
+                transaction.insert("run_results", [{
+                    "run_id": run.run_id, "attempt": run.attempt, "outcome": run.result.outcome, "message": run.result.message,
+                    "hint": run.result.hint, "data": json.dumps(run.result.data), "collected_at": ws.now(),
+                    "ended_at": datetime.fromtimestamp(run.result.at, UTC).replace(tzinfo=None)}])
             if run.kind in (*FOLLOWS, "evaluate") and run.result.outcome == "done":
                 clear_copies(ws, run)
             collected.append(run)
@@ -269,7 +292,7 @@ def forget_copies(ws: Workspace) -> None:
         raise StudioError(f"{moving[0].title} is still running and may hold what is to go.",
                           "Wait for its end, or stop it first.")
     for run in found:
-        if run.kind in (*FOLLOWS, "play"):
+        if run.kind in (*FOLLOWS, "play", "managed", "quote"):
             clear_copies(ws, run)
     _heard.pop(ws, None)
 
@@ -355,46 +378,3 @@ def _hear(ws: Workspace, run_id: str, path: Path) -> tuple[_Heard, bool]:
     heard.rows += [row for row in new if row.get("event") not in _BY_STEP]
     heard.by_step |= {(row["event"], row["step"]): row for row in new if row.get("event") in _BY_STEP}
     return heard, bool(new) or anew
-
-
-def _collect(ws: Workspace, transaction: Transaction, run: Run, ended: Result) -> None:
-    if ended.outcome == "done" and run.kind == "train":
-        _collect_adapter(ws, transaction, run, ended.data)
-    if ended.outcome == "done" and run.kind == "evaluate":
-        folder = ws.path(run.folder)
-        scores.add(transaction, run.run_id, rundir.read_lines(folder / OUTPUTS),
-                   rundir.read_lines(folder / "scores.jsonl"))
-    if ended.outcome == "done" and run.kind == "score":
-        rescored.collect(transaction, run.spec["evaluation_id"], run.spec["metrics"],
-                         rundir.read_lines(ws.path(run.folder) / "scores.jsonl"))
-    if ended.outcome == "done" and run.kind == "judge":
-        judges.collect(transaction, run.run_id, run.spec["evaluation_id"], run.spec["mode"],
-                       rundir.read_lines(ws.path(run.folder) / JUDGEMENTS))
-    if run.kind == "synthesize":  # what was made and paid for before it ended counts, however it ended
-        made.collect(ws, transaction, run.run_id, run.spec, *(rundir.read_lines(ws.path(run.folder) / name)
-                                                                   for name in (EXAMPLES, CALLS)))
-    if ended.outcome == "done" and run.kind == "check":
-        findings.collect(transaction, run.run_id, ws.path(run.folder) / FINDINGS)
-    if ended.outcome == "done" and run.kind == "inspect" and run.snapshot_id and run.spec["measure"]:
-        leaks.collect(ws, transaction, run.snapshot_id, run.run_id, run.folder)
-        cards.measured_later(ws, transaction, run.snapshot_id, snapshots.get(ws, run.snapshot_id).manifest, ended.data)
-    if ended.outcome == "done" and run.kind == "dedupe":
-        folder = ws.path(run.folder)
-        duplicates.collect(transaction, run.run_id, run.spec["side"], folder / COPIES, folder / PAIRS,
-                           ended.data["meaning_threshold"])
-    if run.kind == "play":
-        plays.collect(ws, transaction, rundir.read_lines(ws.path(run.folder) / PIECES), over=True)
-    if ended.outcome == "done" and run.kind == "suggest":
-        folder = ws.path(run.folder)
-        suggestions.collect(transaction, run.run_id, run.spec["set_id"], folder / SUGGESTIONS, folder / DOUBTS)
-    transaction.insert("run_results", [{
-        "run_id": run.run_id, "attempt": ended.attempt, "outcome": ended.outcome, "message": ended.message,
-        "hint": ended.hint, "data": json.dumps(ended.data),
-        "ended_at": datetime.fromtimestamp(ended.at, UTC).replace(tzinfo=None), "collected_at": ws.now()}])
-
-
-def _collect_adapter(ws: Workspace, transaction: Transaction, run: Run, data: dict[str, Any]) -> None:
-    facts = {key: data.get(key) for key in ("best_validation_loss", "first_validation_loss", "last_train_loss", "steps",
-                                            "seconds", "tokens_s", "left_out", "best_step", "method")}
-    models.add_adapter(ws, transaction, run.run_id, f"{run.title} (tuned)", run.spec["base"],
-                       f"{run.folder}/{data['adapter']}", data["adapter_sha256"], facts)

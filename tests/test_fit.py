@@ -139,10 +139,13 @@ def test_checkpointing_costs_what_was_measured() -> None:
     assert 1 + fit.recompute(LLAMA_8B, 16) == pytest.approx(13_700 / 9_406, rel=0.02)
 
 
-@pytest.mark.parametrize(("rows", "checkpointing", "measured"), [(8192, False, 36.66), (8192, True, 9.63), (4608, True, 8.64)])
-def test_memory_is_within_a_tenth_of_the_peaks_of_one_h100(rows: int, checkpointing: bool, measured: float) -> None:
-    """The peaks that torch counted with this engine (`benchmarks/RESULTS.md`)."""
-    found = fit.memory(LLAMA_8B, "qlora", 16, rows, checkpointing, "cuda")
+@pytest.mark.parametrize(
+    ("rows", "checkpointing", "held", "measured"),
+    [(8192, False, False, 36.66), (8192, True, False, 9.63), (4608, True, False, 8.64), (8192, False, True, 46.08)],
+)
+def test_memory_is_within_a_tenth_of_the_peaks_of_one_h100(rows: int, checkpointing: bool, held: bool, measured: float) -> None:
+    """The peaks that torch counted with this engine (`benchmarks/RESULTS.md`, `benchmarks/NOTES.md`)."""
+    found = fit.memory(LLAMA_8B, "qlora", 16, rows, checkpointing, "cuda", held)
     assert found.allocated == pytest.approx(measured * GIB, rel=0.1)
 
 

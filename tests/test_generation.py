@@ -96,6 +96,37 @@ def test_the_shared_prompt_is_computed_once(model: Any, monkeypatch: pytest.Monk
     assert common > 20 and blocks == [(0, common), (common, max(map(len, prompts)) - 1 - common)]
 
 
+def test_sizes_rounded_up_as_for_a_graph_change_no_answer(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline.generation import batches, graphs
+
+    class Again:
+        """A graph stands for a computation of one size; here it is computed again each time."""
+
+        def __init__(self, compute: Any, size: tuple[int, int]) -> None:
+            self.compute, self.size = compute, size
+
+        def replay(self) -> None:
+            replayed.append(self.size)
+            self.compute(*self.size)
+
+    class OnTheProcessor(graphs.Graphs):
+        def _catch(self, size: tuple[int, int]) -> None:
+            self.caught[size] = Again(self.compute, size)
+
+    replayed: list[tuple[int, int]] = []
+    was = batches.Table.__post_init__
+
+    def rounding(table: batches.Table) -> None:
+        was(table)
+        table.graphs = OnTheProcessor(table._compute, table.size, table.memory.columns)
+
+    before = said(model, ITEMS, GREEDY.model_copy(update={"batch_size": 5}))
+    monkeypatch.setattr(graphs, "LEAST_COLUMNS", 8)
+    monkeypatch.setattr(batches.Table, "__post_init__", rounding)
+    assert said(model, ITEMS, GREEDY.model_copy(update={"batch_size": 5})) == before
+    assert {rows for rows, _ in replayed} == {1, 4, 5}
+
+
 def test_out_of_memory_halves_the_batch_and_goes_on(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from pipeline.generation import batches
 

@@ -126,12 +126,19 @@ def test_only_workspace_imports_duckdb() -> None:
 
 def test_runs_and_starts_are_the_only_door_to_the_pipeline_and_findings_know_its_words() -> None:
     assert [path.name for path in sources("studio", "pages") if "pipeline" in tops(path)] == [
+        "collecting.py",
         "findings.py",
+        "managed.py",
         "metrics.py",
         "runs.py",
         "starts.py",
         "synthetic.py",
     ]
+
+
+def test_managed_imports_only_what_runs_at_a_service_are_asked_to_do() -> None:
+    modules = {name for name in imported(ROOT / "studio" / "managed.py") if name.startswith("pipeline")}
+    assert {".".join(name.split(".")[:2]) for name in modules} == {"pipeline.spec_managed"}
 
 
 def test_metrics_import_only_the_light_words_of_the_scores() -> None:

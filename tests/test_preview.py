@@ -250,3 +250,11 @@ def test_the_speed_of_the_newest_finished_run_of_the_same_base_is_known(ws: Work
 
 def test_nothing_is_known_of_a_number_of_processes_that_never_ran(ws: Workspace) -> None:
     assert previews.known_speed(ws, STARTER.model_dump(), 2) == {}
+
+
+def test_what_a_model_reads_at_once_is_found_inside_a_nested_config(tmp_path: Path) -> None:
+    from pipeline import base_models
+
+    inner = {"model_type": "gemma3_text", "max_position_embeddings": 1_024}
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "gemma3", "text_config": inner}))
+    assert base_models.context(tmp_path) == 1_024

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import PipelineError, is_out_of_memory
+from pipeline.generation.graphs import Graphs
 from pipeline.generation.memory import Memory
 from pipeline.specs import Decoding
 
@@ -102,6 +103,8 @@ class Table:
         self.shared = shared([row.ids for row in self.rows])
         self.memory = Memory(self.size, longest + limit)
         self.token, self.length, self.count, self.most = torch.zeros(4, self.size, dtype=torch.long, device=where).unbind()
+        self.length += self.shared  # a place nobody has yet must not write over what all share
+        self.graphs = Graphs(self._compute, self.size, longest + limit) if where.type == "cuda" else None
         self.done = torch.zeros(self.size, dtype=torch.bool, device=where)
         self.out = torch.zeros(self.size, limit, dtype=torch.long, device=where)
         self.ends = torch.tensor(self.model.ends, device=where)
@@ -184,19 +187,23 @@ class Table:
 
     def _step(self) -> None:
         """One more token for every row; rows that are done go on until somebody looks, which changes nothing."""
-        count = len(self.active)
+        (self.graphs.step if self.graphs else self._compute)(len(self.active), max(row.length for row in self.active) + 1)
+        for row in self.active:
+            row.length += 1
+
+    def _compute(self, count: int, columns: int) -> None:
+        """A step of the first `count` places within the first columns. Places that are not in use (a graph's sizes are rounded
+        up) count on to their last column and stay there."""
         length, made = self.length[:count], self.count[:count]
-        self.memory.step(length, max(row.length for row in self.active) + 1)
+        self.memory.step(length, columns)
         logits = self.model.forward(input_ids=self.token[:count, None], position_ids=length[:, None], use_cache=False,
                                     logits_to_keep=1, memory=self.memory).logits[:, -1]
         token = choose(logits, self.decoding, self.draws[:count], made)
         self.out[:count].scatter_(1, made[:, None], token[:, None])
         self.token[:count] = token
-        length += 1
-        made += 1
+        length.add_(1).clamp_(max=self.memory.columns - 1)
+        made.add_(1).clamp_(max=self.out.shape[1] - 1)
         self.done[:count] |= torch.isin(token, self.ends) | (made >= self.most[:count])
-        for row in self.active:
-            row.length += 1
 
     def _leave(self, over: list[bool]) -> Iterator[Made]:
         """Hand out the rows that are done and close the gaps with rows from the end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 from pipeline import rundir
@@ -12,6 +13,9 @@ from pipeline.managed.errand import Errand
 from pipeline.managed.service import ENDS, Job, Told, Trouble
 
 PHASE = "watching"
+FIRST_LOOKS = 2.0
+"""Somebody who has just pressed the button watches: the first looks come after 2, 4, 8 … seconds."""
+
 NEW_SECONDS, EVENTS_PATIENCE = 120.0, 300.0
 """A service may need a moment until it knows the job that it has just made."""
 
@@ -32,11 +36,12 @@ class Watch:
 
     def to_the_end(self) -> Job:
         """The job as it ended. Raises PipelineError where nothing is heard for a day, or it is gone; and Stopped."""
-        while True:
+        for looks in count(1):
             job = self.look()
             if job.state in ENDS:
                 return job
-            self.errand.nap(self.errand.spec.poll_seconds, self.acts.new)
+            self.errand.nap(min(FIRST_LOOKS**looks, self.errand.spec.poll_seconds), self.acts.new)
+        raise AssertionError("counting has no end")
 
     def look(self) -> Job:
         job_id = self.errand.remote.job_id

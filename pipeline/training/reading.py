@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import examples, template
+from pipeline import base_models, examples, template
 from pipeline.errors import PipelineError, Stopped
 from pipeline.examples import Example
 from pipeline.rundir import Child
@@ -65,7 +65,7 @@ def _named(ids: list[str]) -> str:
 
 def of_run(child: Child, spec: TrainSpec, workspace: Path, folder: Path, tokenizer: Any) -> Data:
     """The two parts of a training run's snapshot. Raises as `read` does, and Stopped."""
-    limit = min(spec.max_tokens or 10**9, _longest(folder))
+    limit = min(spec.max_tokens or 10**9, base_models.context(folder) or 10**9)
     leave_out = spec.too_long == "leave_out"
 
     def look(done: int, total: int) -> None:
@@ -80,11 +80,3 @@ def of_run(child: Child, spec: TrainSpec, workspace: Path, folder: Path, tokeniz
                     sentence=f"Longer than {limit:,} tokens, so left out and not cut: {left_out + left_too:,} examples.")
     asked = samples.choose(examples.read(workspace / spec.validation_file), spec.sample_prompts, spec.seed)
     return Data(train, validation, left_out, asked)
-
-
-def _longest(folder: Path) -> int:
-    """How many tokens the model takes at once."""
-    from transformers import AutoConfig
-
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    return int(getattr(config, "max_position_embeddings", None) or 10**9)

@@ -14,7 +14,7 @@ from studio.workspace import Workspace
 
 def draw(ws: Workspace) -> None:
     """All endpoints, then the form."""
-    found = models.endpoints(ws)
+    found = [model for model in models.endpoints(ws) if not model.run_id]
     for endpoint in found:
         one(ws, endpoint)
     if not found:

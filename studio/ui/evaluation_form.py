@@ -49,7 +49,7 @@ def draw(ws: Workspace) -> None:
 
 def _what(ws: Workspace) -> tuple[Model, Snapshot]:
     """The model that is judged, and whose test items it answers; its own snapshot comes first."""
-    tuned = models.tuned(ws) or models.every(ws)
+    tuned = models.tuned(ws) or models.answering(ws)
     ids = [model.model_id for model in tuned]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         model = st.selectbox("Model to judge", tuned, index=layout.place(ids, st.query_params.get("model")) or 0,
@@ -79,7 +79,7 @@ def _chosen(ws: Workspace, judged: Model, snapshot: Snapshot) -> list[Chosen]:
             choice: Any = st.segmented_control("Which ones", ["nearest", "diverse"], default="nearest", required=True,
                                                help="The most similar to each question, or one varied set for all.")
         found.append(Chosen(base, shots=candidates.few_shot(snapshot, int(number), choice)))
-    others = [one for one in (*models.every(ws), *candidates.checkpoints(ws, judged))
+    others = [one for one in (*models.answering(ws), *candidates.checkpoints(ws, judged))
               if one.model_id not in (base.model_id, judged.model_id)]
     more = st.multiselect("Further models, checkpoints and endpoints", others, format_func=lambda one: one.name, key="further",
                           placeholder="none", disabled=not others)

@@ -79,7 +79,7 @@ def _watch(ws: Workspace, run: Run) -> None:
 
 
 def _form(ws: Workspace, run: Run, names: dict[str, str]) -> None:
-    every = sorted(models.every(ws), key=lambda one: one.kind != "endpoint")
+    every = sorted(models.answering(ws), key=lambda one: one.kind != "endpoint")
     judge = st.selectbox("Judge", every, format_func=lambda one: f"{one.name} · {one.kind}", key=f"judge-{run.run_id}",
                          help="A large model behind an endpoint judges best; a small local one hardly can.")
     mode: Mode = st.radio("It says", list(MODES), format_func=MODES.__getitem__, horizontal=True,  # type: ignore[assignment]

@@ -134,7 +134,7 @@ def _gate(ws: Workspace, recipe: Recipe, key: str) -> tuple[Recipe, Model | None
                                          "or that was made. 0: off."))
         personal = st.checkbox("No personal data", recipe.personal, key=f"{key}-personal",
                                help="Made-up addresses on example domains may stay.")
-        judge = st.selectbox("A judge that scores each one", models.every(ws), None, placeholder="nobody",
+        judge = st.selectbox("A judge that scores each one", models.answering(ws), None, placeholder="nobody",
                              format_func=lambda one: one.name, key=f"{key}-judge")
         rubric, least = recipe.rubric, recipe.least_score
         if judge is not None:
@@ -147,7 +147,7 @@ def _gate(ws: Workspace, recipe: Recipe, key: str) -> tuple[Recipe, Model | None
 
 
 def _model(ws: Workspace, key: str) -> Model | None:
-    every = sorted(models.every(ws), key=lambda one: (one.kind != "endpoint", one.model_id))
+    every = sorted(models.answering(ws), key=lambda one: (one.kind != "endpoint", one.model_id))
     model = st.selectbox("Written by", every, format_func=lambda one: f"{one.name} · {one.kind}", key=f"{key}-model",
                          help="A strong model behind an endpoint writes best; the starter shows how it goes.")
     if model is not None and model.kind == "endpoint":

@@ -12,7 +12,7 @@ from studio import curves, runs, samples
 from studio.dials import METHODS, scientific
 from studio.runs import Events, Run
 from studio.samples import Prompt
-from studio.ui import launch_view, layout, run_charts, twin_search
+from studio.ui import launch_view, layout, managed_view, run_charts, twin_search
 from studio.ui.formats import ago, count, duration
 from studio.workspace import Row, Workspace
 
@@ -20,7 +20,8 @@ FACTS = {"device": "Device", "method": "Method", "compute": "Computed in", "atte
          "row_tokens": "Tokens at once", "step_tokens": "Tokens a step", "checkpointing": "Checkpointing", "steps": "Steps",
          "steps_per_epoch": "Steps an epoch", "trained_parameters": "Trained parameters", "alpha": "Alpha",
          "warm_steps": "Warm-up steps", "processes": "Processes"}
-COURSES = (("lr", "Does the learning rate follow its plan?", "learning rate", ".1e"),
+COURSES = (("accuracy", "How many tokens does it get right?", "share of tokens", ".0%"),
+           ("lr", "Does the learning rate follow its plan?", "learning rate", ".1e"),
            ("grad_norm", "Are the gradients calm? (cut off above 1)", "gradient norm", ".2f"),
            ("tokens_s", "How fast does it go?", "tokens a second", ",.0f"),
            ("memory_gib", "How much memory does it take?", "GiB at its highest", ".2f"))
@@ -33,14 +34,18 @@ def draw(ws: Workspace, run: Run) -> None:
         st.markdown(f"{run.kind}, started {ago(run.started_at, ws.now())}, attempt {run.attempt}")
     if run.moving:
         layout.progress(run)
-        if st.button("Stop, keeping what it has", icon=":material/stop_circle:", key=f"stop-{run.run_id}"):
+        if run.kind == "managed":
+            managed_view.acts(ws, run)
+        elif st.button("Stop, keeping what it has", icon=":material/stop_circle:", key=f"stop-{run.run_id}"):
             runs.stop(ws, run.run_id)
             st.toast("Asked to stop. It saves what it has first, within a step or a batch.")
     else:
         layout.run_end(ws, run)
     heard = runs.events(ws, run)
-    if run.kind == "train":
+    if run.kind in ("train", "managed"):
         training(ws, run, heard)
+    if run.kind == "managed":
+        managed_view.job(ws, run)
     for note in heard.notes:
         st.caption(layout.plain(note))
     layout.log(ws, run)
@@ -117,10 +122,12 @@ def _fact(key: str, value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def finished(run: Run) -> None:
+def finished(ws: Workspace, run: Run) -> None:
     """Where to go on from a run that is done."""
     assert run.result is not None
     data = run.result.data
+    if run.kind == "managed":
+        managed_view.finished(ws, run)
     if run.kind == "train":
         left = f"; {count(data['left_out'], 'example')} left out as too long" if data.get("left_out") else ""
         st.markdown(f"{count(data['steps'], 'step')} in {duration(data['seconds'])}; "
