@@ -20,7 +20,8 @@ from pipeline.managed import engine, files, quote
 from pipeline.managed.errand import Errand
 from pipeline.managed.openai_service import OpenAIService
 from pipeline.managed.remote import Remote
-from pipeline.managed.service import Trouble
+from pipeline.managed.service import Job, Trouble
+from pipeline.managed.watch import Watch
 from pipeline.rundir import Child
 from pipeline.spec_managed import QuoteSpec, Service, ServiceFilesSpec
 from tests import chat_server, children, managed
@@ -169,6 +170,18 @@ def test_a_wish_that_fails_for_now_is_asked_again_at_the_next_look_and_not_at_on
             managed.run(folder, tmp_path, wanted)
     at = proxy.asked("POST", "/cancel")
     assert len(at) == 3 and min(after - before for before, after in pairwise(at)) >= 0.2
+
+
+def test_a_job_of_days_is_watched_to_its_end(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """6,000 looks are a day's; the first ones come after 2, 4 and 8 seconds."""
+    wanted = managed.spec(server, poll_seconds=15)
+    folder, looks, naps = managed.prepared(tmp_path, wanted), itertools.count(), list[float]()
+    monkeypatch.setattr(Errand, "nap", lambda self, seconds, wake=None: naps.append(seconds))
+    with Child(folder) as child:
+        watch = Watch(Errand(child, wanted, OpenAIService(wanted.service), Remote(folder)))
+        watch.look = lambda: Job("ftjob-1", "", "going" if next(looks) < 6_000 else "succeeded")  # type: ignore[method-assign]
+        assert watch.to_the_end().state == "succeeded"
+    assert naps[:5] == [2, 4, 8, 15, 15] and set(naps[3:]) == {15}
 
 
 def test_an_hour_without_an_answer_is_waited_out_and_said(tmp_path: Path) -> None:

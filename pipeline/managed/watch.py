@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
 from typing import Any
 
 from pipeline import rundir
@@ -13,7 +12,7 @@ from pipeline.managed.errand import Errand
 from pipeline.managed.service import ENDS, Job, Told, Trouble
 
 PHASE = "watching"
-FIRST_LOOKS = 2.0
+FIRST_LOOK = 2.0
 """Somebody who has just pressed the button watches: the first looks come after 2, 4, 8 … seconds."""
 
 NEW_SECONDS, EVENTS_PATIENCE = 120.0, 300.0
@@ -36,12 +35,14 @@ class Watch:
 
     def to_the_end(self) -> Job:
         """The job as it ended. Raises PipelineError where nothing is heard for a day, or it is gone; and Stopped."""
-        for looks in count(1):
+        wait = FIRST_LOOK
+        while True:
             job = self.look()
             if job.state in ENDS:
                 return job
-            self.errand.nap(min(FIRST_LOOKS**looks, self.errand.spec.poll_seconds), self.acts.new)
-        raise AssertionError("counting has no end")
+            wait = min(wait, self.errand.spec.poll_seconds)
+            self.errand.nap(wait, self.acts.new)
+            wait *= 2
 
     def look(self) -> Job:
         job_id = self.errand.remote.job_id
