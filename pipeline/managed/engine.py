@@ -43,7 +43,8 @@ def run(child: Child, spec: ManagedSpec, workspace: Path) -> dict[str, Any]:
 
 def done_words(data: dict[str, Any]) -> str:
     tokens = "" if data["trained_tokens"] is None else f" on {data['trained_tokens']:,} tokens"
-    cost = "" if data["cost"] is None else f", about {data['cost']:,.2f} {data['money']} by the price given"
+    money = "" if data["cost"] is None else f"{data['cost']:,.2f}" if data["cost"] >= 0.005 else "less than 0.01"
+    cost = money and f", about {money} {data['money']} by the price given"
     later = " It must be deployed at the service before it answers." if data["needs_deployment"] else ""
     return f"{data['model']} was trained{tokens}{cost}.{later}"
 
