@@ -53,6 +53,7 @@ def test_from_a_snapshot_to_an_evaluated_model_of_a_service(
             button(page, "Look before you start")
             expect(page.get_by_text("The service takes these lines")).to_be_visible(timeout=60_000)
             expect(page.get_by_role("button", name="Send 26 lines and tune")).to_be_disabled()
+            page.get_by_text("Before the click").evaluate("heading => heading.scrollIntoView()")
             shoot(page, "launch-service")
             page.get_by_text("I know, and send it to Mock all the same").click()
             button(page, "Send 26 lines and tune")
