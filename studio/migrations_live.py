@@ -13,7 +13,7 @@ create table log_sources (
 create table log_refused (
     source_id varchar not null, line bigint not null, reason varchar not null, excerpt varchar not null);
 create table log_rows (
-    row_id varchar not null, source_id varchar not null, at timestamp, model varchar not null, slice varchar not null,
+    row_id varchar not null, source_id varchar not null, happened_at timestamp, model varchar not null, slice varchar not null,
     question varchar not null, answer varchar not null, messages varchar not null, rating tinyint, score double, success boolean,
     latency_s double, prompt_tokens integer, new_tokens integer, cost double, money varchar not null, person varchar not null,
     request_id varchar not null);
