@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from pipeline.spec_live import ReceiveSpec
 from pipeline.spec_parts import (
     BaseSource,
     Candidate,
@@ -314,7 +315,7 @@ class SynthesisSpec(Frozen):
 
 
 AnySpec = (TrainSpec | EvaluateSpec | ScoreSpec | JudgeSpec | ConnectSpec | CheckSpec | ValidateSpec | DedupeSpec | InspectSpec
-           | SuggestSpec | PreviewSpec | PlaySpec | SynthesisSpec)
+           | SuggestSpec | PreviewSpec | PlaySpec | SynthesisSpec | ReceiveSpec)
 Spec = Annotated[AnySpec, Field(discriminator="kind")]
 _adapter: TypeAdapter[AnySpec] = TypeAdapter(Spec)
 
