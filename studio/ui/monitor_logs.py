@@ -15,6 +15,7 @@ from studio.ui.formats import ago, count, excerpt
 from studio.workspace import Workspace
 
 MAIN = ("messages", "question", "answer", "time", "model", "latency", "end", "rating", "success", "cost", "slice")
+SUFFIXES = ("jsonl", "ndjson", "json", "log", "csv", "tsv", "parquet", "pq", "txt")
 NOWHERE = "not in this log"
 HOW = {"upload": "uploaded", "path": "from a path", "folder": "from a watched folder", "endpoint": "received"}
 
@@ -43,7 +44,7 @@ def _files(ws: Workspace) -> None:
     st.caption("JSONL, CSV or Parquet: request and response records as OpenAI, vLLM and LiteLLM write them, or plain columns. "
                "The "
                "same file, or the same rows in another one, add nothing.")
-    given = st.file_uploader("A log", type=["jsonl", "ndjson", "json", "log", "csv", "tsv", "parquet", "pq", "txt"], key="log-file")
+    given = st.file_uploader("A log", type=list(SUFFIXES), key="log-file")
     with st.form("log-path", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
         path = st.text_input("Or a path on this machine", placeholder="/var/log/llm/2026-11.jsonl", width=460)
         opened = st.form_submit_button("Look at it")
@@ -134,7 +135,8 @@ def _became(report: Report) -> None:
         return
     later = f" {count(report.told_later, 'earlier row')} got a rating or a success." if report.told_later else ""
     st.success(f"**{layout.plain(report.name)}:** {count(report.rows_in, 'row')}, of which {report.rows_added:,} are new, "
-               f"{report.rows_already:,} were here and {report.rows_refused:,} could not be read.{later}", icon=":material/check:")
+               f"{report.rows_already:,} were here and {report.rows_refused:,} could not be read.{later}",
+               icon=":material/check:")
 
 
 def _folders(ws: Workspace, who: str) -> None:
@@ -196,7 +198,8 @@ def _read(ws: Workspace) -> None:
             if chosen.rows_refused > logs.LISTED:
                 st.caption(f"The first {logs.LISTED:,} are listed.")
     with st.expander("Take a log out again", icon=":material/undo:"):
-        one = st.selectbox("Which one", found, format_func=lambda one: f"{one.name} · {ago(one.read_at, ws.now())}", key="take-out")
+        one = st.selectbox("Which one", found, key="take-out",
+                           format_func=lambda one: f"{one.name} · {ago(one.read_at, ws.now())}")
         st.caption("Its rows go, and the file can be read again in another way. Records that were made of them stay.")
         if st.button(f"Take out {count(one.rows_added, 'row')}"):
             logs.take_out(ws, one.source_id)
