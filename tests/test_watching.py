@@ -94,7 +94,8 @@ def test_the_studios_thread_watches_by_itself(ws: Workspace, folder: Path, monke
     deadline = time.monotonic() + 20
     while not counted(ws) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert counted(ws) == 7
+    with logs.alone:  # it has finished with them
+        assert counted(ws) == 7
 
 
 def test_a_folder_that_cannot_be_watched_is_refused_in_words(ws: Workspace, folder: Path) -> None:
@@ -106,10 +107,8 @@ def test_a_folder_that_cannot_be_watched_is_refused_in_words(ws: Workspace, fold
 
 
 def test_an_uploaded_log_is_looked_at_corrected_and_read_and_its_file_goes(ws: Workspace, tmp_path: Path) -> None:
-    content = lines(
-        tmp_path / "a.jsonl", [{"q1": "Where is my parcel?", "q2": "On its way.", "prompt": "Be kind."}]
-    ).read_bytes()
-    coming = log_arrivals.receive(ws, "a.jsonl", content)
+    log = lines(tmp_path / "a.jsonl", [{"q1": "Where is my parcel?", "q2": "On its way.", "prompt": "Be kind."}])
+    coming = log_arrivals.receive(ws, "a.jsonl", log.read_bytes())
     assert (coming.state, counted(ws), log_arrivals.find(ws, coming.token)) == ("ready", 0, coming)
     log_arrivals.choose(coming, "question", "q1")
     log_arrivals.choose(coming, "answer", "q2")

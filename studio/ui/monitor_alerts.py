@@ -19,6 +19,9 @@ def draw(ws: Workspace, who: str) -> None:
     monitor_rows.queued(ws)
     if "alert" in st.query_params:
         _one(ws, alerts.get(ws, st.query_params["alert"]), who)
+        if st.button("Back to targets and alerts"):
+            st.query_params.pop("alert", None)
+            st.rerun()
         return
     st.subheader("Targets", anchor=False)
     _targets(ws, who)
@@ -51,9 +54,6 @@ def _one(ws: Workspace, alert: Alert, who: str) -> None:
             if st.form_submit_button("I have seen it", type="primary", icon=":material/visibility:"):
                 alerts.acknowledge(ws, alert.alert_id, note, who)
                 st.rerun()
-    if st.button("Back to targets and alerts"):
-        st.query_params.pop("alert", None)
-        st.rerun()
 
 
 def _targets(ws: Workspace, who: str) -> None:

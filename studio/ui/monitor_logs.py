@@ -10,7 +10,7 @@ from studio import log_arrivals, logs, receiving, watching
 from studio.log_arrivals import Coming
 from studio.log_columns import ROLES, SHAPES
 from studio.logs import Report
-from studio.ui import layout
+from studio.ui import layout, session
 from studio.ui.formats import ago, count, excerpt
 from studio.workspace import Workspace
 
@@ -25,6 +25,9 @@ def draw(ws: Workspace, who: str) -> None:
     if coming := log_arrivals.find(ws, st.query_params.get("log", "")):
         _coming(ws, coming, who)
     else:
+        if not logs.sources(ws, 1):
+            layout.empty("See here what production says of the model: latency, thumbs, success and cost against your "
+                         "targets, by model and slice. Bring logs in first, in one of three ways.")
         _ways_in(ws, who)
     _read(ws)
 
@@ -70,7 +73,7 @@ def _coming(ws: Workspace, coming: Coming, who: str) -> None:
             _became(report)
         if st.button("See production", type="primary"):
             _leave(ws, coming)
-            layout.open_page("pages/monitor.py", {"view": "Production"})
+            session.turn_to("part", "production")
         if st.button("Bring in another log"):
             _leave(ws, coming)
             st.rerun()

@@ -9,7 +9,7 @@ import streamlit as st
 from studio import alerts, live, production, targets, traffic
 from studio.live import MEASURES, Figure, Group, Measure, Picture
 from studio.targets import Judged
-from studio.ui import charts, layout, monitor_rows
+from studio.ui import charts, layout, monitor_rows, session
 from studio.ui.formats import count, interval
 from studio.watching import DEFAULT_DAYS
 from studio.workspace import Workspace
@@ -67,7 +67,9 @@ def _alerts(ws: Workspace) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             seen = f" Seen by {layout.plain(one.seen_by)}." if one.seen_by else ""
             st.error(f"**Alert:** {layout.plain(one.sentence)}{seen}", icon=":material/notifications_active:")
-            layout.link("What shows it", "pages/monitor.py", {"alert": one.alert_id, "view": "Targets and alerts"})
+            if st.button("What shows it", key=f"alert-{one.alert_id}"):
+                st.query_params["alert"] = one.alert_id
+                session.turn_to("part", "alerts")
     if reason := alerts.retrain(ws):
         st.warning(f"**Retraining is suggested.** {layout.plain(reason)} Send the rows that show it to the label queue, "
                    f"correct their "
