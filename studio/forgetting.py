@@ -23,6 +23,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from studio import (
+    alerts,
     arrivals,
     authored,
     charsets,
@@ -33,6 +34,7 @@ from studio import (
     judges,
     label_sets,
     labels,
+    log_arrivals,
     logs,
     made,
     named,
@@ -60,7 +62,7 @@ _CHOSEN = (("imports", "source_name"), ("imports", "choices"), ("mappings", "nam
            ("log_sources", "name"), ("log_sources", "columns"), ("log_files", "path"))
 """Where a file's name, a value that somebody filtered by, a prompt or a title can name a customer."""
 
-_KEYS = ("review_id", "label_id", "mark_id", "adjudication_id", "ask_id", *(kind.key for kind in named.KINDS))
+_KEYS = ("review_id", "label_id", "mark_id", "adjudication_id", "ask_id", "word_id", *(kind.key for kind in named.KINDS))
 _PIECE = 8 << 20
 _PACKED = (".xlsx", ".xlsm", ".parquet", ".pq")
 
@@ -105,6 +107,7 @@ def forget(ws: Workspace, customer: Customer, record_ids: Sequence[str], who: st
     """
     if not record_ids and not traffic.about(ws, customer.said):
         raise StudioError("No conversation is chosen.", "Choose at least one that is to go.")
+    log_arrivals.discard_idle(ws)
     receiving.settle(ws)
     with logs.alone:
         return _forget(ws, customer, record_ids, who)
@@ -154,7 +157,7 @@ def _order(ws: Workspace, customer: Customer, record_ids: Sequence[str], who: st
     lines = ws.value("select count(*) from snapshot_items where record_id in (select unnest(?::varchar[]))", [list(record_ids)])
     return Order(ws.new_id(), who, tuple(record_ids), customer.said, customer.emails, tuple(answers),
                  tuple(reviews.about(ws, answers, customer.said)), tuple(raw_files(ws, customer, record_ids)), lines,
-                 tuple(labels.about(ws, customer.said)), tuple(named.about(ws, customer.said)),
+                 (*labels.about(ws, customer.said), *alerts.about(ws, customer.said)), tuple(named.about(ws, customer.said)),
                  asks)
 
 
@@ -199,6 +202,7 @@ def _clean_tables(ws: Workspace, transaction: Transaction, order: Order) -> None
     named.forget(transaction, order.kept_under_names)
     plays.forget(transaction, order.asks)
     traffic.forget(transaction, order.record_ids, order.words)
+    alerts.forget(transaction, order.spoken)
     runs.forget(transaction, order.record_ids)
     snapshots.forget(ws, transaction, order.record_ids)
     transaction.execute(f"""update refused_rows set excerpt = '' where exists (

@@ -112,6 +112,7 @@ def after(ws: Workspace) -> None:
     """What follows new rows: the page's picture, the targets, and who is told."""
     live.picture(ws, DEFAULT_DAYS)
     webhooks.tell(ws, alerts.review(ws))
+    webhooks.tell_late(ws)
 
 
 def _watch(found: weakref.ref[Workspace]) -> None:

@@ -112,6 +112,7 @@ def test_a_customer_is_forgotten_in_rows_records_received_files_alerts_and_liste
               "timestamp": "2026-11-01T23:59:00Z"}  # fmt: skip
     bring(ws, lines(tmp_path / "a.jsonl", [*rows(200, up=0.3), theirs, f"no JSON of {ANA}"]))
     (alert,) = alerts.review(ws)
+    alerts.acknowledge(ws, alert.alert_id, f"{ANA} called", "ann")
     traffic.to_queue(ws, alert.row_ids[:2], "rated down", "ann")
     spec = ReceiveSpec(run_id="r1")
     with ws.transaction() as transaction:

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -139,6 +139,20 @@ def test_a_secret_address_stays_in_the_environment(ws: Workspace, server: Server
         thread.join(30)
     assert (server.paths, webhooks.calls(ws)[0].outcome) == (["/hook/s3cr3t"], "told")
     assert "s3cr3t" not in (ws.root / "journal.jsonl").read_text()
+
+
+def test_an_alert_that_nobody_was_told_is_told_late_and_once(ws: Workspace, server: Server) -> None:
+    webhooks.add(ws, f"http://127.0.0.1:{server.server_port}/takes", "ann")
+    opened = ws.now()
+    with ws.transaction() as transaction:
+        row = {"alert_id": "a1", "subject": "s", "kind": "target", "sentence": "It is so.", "reason": "The rule.",
+               "evidence": "{}", "row_ids": "[]", "opened_at": opened, "over_at": None}  # fmt: skip
+        transaction.insert("alerts", [row])
+    assert webhooks.tell_late(ws) == []
+    ws.now = lambda: opened + timedelta(minutes=5)
+    for thread in webhooks.tell_late(ws):
+        thread.join(30)
+    assert (len(server.bodies), webhooks.tell_late(ws)) == (1, [])
 
 
 def test_a_hook_that_was_taken_off_hears_nothing(ws: Workspace, server: Server) -> None:

@@ -44,6 +44,7 @@ def table(rows: Sequence[Row], title: str) -> None:
          for row in rows],
         hide_index=True, alt=title, column_config={
             "row": st.column_config.LinkColumn("row", display_text=r"row=(.{6})", help="Read the whole conversation"),
+            "customer": st.column_config.TextColumn(width="medium"), "model said": st.column_config.TextColumn(width="medium"),
             "when": st.column_config.DatetimeColumn(format="D MMM, HH:mm"), "record": layout.record_column(),
             "latency": st.column_config.TextColumn(alignment="right")})
 
