@@ -265,7 +265,7 @@ JUNK = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(JUNK, max_size=12), st.integers(0, 99))
 def test_whatever_stands_between_them_good_rows_come_in_and_refused_lines_have_their_place(
     ws: Workspace, tmp_path: Path, junk: list[str], seed: int

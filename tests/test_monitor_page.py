@@ -32,7 +32,7 @@ def test_an_empty_monitor_says_what_it_is_for_and_offers_the_ways_in(home: Path)
     assert "See here what production says" in shown(page)
     labels = {button.label for button in page.button}
     assert {"Look at it", "Watch this folder", "Start receiving"} <= labels
-    assert "Bring logs in first" in shown(draw("monitor", part="Production"))
+    assert "openssl rand -hex 24" in shown(press(page, "Start receiving"))
 
 
 def test_a_log_is_looked_at_read_and_said(home: Path) -> None:
@@ -46,12 +46,6 @@ def test_a_log_is_looked_at_read_and_said(home: Path) -> None:
     coming = log_arrivals.find(ws, token)
     assert coming is not None and coming.finished.wait(30)
     assert "12 rows, of which 12 are new" in shown(draw("monitor", log=token, part="Logs"))
-
-
-def test_a_file_that_is_no_log_is_refused_in_words(home: Path) -> None:
-    page = draw("monitor")
-    fill(page, "Or a path on this machine", str(lines(home / "a.jsonl", [{"colour": "red"}])))
-    assert "is no log of a model" in shown(press(page, "Look at it"))
 
 
 def test_figures_stand_with_intervals_and_refused_lines_are_listed_as_text(home: Path) -> None:
@@ -128,10 +122,6 @@ def test_folders_are_watched_and_no_longer(home: Path, tmp_path: Path) -> None:
     assert [one.path for one in watching.folders(ws)] == [str(folder)]
     press(page, "Stop watching")
     assert watching.folders(ws) == []
-
-
-def test_receiving_without_a_token_says_how_to_make_one(home: Path) -> None:
-    assert "openssl rand -hex 24" in shown(press(draw("monitor"), "Start receiving"))
 
 
 def test_a_webhook_that_is_no_address_is_refused_in_words(home: Path) -> None:
