@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from studio import logs
+from studio import live, logs
 from studio.errors import StudioError
 from studio.log_columns import choose
 from studio.workspace import Workspace
@@ -257,6 +257,28 @@ def test_numbers_that_cannot_be_are_left_out_and_not_counted_as_nought(ws: Works
     )
     found = ws.rows("select latency_s from log_rows order by question desc")
     assert [one["latency_s"] for one in found] == [1.0, None, None]
+
+
+def test_a_line_that_is_too_long_for_the_database_is_listed_and_the_others_come_in(ws: Workspace, tmp_path: Path) -> None:
+    good = rows(3)
+    report = bring(ws, lines(tmp_path / "a.jsonl", [good[0], good[1] | {"answer": "long " * 8_000_000}, good[2]]))
+    assert (report.rows_added, [row["line"] for row in logs.refused(ws, report.source_id)]) == (2, [2])
+
+
+def test_figures_and_moments_that_cannot_be_right_spoil_nothing(ws: Workspace, tmp_path: Path) -> None:
+    row = {"question": "Where?", "answer": "Here\0.", "timestamp": "2026-11-01T10:00:00Z", "cost": 1e200, "latency_s": 1e300}
+    odd = {"it's": "x", 'quo"te': "y", "back\\slash": "z", "": "empty", "a..b": "dots", "*": "star", "$": "dollar"}
+    report = bring(ws, lines(tmp_path / "a.jsonl", [row | odd, row | {"timestamp": "2199-01-01T00:00:00Z"}]))
+    assert (report.rows_added, logs.refused(ws, report.source_id)[0]["reason"]) == (1, "its time cannot be right")
+    picture = live.picture(ws, None)
+    assert picture is not None and not any(figure.known for figure in picture.everything.figures.values())
+
+
+def test_a_list_of_objects_is_read_like_lines(ws: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([*rows(3), 7], indent=1))
+    report = bring(ws, path)
+    assert (report.rows_added, report.rows_refused, logs.refused(ws, report.source_id)[0]["line"]) == (3, 1, 4)
 
 
 JUNK = st.one_of(
