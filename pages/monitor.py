@@ -11,9 +11,9 @@ ws = session.workspace()
 layout.header(ws, "Monitor", "Is the model in production as good, as quick and as cheap as it should be?")
 who = session.person()
 here = bool(logs.sources(ws, 1))
-session.turned("part")
+session.turned("view")
 start = "alerts" if "alert" in st.query_params else "production" if here else "logs"
-view = st.segmented_control("View", list(VIEWS), default=start, required=True, key="part", bind="query-params",
+view = st.segmented_control("View", list(VIEWS), default=start, required=True, key="view", bind="query-params",
                             format_func=VIEWS.__getitem__, label_visibility="collapsed")
 with layout.guarded():
     if "row" in st.query_params:

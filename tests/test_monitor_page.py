@@ -6,12 +6,13 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from studio import alerts, log_arrivals, models, targets, traffic, watching
+from studio import alerts, log_arrivals, models, production, targets, traffic, watching
 from studio import workspace as folders
 from studio.workspace import Workspace
 from tests.logs import START, bring, lines, openai, rows
 from tests.test_models_page import fill, press
 from tests.test_pages import draw, home, words
+from tests.tickets import filled
 
 __all__ = ["home"]
 
@@ -45,7 +46,7 @@ def test_a_log_is_looked_at_read_and_said(home: Path) -> None:
     press(page, "Read it in")
     coming = log_arrivals.find(ws, token)
     assert coming is not None and coming.finished.wait(30)
-    assert "12 rows, of which 12 are new" in shown(draw("monitor", log=token, part="Logs"))
+    assert "12 rows, of which 12 are new" in shown(draw("monitor", log=token, view="Logs"))
 
 
 def test_figures_stand_with_intervals_and_refused_lines_are_listed_as_text(home: Path) -> None:
@@ -55,12 +56,12 @@ def test_figures_stand_with_intervals_and_refused_lines_are_listed_as_text(home:
     assert "300 answers from 01 Nov 2026" in said and "with 95 % intervals" in said
     up = ws.value("select count(*) from log_rows where rating = 1") / 300
     assert f"**{up:.2f} [" in said
-    assert "Lines that were refused: 1" in [part.label for part in draw("monitor", part="Logs").expander]
+    assert "Lines that were refused: 1" in [part.label for part in draw("monitor", view="Logs").expander]
 
 
 def test_a_target_is_set_missed_alarmed_acknowledged_and_taken_back(home: Path) -> None:
     ws = logged(home)
-    page = draw("monitor", part="Targets and alerts")
+    page = draw("monitor", view="Targets and alerts")
     next(box for box in page.selectbox if box.label == "Measure").set_value("thumbs")
     page.run()
     press(page, "Set this target")
@@ -72,7 +73,7 @@ def test_a_target_is_set_missed_alarmed_acknowledged_and_taken_back(home: Path) 
     fill(page, "Note", "new prompt on Monday")
     press(page, "I have seen it")
     assert "Seen by" in shown(draw("monitor", alert=alert.alert_id))
-    page = draw("monitor", part="Targets and alerts")
+    page = draw("monitor", view="Targets and alerts")
     next(box for box in page.selectbox if box.label == "Measure").set_value("thumbs")
     page.run()
     press(page, "Take it back")
@@ -126,6 +127,17 @@ def test_folders_are_watched_and_no_longer(home: Path, tmp_path: Path) -> None:
 
 def test_a_webhook_that_is_no_address_is_refused_in_words(home: Path) -> None:
     logged(home)
-    page = draw("monitor", part="Targets and alerts")
+    page = draw("monitor", view="Targets and alerts")
     fill(page, "Address, or the environment variable that holds it", "http://example.com")
     assert "begins with https" in shown(press(page, "Tell alerts there"))
+
+
+def test_the_link_opens_evaluate_with_the_model_in_production_chosen_beside_the_newest_tuned_one(home: Path) -> None:
+    ws = logged(home)
+    filled(ws)
+    ours = models.add_endpoint(ws, "Ours", "http://127.0.0.1:9/v1", "support-v1")
+    page = draw("evaluate", **(production.comparison(ws) or {}))
+    shown(page)
+    further = next(box for box in page.multiselect if box.label.startswith("Further models"))
+    judged = next(box for box in page.selectbox if box.label == "Model to judge")
+    assert ([one.name for one in further.value], judged.value.name) == ([ours.name], models.tuned(ws)[0].name)

@@ -98,7 +98,7 @@ def test_the_model_in_production_is_the_most_seen_or_the_one_that_was_chosen(log
     assert production.comparison(logged) is None
     with logged.transaction() as transaction:
         models.add_adapter(logged, transaction, "t1", "tuned", models.bases(logged)[0].base, "runs/t1/adapter", "f", {})
-    assert production.comparison(logged) == {"view": "start", "model": "t1", "against": endpoint.model_id}
+    assert production.comparison(logged) == {"view": "Start", "model": "t1", "against": endpoint.model_id}
 
 
 def forget(ws: Workspace, words: str) -> None:

@@ -73,7 +73,7 @@ def _coming(ws: Workspace, coming: Coming, who: str) -> None:
             _became(report)
         if st.button("See production", type="primary"):
             _leave(ws, coming)
-            session.turn_to("part", "production")
+            session.turn_to("view", "production")
         if st.button("Bring in another log"):
             _leave(ws, coming)
             st.rerun()

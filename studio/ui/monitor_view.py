@@ -69,7 +69,7 @@ def _alerts(ws: Workspace) -> None:
             st.error(f"**Alert:** {layout.plain(one.sentence)}{seen}", icon=":material/notifications_active:")
             if st.button("What shows it", key=f"alert-{one.alert_id}"):
                 st.query_params["alert"] = one.alert_id
-                session.turn_to("part", "alerts")
+                session.turn_to("view", "alerts")
     if reason := alerts.retrain(ws):
         st.warning(f"**Retraining is suggested.** {layout.plain(reason)} Send the rows that show it to the label queue, "
                    f"correct their "
