@@ -16,6 +16,7 @@ from pipeline import device, rundir, specs
 from pipeline.errors import PipelineError, Stopped, is_out_of_memory
 from pipeline.launch import RANK
 from pipeline.rundir import Child
+from pipeline.spec_live import ReceiveSpec
 from pipeline.specs import (
     AnySpec,
     CheckSpec,
@@ -40,11 +41,11 @@ NICE = 10
 ENGINES = {
     "check": "checking.engine", "connect": "connecting", "dedupe": "dedupe.engine", "evaluate": "evaluation",
     "inspect": "inspection", "judge": "judging", "managed": "managed.engine", "play": "playing", "preview": "preview",
-    "quote": "managed.quote", "score": "scoring.again", "service_files": "managed.files", "suggest": "suggestions",
-    "synthesize": "synthesis.engine", "train": "training.trainer", "validate": "validation",
+    "quote": "managed.quote", "receive": "receiving", "score": "scoring.again", "service_files": "managed.files",
+    "suggest": "suggestions", "synthesize": "synthesis.engine", "train": "training.trainer", "validate": "validation",
 }
 """Kind of run → module below `pipeline`."""
-NEEDS_NO_DEVICE = (CheckSpec, ConnectSpec, DedupeSpec, InspectSpec, ManagedSpec, PlaySpec, PreviewSpec, QuoteSpec,
+NEEDS_NO_DEVICE = (CheckSpec, ConnectSpec, DedupeSpec, InspectSpec, ManagedSpec, PlaySpec, PreviewSpec, QuoteSpec, ReceiveSpec,
                    ServiceFilesSpec, SuggestSpec, ValidateSpec)
 """The playground takes it now and then, by itself."""
 

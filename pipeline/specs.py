@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from pipeline.spec_live import ReceiveSpec
 from pipeline.spec_managed import ManagedSpec, QuoteSpec, ServiceFilesSpec
 from pipeline.spec_parts import (
     BaseSource,
@@ -316,7 +317,7 @@ class SynthesisSpec(Frozen):
 
 
 AnySpec = (TrainSpec | EvaluateSpec | ScoreSpec | JudgeSpec | ConnectSpec | CheckSpec | ValidateSpec | DedupeSpec | InspectSpec
-           | SuggestSpec | PreviewSpec | PlaySpec | SynthesisSpec | ManagedSpec | QuoteSpec | ServiceFilesSpec)
+           | SuggestSpec | PreviewSpec | PlaySpec | SynthesisSpec | ManagedSpec | QuoteSpec | ServiceFilesSpec | ReceiveSpec)
 Spec = Annotated[AnySpec, Field(discriminator="kind")]
 _adapter: TypeAdapter[AnySpec] = TypeAdapter(Spec)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from studio import managed, models, plays, reviews, runs, scores, snapshots
+from studio import managed, models, plays, reviews, runs, scores, snapshots, traffic
 from studio.errors import StudioError
 from studio.mentions import named_in
 from studio.workspace import Workspace
@@ -30,8 +30,8 @@ class Customer:
 @dataclass(frozen=True)
 class Reach:
     """What else hangs on some records: lines of snapshots (by the snapshot's name), answers of models, verdicts of reviewers,
-    the names of models that learned from them, questions of the playground that name them, and services that were sent lines
-    of such a snapshot."""
+    the names of models that learned from them, questions of the playground that name them, services that were sent lines of
+    such a snapshot, and rows of production logs that name them."""
 
     snapshot_lines: dict[str, int]
     answers: int
@@ -39,6 +39,7 @@ class Reach:
     models: tuple[str, ...]
     asks: int = 0
     services: tuple[str, ...] = ()
+    log_rows: int = 0
 
 
 def find(ws: Workspace, words: str) -> Customer:
@@ -72,14 +73,15 @@ def reach(ws: Workspace, customer: Customer, record_ids: Sequence[str]) -> Reach
     names = tuple(model.name for model in models.tuned(ws)
                   if model.run_id and runs.get(ws, model.run_id).snapshot_id in learned)
     return Reach(lines, len(answers), len(reviews.about(ws, answers, customer.said)), names,
-                 len(plays.about(ws, customer.said)), tuple(managed.sent(ws, sorted(learned))))
+                 len(plays.about(ws, customer.said)), tuple(managed.sent(ws, sorted(learned))),
+                 traffic.about(ws, customer.said))
 
 
 def sentences(ws: Workspace, customer: Customer, record_ids: Sequence[str]) -> list[str]:
     """What would go with these records, in words; the raw files are named by `forgetting.raw_files`."""
-    if not record_ids:
-        return ["Nothing here is theirs or names them."]
     found = reach(ws, customer, record_ids)
+    if not record_ids and not found.log_rows:
+        return ["Nothing here is theirs or names them."]
     lines = ", ".join(f"{number:,} of {name}" for name, number in found.snapshot_lines.items())
     own = len(set(customer.own) & set(record_ids))
     parts = [f"{len(record_ids):,} conversations with every wording, finding, decision and label: {own:,} of their own, "
@@ -91,6 +93,8 @@ def sentences(ws: Workspace, customer: Customer, record_ids: Sequence[str]) -> l
     if found.services:
         parts.append(f"Lines of theirs were sent to {', '.join(found.services)} to tune a model: delete the files there, on "
                      "the Models page.")
+    if found.log_rows:
+        parts.append(f"{found.log_rows:,} rows of production logs that name them.")
     if found.models:
         parts.append(f"Cannot be taken back: {', '.join(found.models)} learned from them. Train again without them, and delete "
                      "that adapter.")

@@ -23,6 +23,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from studio import (
+    alerts,
     arrivals,
     authored,
     charsets,
@@ -33,18 +34,22 @@ from studio import (
     judges,
     label_sets,
     labels,
+    log_arrivals,
+    logs,
     made,
     named,
     pins,
     playground,
     plays,
     queues,
+    receiving,
     records,
     review_texts,
     reviews,
     runs,
     scores,
     snapshots,
+    traffic,
 )
 from studio.customers import Customer
 from studio.errors import StudioError
@@ -53,10 +58,11 @@ from studio.workspace import Row, Transaction, Workspace
 
 NOTE = "forgetting.json"
 _CHOSEN = (("imports", "source_name"), ("imports", "choices"), ("mappings", "name"), ("mappings", "choices"),
-           ("snapshot_cards", "card"), ("runs", "spec"), ("runs", "title"), ("review_sessions", "name"))
+           ("snapshot_cards", "card"), ("runs", "spec"), ("runs", "title"), ("review_sessions", "name"),
+           ("log_sources", "name"), ("log_sources", "columns"), ("log_files", "path"))
 """Where a file's name, a value that somebody filtered by, a prompt or a title can name a customer."""
 
-_KEYS = ("review_id", "label_id", "mark_id", "adjudication_id", "ask_id", *(kind.key for kind in named.KINDS))
+_KEYS = ("review_id", "label_id", "mark_id", "adjudication_id", "ask_id", "word_id", *(kind.key for kind in named.KINDS))
 _PIECE = 8 << 20
 _PACKED = (".xlsx", ".xlsm", ".parquet", ".pq")
 
@@ -99,8 +105,15 @@ def forget(ws: Workspace, customer: Customer, record_ids: Sequence[str], who: st
 
     Raises StudioError, with nothing changed, while a run or an import moves or when nothing is named.
     """
-    if not record_ids:
+    if not record_ids and not traffic.about(ws, customer.said):
         raise StudioError("No conversation is chosen.", "Choose at least one that is to go.")
+    log_arrivals.discard_idle(ws)
+    receiving.settle(ws)
+    with logs.alone:
+        return _forget(ws, customer, record_ids, who)
+
+
+def _forget(ws: Workspace, customer: Customer, record_ids: Sequence[str], who: str) -> Forgotten:
     playground.collect(ws)
     playground.rest(ws)
     runs.forget_copies(ws)
@@ -144,7 +157,7 @@ def _order(ws: Workspace, customer: Customer, record_ids: Sequence[str], who: st
     lines = ws.value("select count(*) from snapshot_items where record_id in (select unnest(?::varchar[]))", [list(record_ids)])
     return Order(ws.new_id(), who, tuple(record_ids), customer.said, customer.emails, tuple(answers),
                  tuple(reviews.about(ws, answers, customer.said)), tuple(raw_files(ws, customer, record_ids)), lines,
-                 tuple(labels.about(ws, customer.said)), tuple(named.about(ws, customer.said)),
+                 (*labels.about(ws, customer.said), *alerts.about(ws, customer.said)), tuple(named.about(ws, customer.said)),
                  asks)
 
 
@@ -188,6 +201,8 @@ def _clean_tables(ws: Workspace, transaction: Transaction, order: Order) -> None
     made.forget(transaction, order.record_ids, order.words)
     named.forget(transaction, order.kept_under_names)
     plays.forget(transaction, order.asks)
+    traffic.forget(transaction, order.record_ids, order.words)
+    alerts.forget(transaction, order.spoken)
     runs.forget(transaction, order.record_ids)
     snapshots.forget(ws, transaction, order.record_ids)
     transaction.execute(f"""update refused_rows set excerpt = '' where exists (
@@ -208,7 +223,8 @@ def _clean_tables(ws: Workspace, transaction: Transaction, order: Order) -> None
 def _hashes(transaction: Transaction, order: Order) -> list[Row]:
     """As `studio/plans.py` computes them again for every row that arrives."""
     salt = transaction.rows("select salt from forgetting_salt")[0]["salt"]
-    said = [f"record:{one}" for one in order.record_ids] + [f"email:{one.lower()}" for one in order.emails]
+    emails = {one.lower() for one in (*order.emails, *(word for word in order.words if "@" in word))}
+    said = [f"record:{one}" for one in order.record_ids] + [f"email:{one}" for one in sorted(emails)]
     return [{"sha256": hashlib.sha256(f"{salt}{one}".encode()).hexdigest(), "forget_id": order.forget_id} for one in said]
 
 

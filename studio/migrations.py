@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from studio.migrations_live import MONITORING
 from studio.rebuilds import REBUILD_NOW
 
 FIRST_TABLES = """
@@ -397,4 +398,5 @@ STEPS: tuple[tuple[int, str, str], ...] = (
     (14, "playground", PLAYGROUND),
     (15, "synthesis", SYNTHESIS),
     (16, "managed tuning", MANAGED),
+    (17, "monitoring", MONITORING),
 )

@@ -182,6 +182,7 @@ class Workspace:
         self._types: dict[str, dict[str, str]] = {}
         self._sides: weakref.WeakSet[Side] = weakref.WeakSet()
         self._gate = Gate()
+        self.closed = False
         self._lock = locks.take(self.root)
         try:
             self._connection = _connect(self.root / "studio.duckdb")
@@ -193,7 +194,8 @@ class Workspace:
             raise
 
     def close(self) -> None:
-        with self._writing:
+        self.closed = True  # for threads of the app that look again and again
+        with self._writing, self._gate.alone():
             for side in list(self._sides):
                 side.close()
             self._connection.close()
