@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from studio.migrations_live import MONITORING
+from studio.migrations_live import MANAGED, MONITORING
 from studio.rebuilds import REBUILD_NOW
 
 FIRST_TABLES = """
@@ -365,20 +365,6 @@ create table calls (
     run_id varchar not null, call varchar not null, purpose varchar not null, model varchar not null,
     called_at timestamp not null, seconds double, prompt_tokens bigint, new_tokens bigint, cost double,
     money varchar not null, outcome varchar not null, primary key (run_id, call));
-"""
-
-# Services that tune, under a name; what a million trained tokens cost, by model; what left for a service, by whom.
-MANAGED = """
-create table tuning_services (
-    service_id varchar primary key, seq bigint not null, name varchar not null, service varchar not null, who varchar not null,
-    said_at timestamp not null);
-create table tuning_prices (
-    price_id varchar primary key, seq bigint not null, name varchar not null, price varchar not null, who varchar not null,
-    said_at timestamp not null);
-create table sendings (
-    sending_id varchar primary key, seq bigint not null, run_id varchar not null, snapshot_id varchar not null,
-    service varchar not null, lines bigint not null, open_records bigint not null, unchecked_records bigint not null,
-    who varchar not null, said_at timestamp not null);
 """
 
 STEPS: tuple[tuple[int, str, str], ...] = (

@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
+# Services that tune, under a name; what a million trained tokens cost, by model; what left for a service, by whom.
+MANAGED = """
+create table tuning_services (
+    service_id varchar primary key, seq bigint not null, name varchar not null, service varchar not null, who varchar not null,
+    said_at timestamp not null);
+create table tuning_prices (
+    price_id varchar primary key, seq bigint not null, name varchar not null, price varchar not null, who varchar not null,
+    said_at timestamp not null);
+create table sendings (
+    sending_id varchar primary key, seq bigint not null, run_id varchar not null, snapshot_id varchar not null,
+    service varchar not null, lines bigint not null, open_records bigint not null, unchecked_records bigint not null,
+    who varchar not null, said_at timestamp not null);
+"""
+
 # Production logs. A row is one answered question; its id is the hash of what it says, so that the same rows come in once. There
 # is no index on it: a million rows are compared in one join. `rating` is -1, 0 or 1, `score` the number it was given on its own
 # scale. `person` is whom the desk says it was for. What somebody sent to the records is in `log_queued`.
