@@ -1,4 +1,4 @@
-"""The tables of what is live: what production says of the model. Steps of `studio/migrations.py`."""
+"""The tables of tuning at a service and of what is live. Steps of `studio/migrations.py`."""
 
 from __future__ import annotations
 
