@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from studio.migrations_live import MONITORING
 from studio.rebuilds import REBUILD_NOW
 
 FIRST_TABLES = """
@@ -382,4 +383,5 @@ STEPS: tuple[tuple[int, str, str], ...] = (
     (13, "review decks", REVIEW_DECKS),
     (14, "playground", PLAYGROUND),
     (15, "synthesis", SYNTHESIS),
+    (18, "monitoring", MONITORING),
 )
