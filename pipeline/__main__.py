@@ -21,6 +21,7 @@ from pipeline.specs import (
     CheckSpec,
     ConnectSpec,
     DedupeSpec,
+    DriftSpec,
     EvaluateSpec,
     InspectSpec,
     JudgeSpec,
@@ -35,7 +36,7 @@ from pipeline.specs import (
 
 NICE = 10
 ENGINES = {
-    "check": "checking.engine", "connect": "connecting", "dedupe": "dedupe.engine", "evaluate": "evaluation",
+    "check": "checking.engine", "connect": "connecting", "dedupe": "dedupe.engine", "drift": "drift", "evaluate": "evaluation",
     "inspect": "inspection", "judge": "judging", "play": "playing", "preview": "preview", "score": "scoring.again",
     "suggest": "suggestions", "synthesize": "synthesis.engine", "train": "training.trainer", "validate": "validation",
 }
@@ -95,15 +96,15 @@ def _work(child: Child, workspace: Path) -> int:
 
 
 def _needs_device(spec: AnySpec) -> bool:
-    """A search for duplicates, and scoring, only need it where a transformer makes the vectors, an evaluation and a judge
-    where a local model answers."""
+    """A search for duplicates, a drift check, and scoring only need it where a transformer makes the vectors, an evaluation and
+    a judge where a local model answers."""
     if isinstance(spec, EvaluateSpec):
         return any(candidate.base for candidate in spec.candidates)
     if isinstance(spec, JudgeSpec):
         return spec.judge.base is not None
     if isinstance(spec, SynthesisSpec):
         return any(one.base for one in (spec.model, spec.checks.judge) if one)
-    if isinstance(spec, DedupeSpec | ScoreSpec):
+    if isinstance(spec, DedupeSpec | DriftSpec | ScoreSpec):
         return spec.meaning is not None and spec.meaning.kind == "transformer"
     return not isinstance(spec, NEEDS_NO_DEVICE)
 

@@ -1,9 +1,9 @@
 """Families: few texts that are near each other because one cause made them (one ticket reworded, one customer asking again).
 
-Shuffling labels text by text takes every text for a draw of its own. Where a family came to one side as a whole that is not so:
-two halves of one snapshot, split with twins held together, then look unlike. A family shows: its members are each other's
-nearest and on one side, while those a little farther away are not. A topic that is new is different: there, those farther away are
-on the same side too. So families of up to eight are found and shuffled as one; what is larger is a topic.
+Shuffling labels text by text takes every text for a draw of its own. Where a family came to one side as a whole that is not
+so: two halves of one snapshot, split with twins held together, then look unlike. A family shows: its members are each other's
+nearest and on one side, while those a little farther away are not. A topic that is new is different: there, those farther away
+are on the same side too. So families of up to eight are found and shuffled as one; what is larger is a topic.
 """
 
 from __future__ import annotations
@@ -56,17 +56,15 @@ def _excess(near: Ints, labels: F32, family: Ints) -> tuple[float, float]:
 
 
 def _grouped(near: Ints, labels: F32, size: int) -> Ints:
-    """Families of at most `size`: each text, in turn, takes in of its nearest those on its side that come before any other."""
+    """Families of at most `size`: each text, in turn, takes in those of its nearest that are on its side, until a second one of
+    the other side comes."""
     family = np.full(len(labels), -1, np.int64)
     number = 0
     for text, others in enumerate(near):
         if family[text] >= 0:
             continue
-        family[text], room = number, size - 1
-        for other in others:
-            if not room or labels[other] != labels[text]:
-                break
-            if family[other] < 0:
-                family[other], room = number, room - 1
+        mine = others[: int(np.append(np.flatnonzero(labels[others] != labels[text]), (len(others), len(others)))[1])]
+        mine = mine[(labels[mine] == labels[text]) & (family[mine] < 0)][: size - 1]
+        family[[text, *mine]] = number
         number += 1
     return family

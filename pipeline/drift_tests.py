@@ -1,8 +1,8 @@
 """Two sets of texts held against each other: are both drawn from the same? Pure: what was looked up goes in, numbers come out.
 
-Every part is measured as it is and again under shuffled labels, the same shuffles for all parts, so that each has a threshold of
-its own on these very texts, and the largest part one that corrects for all of them (Westfall and Young 1993, max-T). Were the
-labels given at random, being told apart so well has exactly the chance that `p_value` says, however odd the texts are.
+Every part is measured as it is and again under shuffled labels, the same shuffles for all parts, so that each has a threshold
+of its own on these very texts, and the largest part one that corrects for all of them (Westfall and Young 1993, max-T). Were
+the labels given at random, being told apart so well has exactly the chance that `p_value` says, however odd the texts are.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Part:
 
 @dataclass(frozen=True)
 class Compared:
-    """Two sets held against each other. `now` and `then` count the texts; about the share `in_families` of them has twins on its
-    own side alone, so the tests shuffled `units` of texts.
+    """Two sets held against each other. `now` and `then` count the texts; about the share `in_families` of them has twins on
+    its own side alone, so the tests shuffled `units` of texts.
 
     `auc` with its 95 % interval: the chance that a classifier, of texts it had not seen, tells which of two is today's; ½ is
     none. `rows` are the texts (places in now + then) in the order of what follows: `scores` how much each looks like today's,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ class Looked:
 def look(texts: Sequence[str], vectors: F32 | None = None) -> Looked:
     """A number is a number, whichever it is: the same question about two orders is asked twice."""
     said = [_NUMBER.sub("0", normalised(text)).split() for text in texts]
-    counts, names = _counted([words + [f"{a} {b}" for a, b in zip(words, words[1:], strict=False)] for words in said])
+    counts, names = _counted([words + [f"{a} {b}" for a, b in pairwise(words)] for words in said])
     return Looked(counts, names, np.array([len(words) for words in said], np.int64),
                   np.array([_language(text) for text in texts], str), np.array([is_refusal(text) for text in texts], bool),
                   vectors)
@@ -92,7 +93,8 @@ def tfidf(looked: Looked) -> Any:
     texts_with = np.bincount(looked.counts.indices, minlength=looked.counts.shape[1])
     kept = np.flatnonzero(texts_with > 1)
     rows = looked.counts[:, kept]
-    rows.data = (1 + np.log(rows.data)) * (1 + np.log((1 + len(looked)) / (1 + texts_with[kept]))).astype(np.float32)[rows.indices]
+    rare = (1 + np.log((1 + len(looked)) / (1 + texts_with[kept]))).astype(np.float32)
+    rows.data = (1 + np.log(rows.data)) * rare[rows.indices]
     lengths = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
     return diags_array((1 / np.where(lengths > 0, lengths, 1)).astype(np.float32)) @ rows
 

@@ -25,7 +25,8 @@ _SILENT = STOP | {part for word in STOP for part in word.split("'")} | set("abcd
 
 @dataclass(frozen=True)
 class Topic:
-    """Texts that are near each other. `rows` are today's, the most typical first (before's, where they became fewer);
+    """Texts that are near each other. `rows` are today's, those first that look least like before
+    (where they became fewer: before's, those first that look least like today's);
     `share` is that of today's texts, `before` that of those before."""
 
     kind: Kind
@@ -36,11 +37,16 @@ class Topic:
 
 
 def find(looked: Looked, found: Compared) -> list[Topic]:
-    """The topics whose share changed, new ones first, then the largest change. `looked` is what was compared."""
+    """The topics whose share changed, new ones first, then the largest change. `looked` is what was compared.
+
+    Where no cluster became more frequent, the last topic is of the texts that look more like today's than 95 % of those before.
+    """
     rose = found.grown[:, 0] > found.grown[:, 1]
     sure = found.grown[:, 2] <= SURE
     groups = [group for side in (rose, ~rose) for group in _joined(found, np.flatnonzero(sure & side))]
-    made = [_topic(looked, found, group) for group in groups]
+    made = [_topic(looked, found, np.flatnonzero(np.isin(found.cluster, group))) for group in groups]
+    if not any(one.kind != "less" for one in made):
+        made.append(_topic(looked, found, np.flatnonzero(found.scores > np.quantile(found.scores[~found.is_now], 1 - SURE))))
     order = ("new", "more", "less")
     return sorted(made, key=lambda one: (order.index(one.kind), -abs(one.share - one.before)))
 
@@ -62,14 +68,12 @@ def _joined(found: Compared, clusters: Ints) -> list[Ints]:
     return [clusters[group == one] for one in range(count)]
 
 
-def _topic(looked: Looked, found: Compared, clusters: Ints) -> Topic:
-    within = np.flatnonzero(np.isin(found.cluster, clusters))
-    middle = drift_texts.unit(found.vectors[within].mean(0, keepdims=True))[0]
-    rows = found.rows[within[np.argsort(-(found.vectors[within] @ middle), kind="stable")]]
+def _topic(looked: Looked, found: Compared, within: Ints) -> Topic:
+    rows = found.rows[within[np.argsort(-found.scores[within], kind="stable")]]
     is_now = rows < found.now
     share, before = float(is_now.sum() / found.now), float((~is_now).sum() / found.then)
     kind: Kind = "less" if share < before else "new" if before < NEW_BELOW * share else "more"
-    shown = rows[~is_now] if kind == "less" else rows[is_now]
+    shown = rows[~is_now][::-1] if kind == "less" else rows[is_now]
     return Topic(kind, describe(looked, rows), tuple(map(int, shown)), share, before)
 
 
@@ -78,7 +82,8 @@ def describe(looked: Looked, rows: Ints) -> tuple[str, ...]:
     Colaresi and Quinn 2008). Words that fewer than five of them have are never shown."""
     there = looked.counts[rows]
     texts_with = np.bincount(there.indices, minlength=looked.counts.shape[1])[: len(looked.words)]
-    kept = np.array([place for place in np.flatnonzero(texts_with >= WORD_IN) if _says_something(looked.words[place])], np.int64)
+    known = np.flatnonzero(texts_with >= WORD_IN)
+    kept = np.array([place for place in known if _says_something(looked.words[place])], np.int64)
     if not len(kept):
         return ()
     inside, every = (np.asarray(part[:, kept].sum(axis=0), np.float64).ravel() for part in (there, looked.counts))

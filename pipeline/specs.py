@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from pipeline.spec_drift import DriftSpec
 from pipeline.spec_parts import (
     BaseSource,
     Candidate,
@@ -22,7 +23,7 @@ from pipeline.spec_parts import (
     SpecError,
 )
 
-__all__ = ["BaseSource", "Candidate", "Decoding", "Endpoint", "Meaning", "Shots", "SpecError"]
+__all__ = ["BaseSource", "Candidate", "Decoding", "DriftSpec", "Endpoint", "Meaning", "Shots", "SpecError"]
 
 
 class TrainSpec(Frozen):
@@ -314,7 +315,7 @@ class SynthesisSpec(Frozen):
 
 
 AnySpec = (TrainSpec | EvaluateSpec | ScoreSpec | JudgeSpec | ConnectSpec | CheckSpec | ValidateSpec | DedupeSpec | InspectSpec
-           | SuggestSpec | PreviewSpec | PlaySpec | SynthesisSpec)
+           | SuggestSpec | PreviewSpec | PlaySpec | SynthesisSpec | DriftSpec)
 Spec = Annotated[AnySpec, Field(discriminator="kind")]
 _adapter: TypeAdapter[AnySpec] = TypeAdapter(Spec)
 
