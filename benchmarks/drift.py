@@ -26,7 +26,6 @@ import numpy as np
 
 from benchmarks import record
 from pipeline import drift_tests, drift_texts, drift_topics
-from pipeline.dedupe.reading import one_thread
 from pipeline.drift_texts import Ints, Looked
 from studio.sample_texts import CITIES, CLOSERS, FIRST_NAMES, OPENERS, PRODUCTS, TOPICS
 
@@ -49,8 +48,8 @@ class Pool:
 
 @dataclass(frozen=True)
 class Trial:
-    """What one trial found: the chance by luck, the share of planted ones among the first examples (none: no topic), whether the
-    interval of the AUC holds ½."""
+    """What one trial found: the chance by luck, the share of planted ones among the first examples (none: no topic), whether
+    the interval of the AUC holds ½."""
 
     p_value: float
     shown: float | None
@@ -164,10 +163,12 @@ def cells(trials: int) -> list[Cell]:
 
 
 def measured(cell: Cell) -> tuple[Cell, list[Trial], float]:
-    one_thread()
+    from threadpoolctl import threadpool_limits
+
     found = pool(cell.data, cell.held)
     began = time.perf_counter()
-    trials = [trial(found, cell.now, cell.share, seed) for seed in range(cell.trials)]
+    with threadpool_limits(1):
+        trials = [trial(found, cell.now, cell.share, seed) for seed in range(cell.trials)]
     return cell, trials, (time.perf_counter() - began) / cell.trials
 
 

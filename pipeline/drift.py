@@ -15,10 +15,10 @@ import numpy as np
 
 from pipeline import drift_tests, drift_texts, drift_topics, drift_words, examples
 from pipeline.dedupe import vectors
-from pipeline.dedupe.reading import one_thread
 from pipeline.drift_tests import LEAST, LEVEL, Compared
 from pipeline.drift_texts import Ints, Looked
 from pipeline.errors import PipelineError, Stopped
+from pipeline.light_model import ONE_THREAD
 from pipeline.rundir import Child
 from pipeline.specs import DriftSpec
 
@@ -49,17 +49,16 @@ class Given:
 
 def run(child: Child, spec: DriftSpec, workspace: Path) -> dict[str, Any]:
     """Compare, and return the result's data. Raises PipelineError in words, Stopped when asked to stop."""
+    from threadpoolctl import threadpool_limits
+
     began = time.monotonic()
-    one_thread()
     if spec.meaning is not None:
         vectors.check(spec.meaning)
     given = _given(child.folder / TEXTS, workspace / spec.train_file if spec.train_file else None, spec.seed)
     looked: dict[Side, Looked] = {side: _look(child, spec, given, side) for side in SIDES}
-    found: list[dict[str, Any]] = []
-    for what, against in COMPARISONS:
-        _looking(child)
-        child.say("comparing", len(found), 3, "comparisons", f"Comparing {what} with those of {drift_words.AGAINST[against]}")
-        found += _held(given, looked[what], what, against, spec.seed)
+    with threadpool_limits(ONE_THREAD):
+        found = _comparisons(child, given, looked, spec.seed)
+        weeks = _weeks(child, given, looked["questions"], spec)
     if not found:
         raise PipelineError("There is too little to compare.", f"Both sides need {LEAST} questions: take a longer time.")
     for one, adjusted in zip(found, drift_tests.holm([one["p_value"] for one in found]), strict=True):
@@ -68,9 +67,18 @@ def run(child: Child, spec: DriftSpec, workspace: Path) -> dict[str, Any]:
     data = {"drifted": any(one["drifted"] for one in found), "level": LEVEL, "comparisons": found,
             "rows": {"now": spec.rows, "before": spec.before_rows, "training": int((given.period < 0).sum())},
             "looked_at": {"now": int((given.period == 0).sum()), "before": int((given.period > 0).sum())},
-            "weeks": _weeks(child, given, looked["questions"], spec), **_figures(given, looked)}
+            "weeks": weeks, **_figures(given, looked)}
     return data | {"sentence": drift_words.sentence(data), "advice": drift_words.advice(data),
                    "seconds": time.monotonic() - began}
+
+
+def _comparisons(child: Child, given: Given, looked: dict[Side, Looked], seed: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for number, (what, against) in enumerate(COMPARISONS):
+        _looking(child)
+        child.say("comparing", number, len(COMPARISONS), "comparisons", f"Comparing {what} with {drift_words.AGAINST[against]}")
+        found += _held(given, looked[what], what, against, seed)
+    return found
 
 
 def done_words(data: dict[str, Any]) -> str:
