@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from studio import customers, forgetting, records
+from studio import customers, forgetting, logs, records, traffic
 from studio.customers import Customer
 from studio.forgetting import Forgotten
 from studio.ui import layout, session
@@ -14,7 +14,7 @@ ws = session.workspace()
 layout.header(ws, "Forget", "When a customer asks for it: their data leaves every table, snapshot, run and raw file of this "
               "workspace. This is the one act that cannot be undone.", "kept")
 earlier = forgetting.every(ws)
-if not records.counts(ws).total and not earlier:
+if not records.counts(ws).total and not logs.sources(ws, 1) and not earlier:
     layout.empty("Nobody's data is here yet.", "Import tickets", "pages/import_tickets.py")
     st.stop()
 
@@ -56,7 +56,8 @@ def confirm(customer: Customer, record_ids: list[str]) -> None:
     st.caption("The next export of the same desk does not bring them back: a salted hash of each ticket and address stays "
                "for that. Backups you made yourself are not reached from here.")
     sure = st.checkbox("I know that this cannot be undone", key=f"sure-{'-'.join(customer.said)}")
-    if st.button(f"Forget {count(len(record_ids), 'conversation')} for good", type="primary", disabled=not sure,
+    what = count(len(record_ids), "conversation") if record_ids else "these rows"
+    if st.button(f"Forget {what} for good", type="primary", disabled=not sure,
                  icon=":material/person_remove:"):
         with st.spinner("Taking it out of tables, files and the database itself…"):
             done = forgetting.forget(ws, customer, record_ids, session.person())
@@ -78,8 +79,10 @@ if words:
     with layout.guarded():
         with st.spinner("Looking through every wording…"):
             customer = customers.find(ws, words)
-        if customer.own or customer.mentions:
-            if chosen := choose(customer):
+        in_logs = traffic.about(ws, customer.said)
+        if customer.own or customer.mentions or in_logs:
+            chosen = choose(customer)
+            if chosen or in_logs:
                 confirm(customer, chosen)
         else:
             st.info("Nothing here is theirs or names them.", icon=":material/search_off:")

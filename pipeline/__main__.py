@@ -16,6 +16,7 @@ from pipeline import device, rundir, specs
 from pipeline.errors import PipelineError, Stopped, is_out_of_memory
 from pipeline.launch import RANK
 from pipeline.rundir import Child
+from pipeline.spec_live import ReceiveSpec
 from pipeline.specs import (
     AnySpec,
     CheckSpec,
@@ -37,11 +38,13 @@ from pipeline.specs import (
 NICE = 10
 ENGINES = {
     "check": "checking.engine", "connect": "connecting", "dedupe": "dedupe.engine", "drift": "drift", "evaluate": "evaluation",
-    "inspect": "inspection", "judge": "judging", "play": "playing", "preview": "preview", "score": "scoring.again",
-    "suggest": "suggestions", "synthesize": "synthesis.engine", "train": "training.trainer", "validate": "validation",
+    "inspect": "inspection", "judge": "judging", "play": "playing", "preview": "preview", "receive": "receiving",
+    "score": "scoring.again", "suggest": "suggestions", "synthesize": "synthesis.engine", "train": "training.trainer",
+    "validate": "validation",
 }
 """Kind of run → module below `pipeline`."""
-NEEDS_NO_DEVICE = (CheckSpec, ConnectSpec, DedupeSpec, InspectSpec, PlaySpec, PreviewSpec, SuggestSpec, ValidateSpec)
+NEEDS_NO_DEVICE = (CheckSpec, ConnectSpec, DedupeSpec, InspectSpec, PlaySpec, PreviewSpec, ReceiveSpec, SuggestSpec,
+                   ValidateSpec)
 """The playground takes it now and then, by itself."""
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from pipeline.spec_drift import DriftSpec
+from pipeline.spec_live import ReceiveSpec
 from pipeline.spec_parts import (
     BaseSource,
     Candidate,
@@ -315,7 +316,7 @@ class SynthesisSpec(Frozen):
 
 
 AnySpec = (TrainSpec | EvaluateSpec | ScoreSpec | JudgeSpec | ConnectSpec | CheckSpec | ValidateSpec | DedupeSpec | InspectSpec
-           | SuggestSpec | PreviewSpec | PlaySpec | SynthesisSpec | DriftSpec)
+           | SuggestSpec | PreviewSpec | PlaySpec | SynthesisSpec | ReceiveSpec | DriftSpec)
 Spec = Annotated[AnySpec, Field(discriminator="kind")]
 _adapter: TypeAdapter[AnySpec] = TypeAdapter(Spec)
 

@@ -11,7 +11,7 @@ if str(ROOT) not in sys.path:  # Streamlit puts only this file's folder there
 
 import streamlit as st  # noqa: E402
 
-from studio import forgetting, runs, search  # noqa: E402
+from studio import forgetting, runs, search, watching  # noqa: E402
 from studio.ui import layout, session, sitemap, theme  # noqa: E402
 
 
@@ -26,6 +26,7 @@ def main() -> None:
         forgetting.go_on(ws)
         runs.collect(ws)
         search.keep_up(ws)
+        watching.keep_up(ws)
         for warning in ws.warnings:
             st.warning(layout.plain(warning))
         page.run()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from studio import models, plays, reviews, runs, scores, snapshots
+from studio import models, plays, reviews, runs, scores, snapshots, traffic
 from studio.errors import StudioError
 from studio.mentions import named_in
 from studio.workspace import Workspace
@@ -30,13 +30,14 @@ class Customer:
 @dataclass(frozen=True)
 class Reach:
     """What else hangs on some records: lines of snapshots (by the snapshot's name), answers of models, verdicts of reviewers,
-    the names of models that learned from them, and questions of the playground that name them."""
+    the names of models that learned from them, questions of the playground and rows of production logs that name them."""
 
     snapshot_lines: dict[str, int]
     answers: int
     verdicts: int
     models: tuple[str, ...]
     asks: int = 0
+    log_rows: int = 0
 
 
 def find(ws: Workspace, words: str) -> Customer:
@@ -67,14 +68,14 @@ def reach(ws: Workspace, customer: Customer, record_ids: Sequence[str]) -> Reach
            where i.record_id in (select unnest(?::varchar[])) group by s.name order by s.name""", [list(record_ids)])}
     answers = scores.holding(ws, record_ids, customer.said)
     return Reach(lines, len(answers), len(reviews.about(ws, answers, customer.said)), _learned(ws, record_ids),
-                 len(plays.about(ws, customer.said)))
+                 len(plays.about(ws, customer.said)), traffic.about(ws, customer.said))
 
 
 def sentences(ws: Workspace, customer: Customer, record_ids: Sequence[str]) -> list[str]:
     """What would go with these records, in words; the raw files are named by `forgetting.raw_files`."""
-    if not record_ids:
-        return ["Nothing here is theirs or names them."]
     found = reach(ws, customer, record_ids)
+    if not record_ids and not found.log_rows:
+        return ["Nothing here is theirs or names them."]
     lines = ", ".join(f"{number:,} of {name}" for name, number in found.snapshot_lines.items())
     own = len(set(customer.own) & set(record_ids))
     parts = [f"{len(record_ids):,} conversations with every wording, finding, decision and label: {own:,} of their own, "
@@ -83,6 +84,8 @@ def sentences(ws: Workspace, customer: Customer, record_ids: Sequence[str]) -> l
              f"{found.answers:,} test items with the models' answers and scores, {found.verdicts:,} verdicts of reviewers."]
     if found.asks:
         parts.append(f"{found.asks:,} questions of the playground that name them, with their answers.")
+    if found.log_rows:
+        parts.append(f"{found.log_rows:,} rows of production logs that name them.")
     if found.models:
         parts.append(f"Cannot be taken back: {', '.join(found.models)} learned from them. Train again without them, and delete "
                      "that adapter.")

@@ -33,18 +33,21 @@ from studio import (
     judges,
     label_sets,
     labels,
+    logs,
     made,
     named,
     pins,
     playground,
     plays,
     queues,
+    receiving,
     records,
     review_texts,
     reviews,
     runs,
     scores,
     snapshots,
+    traffic,
 )
 from studio.customers import Customer
 from studio.errors import StudioError
@@ -53,7 +56,8 @@ from studio.workspace import Row, Transaction, Workspace
 
 NOTE = "forgetting.json"
 _CHOSEN = (("imports", "source_name"), ("imports", "choices"), ("mappings", "name"), ("mappings", "choices"),
-           ("snapshot_cards", "card"), ("runs", "spec"), ("runs", "title"), ("review_sessions", "name"))
+           ("snapshot_cards", "card"), ("runs", "spec"), ("runs", "title"), ("review_sessions", "name"),
+           ("log_sources", "name"), ("log_sources", "columns"), ("log_files", "path"))
 """Where a file's name, a value that somebody filtered by, a prompt or a title can name a customer."""
 
 _KEYS = ("review_id", "label_id", "mark_id", "adjudication_id", "ask_id", *(kind.key for kind in named.KINDS))
@@ -99,8 +103,14 @@ def forget(ws: Workspace, customer: Customer, record_ids: Sequence[str], who: st
 
     Raises StudioError, with nothing changed, while a run or an import moves or when nothing is named.
     """
-    if not record_ids:
+    if not record_ids and not traffic.about(ws, customer.said):
         raise StudioError("No conversation is chosen.", "Choose at least one that is to go.")
+    receiving.settle(ws)
+    with logs.alone:
+        return _forget(ws, customer, record_ids, who)
+
+
+def _forget(ws: Workspace, customer: Customer, record_ids: Sequence[str], who: str) -> Forgotten:
     playground.collect(ws)
     playground.rest(ws)
     runs.forget_copies(ws)
@@ -188,6 +198,7 @@ def _clean_tables(ws: Workspace, transaction: Transaction, order: Order) -> None
     made.forget(transaction, order.record_ids, order.words)
     named.forget(transaction, order.kept_under_names)
     plays.forget(transaction, order.asks)
+    traffic.forget(transaction, order.record_ids, order.words)
     runs.forget(transaction, order.record_ids)
     snapshots.forget(ws, transaction, order.record_ids)
     transaction.execute(f"""update refused_rows set excerpt = '' where exists (
@@ -208,7 +219,8 @@ def _clean_tables(ws: Workspace, transaction: Transaction, order: Order) -> None
 def _hashes(transaction: Transaction, order: Order) -> list[Row]:
     """As `studio/plans.py` computes them again for every row that arrives."""
     salt = transaction.rows("select salt from forgetting_salt")[0]["salt"]
-    said = [f"record:{one}" for one in order.record_ids] + [f"email:{one.lower()}" for one in order.emails]
+    emails = {one.lower() for one in (*order.emails, *(word for word in order.words if "@" in word))}
+    said = [f"record:{one}" for one in order.record_ids] + [f"email:{one}" for one in sorted(emails)]
     return [{"sha256": hashlib.sha256(f"{salt}{one}".encode()).hexdigest(), "forget_id": order.forget_id} for one in said]
 
 

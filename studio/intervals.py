@@ -62,6 +62,14 @@ def mean(values: Floats) -> Estimate:
     return _estimate(value, (apart**2).sum(-1), (apart**3).sum(-1), n, np.full(value.shape, n - 1.0), n)
 
 
+def mean_of_sums(n: int, total: float, squares: float, cubes: float) -> Estimate:
+    """`mean` of independent values of which only the number and the sums of their first, second and third powers are known."""
+    value = total / n if n else math.nan
+    apart = max(squares - n * value * value, 0.0)
+    third = cubes - 3 * value * squares + 2 * n * value**3
+    return _estimate(np.asarray(value), np.asarray(apart), np.asarray(third), n, np.asarray(n - 1.0), n)
+
+
 def clustered_mean(values: Floats, place: NDArray[np.intp]) -> Estimate:
     """Of one data set whose items belong to clusters: `place` has each item's, from 0 on.
 

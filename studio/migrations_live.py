@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-# Production logs. A row is one answered question; its id is the hash of what it says, so that the same rows come in once. There is
-# no index on it: a million rows are compared in one join. `rating` is -1, 0 or 1, `score` the number it was given on its own
+# Production logs. A row is one answered question; its id is the hash of what it says, so that the same rows come in once. There
+# is no index on it: a million rows are compared in one join. `rating` is -1, 0 or 1, `score` the number it was given on its own
 # scale. `person` is whom the desk says it was for. What somebody sent to the records is in `log_queued`.
 MONITORING = """
 create table log_sources (
@@ -14,7 +14,8 @@ create table log_refused (
     source_id varchar not null, line bigint not null, reason varchar not null, excerpt varchar not null);
 create table log_rows (
     row_id varchar not null, source_id varchar not null, happened_at timestamp, model varchar not null, slice varchar not null,
-    question varchar not null, answer varchar not null, messages varchar not null, rating tinyint, score double, success boolean,
+    question varchar not null, answer varchar not null, messages varchar not null, rating tinyint, score double,
+    success boolean,
     latency_s double, prompt_tokens integer, new_tokens integer, cost double, money varchar not null, person varchar not null,
     request_id varchar not null);
 create table log_queued (
@@ -30,7 +31,8 @@ create table log_targets (
     target_id varchar primary key, seq bigint not null, measure varchar not null, bound double, model varchar not null,
     slice varchar not null, least integer not null, hours double not null, who varchar not null, said_at timestamp not null);
 create table production_models (
-    choice_id varchar primary key, seq bigint not null, model varchar not null, who varchar not null, said_at timestamp not null);
+    choice_id varchar primary key, seq bigint not null, model varchar not null, who varchar not null,
+    said_at timestamp not null);
 create table alerts (
     alert_id varchar primary key, subject varchar not null, kind varchar not null, sentence varchar not null,
     reason varchar not null, evidence varchar not null, row_ids varchar not null, opened_at timestamp not null,

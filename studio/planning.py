@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio import duplicates, pins, splits, wording_keys
+from studio import duplicates, pins, splits, traffic, wording_keys
 from studio.splits import SPLITS, Division, Piece, Recipe, SplitName
 from studio.workspace import Row, Workspace
 
@@ -21,6 +21,8 @@ KINDS = ("question", "twins", "thread", "customer")
 
 _KEPT = "n.decision = 'keep'"
 _NOT_DROPPED = "n.decision <> 'drop'"
+_READ = f"(n.import_id <> '{traffic.IMPORT_ID}' or n.decision = 'keep' or n.version > 1)"
+"""What a model answered in production is learned from once somebody kept it or rewrote it."""
 _remembered: dict[Path, tuple[object, Plan]] = {}
 
 
@@ -105,7 +107,7 @@ def _eligible(ws: Workspace, recipe: Recipe) -> list[Row]:
         join wording_keys k on k.record_id = n.record_id and k.version = n.version
         join records r on r.record_id = n.record_id
         join imports i on i.import_id = n.import_id
-        where {_KEPT if recipe.only_kept else _NOT_DROPPED} order by n.record_id""")
+        where {_KEPT if recipe.only_kept else _NOT_DROPPED} and {_READ} order by n.record_id""")
 
 
 def _people(ws: Workspace) -> dict[str, tuple[str, ...]]:

@@ -14,6 +14,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -150,7 +151,7 @@ def stage(ws: Workspace, sources: Sequence[Source], say: Say = lambda share, sen
 def _stage_file(side: Side, place: int, source: Source, columns: tuple[str, ...]) -> StagedFile:
     kept = side.path.parent / f"raw{place}"
     with ThreadPoolExecutor(1) as beside:  # the copy and its counts are made while the database reads
-        copying = beside.submit(_copy, side, source.path, kept)
+        copying = beside.submit(facts_of, side, source.path, kept)
         read = _read_fast(side, place, source)
         facts = copying.result()
     if not (read and _adds_up(side, place, source, facts)):
@@ -163,7 +164,7 @@ def _stage_file(side: Side, place: int, source: Source, columns: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class _Facts:
+class Facts:
     """What one pass over the bytes of a file says."""
 
     sha256: str
@@ -174,13 +175,14 @@ class _Facts:
     last_lines: int
 
 
-def _copy(side: Side, path: Path, kept: Path) -> _Facts:
-    """Copy a file and look at every byte of it once."""
+def facts_of(side: Side, path: Path, kept: Path | None = None) -> Facts:
+    """Look at every byte of a file once, and copy it where `kept` says to."""
     digest, lines, quotes, returns, pairs, nuls, tail = hashlib.sha256(), 0, 0, 0, 0, 0, b""
-    with path.open("rb") as file, kept.open("wb") as copy:
+    with path.open("rb") as file, kept.open("wb") if kept else nullcontext() as copy:
         while chunk := file.read(_READ_BYTES):
             side.check()
-            copy.write(chunk)
+            if copy:
+                copy.write(chunk)
             digest.update(chunk)
             lines += chunk.count(b"\n")
             quotes += chunk.count(b'"')
@@ -190,43 +192,70 @@ def _copy(side: Side, path: Path, kept: Path) -> _Facts:
             nuls += chunk.count(b"\0")
             tail = (tail + chunk)[-4096:]
     ending = len(tail) - len(tail.rstrip(b"\r\n"))
-    return _Facts(digest.hexdigest(), lines, quotes, returns - pairs, nuls, tail[len(tail) - ending:].count(b"\n"))
+    return Facts(digest.hexdigest(), lines, quotes, returns - pairs, nuls, tail[len(tail) - ending:].count(b"\n"))
+
+
+@dataclass(frozen=True)
+class PlainCsv:
+    """Delimited text that DuckDB can read, with what must add up afterwards: SQL of the table (with its `parameters`), of the
+    line breaks inside a row's cells, and of whether a row is blank. Its columns are c0, c1, …"""
+
+    table: str
+    parameters: tuple[str, ...]
+    breaks: str
+    blank: str
+
+
+def plain_csv(source: Source) -> PlainCsv | None:
+    """None where DuckDB's reading of it cannot be checked."""
+    plain = source.encoding.lower().replace("_", "-") in ("utf-8", "utf-8-sig", "ascii", "us-ascii")
+    usual = source.quote in ('"', "") and not source.escape and source.header_line == 1
+    if source.kind != "delimited" or not plain or not usual or len(source.columns) < 2:
+        return None
+    cells = [f"c{number}" for number in range(len(source.columns))]
+    types = ", ".join(f"'{cell}': 'VARCHAR'" for cell in cells)
+    counted = [f"case when contains({cell}, chr(10)) then strlen({cell}) - strlen(replace({cell}, chr(10), '')) else 0 end"
+               for cell in cells]
+    filled = [f"when not {is_blank(cell)} then false" for cell in cells]  # an empty cell is null here: neither true nor false
+    return PlainCsv(
+        f"read_csv(?, columns = {{{types}}}, header = {source.headed}, auto_detect = false, delim = ?, quote = ?, escape = ?, "
+        "strict_mode = true)", (str(source.path), source.delimiter, source.quote, source.quote), " + ".join(counted),
+        f"case {' '.join(filled)} else true end")
 
 
 def _read_fast(side: Side, place: int, source: Source) -> bool:
     """Read with DuckDB where its reading can be checked; False where it cannot, or where DuckDB refuses the file."""
-    plain = source.encoding.lower().replace("_", "-") in ("utf-8", "utf-8-sig", "ascii", "us-ascii")
-    usual = source.quote in ('"', "") and not source.escape and source.header_line == 1
-    if source.kind != "delimited" or not plain or not usual or len(source.columns) < 2:
+    plain = plain_csv(source)
+    if plain is None:
         return False
-    cells = [f"c{number}" for number in range(len(source.columns))]
-    types = ", ".join(f"'{cell}': 'VARCHAR'" for cell in cells)
-    everything = ", ".join(cells)
-    counted = [f"case when contains({cell}, chr(10)) then strlen({cell}) - strlen(replace({cell}, chr(10), '')) else 0 end"
-               for cell in cells]
-    breaks = " + ".join(counted)
-    filled = [f"when not {is_blank(cell)} then false" for cell in cells]  # an empty cell is null here: neither true nor false
-    blank = f"case {' '.join(filled)} else true end"
+    everything = ", ".join(f"c{number}" for number in range(len(source.columns)))
     try:
         with side.stored("uncompressed"):
-            side.execute(f"""create table side.part{place} as select {everything}, {breaks} as breaks, {blank} as blank
-                from read_csv(?, columns = {{{types}}}, header = {source.headed}, auto_detect = false, delim = ?, quote = ?,
-                              escape = ?, strict_mode = true)""",
-                         [str(source.path), source.delimiter, source.quote, source.quote])
+            side.execute(f"""create table side.part{place} as select {everything}, {plain.breaks} as breaks,
+                             {plain.blank} as blank from {plain.table}""", plain.parameters)
     except Refused:
         return False
     return True
 
 
-def _adds_up(side: Side, place: int, source: Source, facts: _Facts) -> bool:
-    """Whether the rows that DuckDB saw are the lines that the file has, with nothing in it that could be read in two ways."""
+def header_lines(source: Source) -> int:
+    return 1 + "".join(source.columns).count("\n") if source.headed else 0
+
+
+def adds_up(source: Source, facts: Facts, seen: int) -> bool:
+    """Whether the lines that DuckDB saw (`seen`, the header's among them) are those that the file has, with nothing in it that
+    could be read in two ways."""
     if facts.quotes % 2 or facts.stray_returns or facts.nuls:
         return False
-    header = 1 + "".join(source.columns).count("\n") if source.headed else 0
+    return bool(seen == facts.lines - max(0, facts.last_lines - 1) + (facts.last_lines == 0))
+
+
+def _adds_up(side: Side, place: int, source: Source, facts: Facts) -> bool:
+    header = header_lines(source)
     side.execute(f"""create table side.lines{place} as select rowid as row, blank, {header} + 1 + coalesce(sum(1 + breaks) over
         (order by rowid rows between unbounded preceding and 1 preceding), 0) as line from side.part{place}""")
     seen = side.rows(f"select {header} + coalesce(sum(1 + breaks), 0) as lines from side.part{place}")[0]["lines"]
-    return bool(seen == facts.lines - max(0, facts.last_lines - 1) + (facts.last_lines == 0))
+    return adds_up(source, facts, seen)
 
 
 def _forget_part(side: Side, place: int) -> None:

@@ -182,6 +182,7 @@ class Workspace:
         self._types: dict[str, dict[str, str]] = {}
         self._sides: weakref.WeakSet[Side] = weakref.WeakSet()
         self._gate = Gate()
+        self.closed = False
         self._lock = locks.take(self.root)
         try:
             self._connection = _connect(self.root / "studio.duckdb")
@@ -196,6 +197,7 @@ class Workspace:
         with self._writing:
             for side in list(self._sides):
                 side.close()
+            self.closed = True
             self._connection.close()
             self._lock.release()
 

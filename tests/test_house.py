@@ -36,6 +36,8 @@ LIGHT_PIPELINE = (
     "playing",
     "playing_local",
     "preview",
+    "receiving",
+    "spec_live",
     "scoring/names",
     "scoring/probes",
     "scoring/refusals",
@@ -122,6 +124,7 @@ def test_runs_and_starts_are_the_only_door_to_the_pipeline_and_findings_know_its
     assert [path.name for path in sources("studio", "pages") if "pipeline" in tops(path)] == [
         "findings.py",
         "metrics.py",
+        "receiving.py",
         "runs.py",
         "starts.py",
         "synthetic.py",

@@ -41,6 +41,7 @@ def draw(ws: Workspace) -> None:
     if st.button("Start evaluation", type="primary", icon=":material/play_arrow:", disabled=len(chosen) < 2):
         run_id = starts.evaluation(ws, snapshot, chosen, decoding, primary=primary, probes=probes)
         st.query_params.pop("model", None)
+        st.query_params.pop("against", None)
         st.query_params["run"] = run_id
         session.turn_to("view", "verdict")
     if len(chosen) < 2:
@@ -81,7 +82,8 @@ def _chosen(ws: Workspace, judged: Model, snapshot: Snapshot) -> list[Chosen]:
         found.append(Chosen(base, shots=candidates.few_shot(snapshot, int(number), choice)))
     others = [one for one in (*models.every(ws), *candidates.checkpoints(ws, judged))
               if one.model_id not in (base.model_id, judged.model_id)]
-    more = st.multiselect("Further models, checkpoints and endpoints", others, format_func=lambda one: one.name, key="further",
+    against = [one for one in others if one.model_id == st.query_params.get("against")]
+    more = st.multiselect("Further models, checkpoints and endpoints", others, against, format_func=lambda one: one.name, key="further",
                           placeholder="none", disabled=not others)
     found += [Chosen(one) for one in more]
     st.markdown(f":material/check_box: Judged: **{layout.plain(judged.name)}**")
