@@ -156,10 +156,14 @@ def shown(trials: Sequence[Trial]) -> float:
 
 
 def cells(trials: int) -> list[Cell]:
-    large = max(1, trials // 5)
-    return [Cell(data, now, share, held, trials if now < 2_000 else large) for data in DATA
-            for now in SIZES for share, held in ((0.0, False), (0.0, True), *((share, False) for share in SHARES), (0.2, True))
-            if not (held and now in (100, 2_000))]
+    """All trials where the claims are made (nothing planted, or 20 % at 500), fewer elsewhere."""
+    claimed = [(data, now, share, held) for data in DATA for now in SIZES[:3] for share, held in
+               ((0.0, False), (0.0, True), *([(0.2, False)] if now == NOW else []))]
+    others = [(data, now, share, False) for data in DATA for now in SIZES[:3] for share in SHARES if (now, share) != (NOW, 0.2)]
+    large = [(data, 2_000, share, False) for data in DATA for share in (0.0, 0.05, 0.1)]
+    related = [(data, NOW, 0.2, True) for data in DATA]
+    return [Cell(*cell, most) for kind, most in ((claimed, trials), (others + related, trials // 2), (large, trials // 5))
+            for cell in kind]
 
 
 def measured(cell: Cell) -> tuple[Cell, list[Trial], float]:
@@ -192,7 +196,7 @@ def main(trials: int = TRIALS) -> None:
     figures = {"drift.false_alarms": round(max(alarms), 4), "drift.power": round(min(powers), 4)}
     print(figures, f"{time.perf_counter() - began:.0f} s")
     record.keep(figures)
-    record.table("drift", f"Drift: {trials} trials a row (a fifth at 2,000), alarms at a level of 1 %", lines)
+    record.table("drift", "Drift: how often a check alarms, at a level of 1 %", lines)
 
 
 if __name__ == "__main__":

@@ -13,15 +13,15 @@ import numpy as np
 from pipeline.drift_texts import F32, Ints
 
 NEAREST, FARTHER = 16, 10
-SIZES = (2, 4, 8)
+SIZES, EQUAL = (2, 4, 8), np.float32(1e-5)
 SURE = 2.5
 """Standard errors. Without families 1 comparison in 100 passes it, and loses some power by it; families that stay below it hold
 under a tenth of the texts and make false alarms no more than twice as frequent (benchmarks/drift.py)."""
 
 
-def find(vectors: F32, labels: F32) -> tuple[Ints, float]:
+def find(vectors: F32, labels: F32, dice: np.random.Generator) -> tuple[Ints, float]:
     """The family of each text (numbers from 0), and about which share of texts is in families; 0 where none can be told."""
-    near = nearest(vectors, min(NEAREST, len(vectors) - 1))
+    near = nearest(vectors, min(NEAREST, len(vectors) - 1), dice)
     alone = np.arange(len(labels))
     excess, error = _excess(near, labels, alone)
     if excess <= SURE * error:
@@ -36,9 +36,11 @@ def find(vectors: F32, labels: F32) -> tuple[Ints, float]:
     return family, min(1.0, excess / chance)
 
 
-def nearest(vectors: F32, count: int) -> Ints:
-    """The places of the nearest others of each text, the nearest first (texts, count)."""
+def nearest(vectors: F32, count: int, dice: np.random.Generator) -> Ints:
+    """The places of the nearest others of each text, the nearest first (texts, count). Equals come in any order: else one of
+    many copies would be the nearest of all the others."""
     alike = vectors @ vectors.T
+    alike += dice.random(alike.shape, np.float32) * EQUAL
     np.fill_diagonal(alike, -np.inf)
     found = np.argpartition(-alike, count - 1, axis=1)[:, :count]
     order = np.argsort(-np.take_along_axis(alike, found, axis=1), axis=1, kind="stable")

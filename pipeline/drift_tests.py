@@ -81,19 +81,20 @@ def compare(looked: Looked, now: int, seed: int, answers: bool = False, shuffles
     used = looked.of(rows)
     labels = (rows < now).astype(np.float32)
     vectors = drift_texts.meaning(used, seed)
-    family, in_families = drift_families.find(vectors, labels)
+    family, in_families = drift_families.find(vectors, labels, dice)
     shuffled = _shuffled(labels, family, shuffles, dice)
     cluster = clusters(vectors, dice)
     scores, aucs = _classified(vectors, shuffled, family, dice)
+    lift = 0.5 - float(aucs[1:].mean())
     each = _shares(cluster, shuffled)
-    measured: dict[str, F32] = {"classifier": aucs, "distance": _distance(vectors, shuffled), "clusters": np.abs(each).max(0),
-                                "lengths": _lengths(used.lengths, shuffled)}
+    measured: dict[str, F32] = {"classifier": aucs + lift, "distance": _distance(vectors, shuffled),
+                                "clusters": np.abs(each).max(0), "lengths": _lengths(used.lengths, shuffled)}
     for name, said in (("languages", used.languages), *((("refusals", used.refused),) if answers else ())):
         if len(codes := np.unique(said, return_inverse=True)[1]) and codes.max():
             measured[name] = np.abs(_shares(codes, shuffled)).max(0)
     parts, p_value = _judged(measured)
     return Compared(now, then, in_families, int(family.max()) + 1, parts, p_value,
-                    _interval(scores, labels > 0, float(aucs[1:].std())), rows, scores, cluster, vectors,
+                    _interval(scores, labels > 0, lift, float(aucs[1:].std())), rows, scores, cluster, vectors,
                     _grown(cluster, labels, each))
 
 
@@ -182,15 +183,18 @@ def _judged(measured: dict[str, F32]) -> tuple[tuple[Part, ...], float]:
     return parts, float(np.mean(largest >= largest[0] - HAIR))
 
 
-def _interval(scores: F32, is_now: NDArray[np.bool_], shuffled: float) -> tuple[float, float, float]:
+def _interval(scores: F32, is_now: NDArray[np.bool_], lift: float, spread: float) -> tuple[float, float, float]:
     """The AUC with its 95 % interval (DeLong et al. 1988), at least as wide as shuffled labels spread it: DeLong takes the
-    classifier as given, while this one learned from the texts."""
+    classifier as given, while this one learned from the texts.
+
+    `lift`: how far under ½ shuffled labels lie. A copy of a held out text, on the other side, teaches the wrong label.
+    """
     mine, others = np.sort(scores[is_now]), np.sort(scores[~is_now])
     above = (np.searchsorted(others, mine) + np.searchsorted(others, mine, "right")) / (2 * len(others))
     below = 1 - (np.searchsorted(mine, others) + np.searchsorted(mine, others, "right")) / (2 * len(mine))
-    value = float(above.mean())
-    half = Z95 * max(shuffled, float(np.sqrt(above.var(ddof=1) / len(above) + below.var(ddof=1) / len(below))))
-    return value, max(0.0, value - half), min(1.0, value + half)
+    value = float(above.mean()) + lift
+    half = Z95 * max(spread, float(np.sqrt(above.var(ddof=1) / len(above) + below.var(ddof=1) / len(below))))
+    return min(1.0, value), max(0.0, value - half), min(1.0, value + half)
 
 
 def _grown(cluster: Ints, labels: F32, each: F32) -> Floats:

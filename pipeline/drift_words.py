@@ -19,8 +19,9 @@ def sentence(data: dict[str, Any]) -> str:
     if not drifted:
         return f"{_nothing(data['comparisons'])} {_would_find(data['comparisons'][0])}".strip()
     questions = [one for one in drifted if one["what"] == "questions"]
-    said = [_changed(one) for one in (questions or drifted)[:2]]
-    return " ".join([*said, f"Where nothing changed, fewer than 1 check in {round(1 / data['level'])} says so."])
+    too = " They are unlike those of the weeks before, too." if len(questions) > 1 else ""
+    luck = f"Where nothing changed, fewer than 1 check in {round(1 / data['level'])} says so."
+    return f"{_changed((questions or drifted)[0])}{too} {luck}"
 
 
 def advice(data: dict[str, Any]) -> str:
