@@ -18,7 +18,6 @@ from pipeline.dedupe import vectors
 from pipeline.drift_tests import LEAST, LEVEL, Compared
 from pipeline.drift_texts import Ints, Looked
 from pipeline.errors import PipelineError, Stopped
-from pipeline.light_model import ONE_THREAD
 from pipeline.rundir import Child
 from pipeline.specs import DriftSpec
 
@@ -49,16 +48,13 @@ class Given:
 
 def run(child: Child, spec: DriftSpec, workspace: Path) -> dict[str, Any]:
     """Compare, and return the result's data. Raises PipelineError in words, Stopped when asked to stop."""
-    from threadpoolctl import threadpool_limits
-
     began = time.monotonic()
     if spec.meaning is not None:
         vectors.check(spec.meaning)
     given = _given(child.folder / TEXTS, workspace / spec.train_file if spec.train_file else None, spec.seed)
     looked: dict[Side, Looked] = {side: _look(child, spec, given, side) for side in SIDES}
-    with threadpool_limits(ONE_THREAD):
-        found = _comparisons(child, given, looked, spec.seed)
-        weeks = _weeks(child, given, looked["questions"], spec)
+    found = _comparisons(child, given, looked, spec.seed)
+    weeks = _weeks(child, given, looked["questions"], spec)
     if not found:
         raise PipelineError("There is too little to compare.", f"Both sides need {LEAST} questions: take a longer time.")
     for one, adjusted in zip(found, drift_tests.holm([one["p_value"] for one in found]), strict=True):

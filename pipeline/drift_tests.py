@@ -70,11 +70,19 @@ class Compared:
 def compare(looked: Looked, now: int, seed: int, answers: bool = False, shuffles: int = SHUFFLES) -> Compared:
     """The first `now` texts are today's, the others those before. `answers`: whether they decline is looked at too.
 
-    Raises ValueError where either side has fewer than 20 texts.
+    On one thread: several wait for each other longer than products of this size take. Raises ValueError where either side has
+    fewer than 20 texts.
     """
-    then = len(looked) - now
-    if min(now, then) < LEAST:
+    from threadpoolctl import threadpool_limits
+
+    if min(now, len(looked) - now) < LEAST:
         raise ValueError(f"each side needs {LEAST} texts")
+    with threadpool_limits(1):
+        return _compared(looked, now, seed, answers, shuffles)
+
+
+def _compared(looked: Looked, now: int, seed: int, answers: bool, shuffles: int) -> Compared:
+    then = len(looked) - now
     dice = np.random.default_rng([seed, now, then])
     # Where texts are alike to the last digit their order decides, so it must say nothing of the label.
     rows = dice.permutation(len(looked))

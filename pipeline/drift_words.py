@@ -19,9 +19,8 @@ def sentence(data: dict[str, Any]) -> str:
     if not drifted:
         return f"{_nothing(data['comparisons'])} {_would_find(data['comparisons'][0])}".strip()
     questions = [one for one in drifted if one["what"] == "questions"]
-    too = " They are unlike those of the weeks before, too." if len(questions) > 1 else ""
-    luck = f"Where nothing changed, fewer than 1 check in {round(1 / data['level'])} says so."
-    return f"{_changed((questions or drifted)[0])}{too} {luck}"
+    luck = f"where nothing changed, at most 1 check in {round(1 / data['level'])} says so."
+    return f"{_changed((questions or drifted)[0])}; {luck}"
 
 
 def advice(data: dict[str, Any]) -> str:
@@ -49,9 +48,9 @@ def _changed(one: dict[str, Any]) -> str:
     """What changed in one comparison, the topics first."""
     who = "Questions" if one["what"] == "questions" else "Answers"
     auc = one["auc"]
-    told = (f"A classifier tells which of two is today's in {100 * auc[0]:.0f} % [{100 * auc[1]:.0f}, {100 * auc[2]:.0f}] of "
-            "cases; 50 % would be luck.")
-    topics = [topic for topic in one["topics"] if topic["kind"] != "less"][:3]
+    told = (f"Of two, a classifier tells today's in {100 * auc[0]:.0f} % [{100 * auc[1]:.0f}, {100 * auc[2]:.0f}] of cases "
+            "(luck: 50 %)")
+    topics = [topic for topic in one["topics"] if topic["kind"] != "less"][:2]
     begun = f"{who} are unlike those of {AGAINST[one['against']]}"
     if topics:
         listed = "; ".join(f"{percent(topic['share'])} {_about(topic['words'])} (there {percent(topic['before'])})"

@@ -101,12 +101,13 @@ class Found:
 
     @property
     def topics(self) -> tuple[Topic, ...]:
-        """Those that are new or grew; the newest questions' first, each topic once."""
-        found: dict[tuple[str, ...], Topic] = {}
-        for topic in (topic for part in self.parts for topic in part.topics):
-            if topic.kind != "less":
-                found.setdefault(topic.row_ids[:5], topic)
-        return tuple(found.values())
+        """Those that are new or grew, each once: one that another comparison found as well is left out."""
+        kept: list[Topic] = []
+        for topic in (topic for part in self.parts for topic in part.topics if topic.kind != "less"):
+            known = {row_id for one in kept if one.what == topic.what for row_id in one.row_ids}
+            if len(known.intersection(topic.row_ids)) * 2 < len(topic.row_ids):
+                kept.append(topic)
+        return tuple(kept)
 
     @property
     def row_ids(self) -> tuple[str, ...]:

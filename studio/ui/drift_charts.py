@@ -31,8 +31,8 @@ def weeks(found: Found) -> None:
                alt.Tooltip("luck:Q", format=".2f", title="luck reaches"), "questions:Q"]
     parts = [base.mark_rule(strokeWidth=3).encode(y=axis, y2="high:Q").transform_calculate(auc="datum.low"),
              base.mark_point(filled=True, size=90, opacity=1).encode(y=axis, tooltip=tooltip),
-             base.mark_tick(thickness=2, size=34, strokeDash=[4, 3]).encode(y="luck:Q", color=alt.value(charts.BASE))]
-    title = alt.TitleParams("Do the weeks move away from the training data? (dashed: what luck reaches)", anchor="start",
+             base.mark_tick(thickness=2, size=34).encode(y="luck:Q", color=alt.value(charts.BASE))]
+    title = alt.TitleParams("Do the weeks move away? (bar: what luck reaches)", anchor="start",
                             frame="bounds")
     st.altair_chart(alt.layer(*parts).properties(title=title), width="stretch", height=charts.HEIGHT + 20,
                     alt="How well each week's questions can be told from the training data, with intervals and thresholds")

@@ -10,10 +10,11 @@ from studio import drifts, live, production, runs, snapshots, traffic
 from studio.drifts import Comparison, Found, Topic
 from studio.runs import Run
 from studio.ui import drift_charts, layout, monitor_rows
-from studio.ui.formats import ago, count
+from studio.ui.formats import ago, count, excerpt
 from studio.workspace import Row, Workspace
 
 ALL, NOTHING, SHOWN, AT_ONCE = "all models", "only the weeks before", 5, 25
+VIEW = "Drift"
 AGAINST = {"training": "the training data", "before": "the weeks before"}
 PARTS = {"classifier": "A classifier tells them apart (AUC, 0.5: not at all)",
          "distance": "Distance in meaning (energy distance)", "clusters": "Largest change of a topic's share (standard errors)",
@@ -50,7 +51,7 @@ def draw(ws: Workspace, who: str) -> None:
 def finished(run: Run) -> None:
     """Where to go on from a check that is done, on the page Runs."""
     layout.go("Open what drifted" if drifts.found(run).drifted else "Open what was measured", "pages/monitor.py",
-              {"view": "drift"}, primary=True)
+              {"view": VIEW}, primary=True)
 
 
 def _form(ws: Workspace) -> None:
@@ -107,14 +108,22 @@ def _topic(ws: Workspace, topic: Topic, place: int, who: str) -> None:
             for record_id in topic.row_ids[:SHOWN]:
                 layout.link(f"Record {record_id[:8]}", "pages/curate.py", {"record": record_id})
             return
-        monitor_rows.table(traffic.every(ws, topic.row_ids[:SHOWN]), f"Rows about {about}")
+        _table(traffic.every(ws, topic.row_ids[:SHOWN]), f"Rows about {about}")
         _acts(ws, topic.row_ids, f"topic-{place}", who, send=topic.kind != "less")
+
+
+def _table(rows: Sequence[Row], title: str) -> None:
+    """What was asked first: a phone shows no more."""
+    st.dataframe([{"customer": excerpt(row["question"]), "model said": excerpt(row["answer"]), "when": row["happened_at"],
+                   "row": f"/monitor?row={row['row_id']}"} for row in rows], hide_index=True, alt=title, column_config={
+                       "when": st.column_config.DatetimeColumn(format="D MMM, HH:mm"),
+                       "row": st.column_config.LinkColumn("row", display_text=r"row=(.{6})", help="Read the whole conversation")})
 
 
 def _unlike(ws: Workspace, comparison: Comparison, place: int, who: str) -> None:
     with st.container(border=True):
         st.markdown(f"**{comparison.what.capitalize()} least like those of {AGAINST[comparison.against]}**")
-        monitor_rows.table(traffic.every(ws, comparison.unlike[:SHOWN]), f"{comparison.what} that look least like before")
+        _table(traffic.every(ws, comparison.unlike[:SHOWN]), f"{comparison.what} that look least like before")
         _acts(ws, comparison.unlike, f"unlike-{place}", who)
 
 
@@ -123,7 +132,7 @@ def _acts(ws: Workspace, ids: Sequence[str], name: str, who: str, send: bool = T
         if send:
             fresh = [row["row_id"] for row in traffic.every(ws, ids) if not row["record_id"]]
             monitor_rows.send(ws, fresh, "drifted", who, name)
-        layout.go(f"Read all {count(len(ids), 'row')}", "pages/monitor.py", {"view": "drift", "drift": name})
+        layout.go(f"Read all {count(len(ids), 'row')}", "pages/monitor.py", {"view": VIEW, "drift": name})
 
 
 def _behind(ws: Workspace, found: Found, name: str, who: str) -> None:
@@ -162,7 +171,7 @@ def _measured(found: Found) -> None:
     st.dataframe([{
         "compared": f"{one.what} with {AGAINST[one.against]}", "": "✗ drifted" if one.drifted else "✓ alike",
         "told apart (AUC)": "{:.2f} [{:.2f}, {:.2f}]".format(*one.auc), "chance where nothing changed": _chance(one.adjusted),
-        "today": one.now, "before": one.then, "rows": f"/monitor?view=drift&drift=unlike-{place}"}
+        "today": one.now, "before": one.then, "rows": f"/monitor?view={VIEW}&drift=unlike-{place}"}
         for place, one in enumerate(found.parts)], hide_index=True, alt="Comparisons", column_config={
             **layout.numbers(["told apart (AUC)", "chance where nothing changed"]),
             "rows": st.column_config.LinkColumn(display_text="least alike")})
@@ -185,12 +194,12 @@ def _times(found: Found) -> None:
     data, times = found.data, {"now": "today", "before": "the weeks before", "training": "the training data"}
     there = [name for name in times if name in data["lengths"]["questions"]]
     rows: list[Row] = [{"what": f"Words of {side}, median [middle half]", **{
-        times[name]: "{1:.0f} [{0:.0f}, {2:.0f}]".format(*data["lengths"][side][name]) for name in there}, "rows": None}
+        times[name]: "{1:.0f} [{0:.0f}, {2:.0f}]".format(*data["lengths"][side][name]) for name in there}, "rows": ""}
         for side in ("questions", "answers")]
     rows += [{"what": f"Questions in {one['language']}", **{times[name]: _percent(one[name]) for name in there},
-              "rows": f"/monitor?view=drift&drift=language-{one['language']}"} for one in data["languages"]]
+              "rows": f"/monitor?view={VIEW}&drift=language-{one['language']}"} for one in data["languages"]]
     rows.append({"what": "Answers that decline", **{times[name]: _percent(data["refusals"][name]) for name in there},
-                 "rows": "/monitor?view=drift&drift=refusals"})
+                 "rows": f"/monitor?view={VIEW}&drift=refusals"})
     st.dataframe(rows, hide_index=True, alt="Lengths, languages and refusals by time", column_config={
         **layout.numbers([times[name] for name in there]), "rows": st.column_config.LinkColumn(display_text="today's rows")})
     st.caption("Short questions whose language cannot be told are in no language's share.")
