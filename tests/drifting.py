@@ -25,14 +25,15 @@ def questions(count: int, seed: int, only: str = "", but: str = "") -> list[str]
     return kept[:count]
 
 
-def bring(ws: Workspace, folder: Path, weeks: Sequence[Sequence[str]], answer: str = ANSWER, model: str = "support-v1") -> None:
-    """A log whose newest week asks `weeks[0]`, the week before `weeks[1]`, and so on; evenly over the days."""
+def bring(ws: Workspace, folder: Path, weeks: Sequence[Sequence[str]], moved: timedelta = timedelta()) -> None:
+    """A log whose newest week asks `weeks[0]`, the week before `weeks[1]`, and so on; evenly over the days, which end `moved`
+    after END."""
     path = folder / f"log-{len(list(folder.glob('log-*')))}.jsonl"
     with path.open("w", encoding="utf-8") as file:
         for back, asked in enumerate(weeks):
             for place, text in enumerate(asked):
-                at = END - timedelta(days=7 * back) - timedelta(days=7) * place / max(1, len(asked))
-                file.write(json.dumps({"timestamp": at.isoformat() + "Z", "model": model, "question": text, "answer": answer,
+                at = END + moved - timedelta(days=7 * back) - timedelta(days=7) * place / max(1, len(asked))
+                file.write(json.dumps({"timestamp": at.isoformat() + "Z", "model": "support-v1", "question": text, "answer": ANSWER,
                                        "request_id": f"{path.stem}-{back}-{place}"}) + "\n")
     logs.add(ws, logs.look(ws, path), "path", "ann")
 

@@ -117,7 +117,7 @@ def _table(rows: Sequence[Row], title: str) -> None:
     st.dataframe([{"customer": excerpt(row["question"]), "model said": excerpt(row["answer"]), "when": row["happened_at"],
                    "row": f"/monitor?row={row['row_id']}"} for row in rows], hide_index=True, alt=title, column_config={
                        "when": st.column_config.DatetimeColumn(format="D MMM, HH:mm"),
-                       "row": st.column_config.LinkColumn("row", display_text=r"row=(.{6})", help="Read the whole conversation")})
+                       "row": st.column_config.LinkColumn("row", display_text=r"row=(.{6})", help="Read all of it")})
 
 
 def _unlike(ws: Workspace, comparison: Comparison, place: int, who: str) -> None:
