@@ -1,5 +1,4 @@
-"""What production says of the model: figures against targets, alerts with the rows that show them, and the way back to the
-data."""
+"""What production says of the model: figures against targets, alerts with what shows them, the way back to the data."""
 
 import streamlit as st
 
@@ -9,7 +8,7 @@ from studio.ui import drift_view, layout, monitor_alerts, monitor_logs, monitor_
 VIEWS = {"production": "Production", "alerts": "Targets and alerts", "drift": "Drift", "logs": "Logs"}
 
 ws = session.workspace()
-layout.header(ws, "Monitor", "Is the model in production as good, as quick and as cheap as it should be?", "proven")
+layout.header(ws, "Monitor", "Is the model in production as good, as quick and as cheap as it should be?")
 who = session.person()
 here = bool(logs.sources(ws, 1))
 session.turned("view")

@@ -133,6 +133,7 @@ def run(child: Child, spec: ReceiveSpec, workspace: Path) -> dict[str, Any]:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((spec.host, spec.port))
+        listening.listen(1_024)  # who comes before the server is up waits a moment
     except OSError:
         listening.close()
         raise PipelineError(

@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 
 from studio import targets
 from studio.errors import StudioError
+from studio.mentions import named_in
 from studio.targets import Judged
 from studio.workspace import Row, Transaction, Workspace
 
@@ -134,6 +135,18 @@ def retrain(ws: Workspace) -> str:
     reasons = [one.sentence for one in standing if one.kind == "drift"]
     reasons += [one.sentence for one in standing if one.kind == "target" and one.subject.partition("/")[0] in LEARNABLE]
     return " ".join(reasons)
+
+
+def about(ws: Workspace, words: Sequence[str]) -> list[str]:
+    """The notes (by their word_id) that name one of the words (lower case)."""
+    return [row["word_id"] for row in ws.rows(
+        f"""select distinct word_id from alert_words t, (select unnest(?::varchar[]) as word) w
+            where {named_in('t.note')}""", [list(words)])]
+
+
+def forget(transaction: Transaction, word_ids: Sequence[str]) -> None:
+    """Delete these notes."""
+    transaction.execute("delete from alert_words where word_id in (select unnest(?::varchar[]))", [list(word_ids)])
 
 
 def _of(ws: Workspace, one: Judged) -> Alert:

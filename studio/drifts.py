@@ -6,6 +6,8 @@ reads what the newest found, and sees to it that drift becomes an alert.
 
 from __future__ import annotations
 
+import json
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from studio import alerts, live, models, production, runs, snapshots, webhooks
 from studio.errors import StudioError
 from studio.runs import Run
 from studio.snapshots import Snapshot
-from studio.workspace import Workspace
+from studio.workspace import Transaction, Workspace
 
 DAYS, WEEKS = 7.0, 4
 LEAST, MOST, MOST_BEFORE = 20, 2_000, 4_000
@@ -238,6 +240,24 @@ def keep_up(ws: Workspace) -> None:
                   Meaning(**spec["meaning"]) if spec["meaning"] else None)
         except StudioError:
             return  # the page says why when somebody asks for it
+
+
+def pieces(words: Sequence[str]) -> list[str]:
+    """Names, and each name of them: topics are described by single words, and so may be somebody who asked five times."""
+    return [*words, *dict.fromkeys(piece for word in words for piece in re.findall(r"\w{3,}", word) if piece not in words)]
+
+
+def forget(transaction: Transaction, words: Sequence[str]) -> None:
+    """Take names out of what checks said, and out of the alerts that repeat it. Ids go with all other runs' (`runs.forget`)."""
+    names = pieces(words)
+    for row in transaction.rows("""select run_id, attempt, message, data from run_results join runs using (run_id)
+                                   where kind = 'drift'"""):
+        kept = runs.without([row["message"], json.loads(row["data"])], (), names)
+        transaction.execute("update run_results set message = ?, data = ? where run_id = ? and attempt = ?",
+                            [kept[0], json.dumps(kept[1]), row["run_id"], row["attempt"]])
+    for row in transaction.rows("select alert_id, sentence from alerts where kind = 'drift'"):
+        transaction.execute("update alerts set sentence = ? where alert_id = ?",
+                            [runs.without(row["sentence"], (), names), row["alert_id"]])
 
 
 def _due(ws: Workspace, now: Found) -> bool:

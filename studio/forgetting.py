@@ -23,16 +23,19 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from studio import (
+    alerts,
     arrivals,
     authored,
     charsets,
     corrections,
+    drifts,
     duplicates,
     files,
     findings,
     judges,
     label_sets,
     labels,
+    log_arrivals,
     logs,
     made,
     named,
@@ -60,7 +63,7 @@ _CHOSEN = (("imports", "source_name"), ("imports", "choices"), ("mappings", "nam
            ("log_sources", "name"), ("log_sources", "columns"), ("log_files", "path"))
 """Where a file's name, a value that somebody filtered by, a prompt or a title can name a customer."""
 
-_KEYS = ("review_id", "label_id", "mark_id", "adjudication_id", "ask_id", *(kind.key for kind in named.KINDS))
+_KEYS = ("review_id", "label_id", "mark_id", "adjudication_id", "ask_id", "word_id", *(kind.key for kind in named.KINDS))
 _PIECE = 8 << 20
 _PACKED = (".xlsx", ".xlsm", ".parquet", ".pq")
 
@@ -105,6 +108,7 @@ def forget(ws: Workspace, customer: Customer, record_ids: Sequence[str], who: st
     """
     if not record_ids and not traffic.about(ws, customer.said):
         raise StudioError("No conversation is chosen.", "Choose at least one that is to go.")
+    log_arrivals.discard_idle(ws)
     receiving.settle(ws)
     with logs.alone:
         return _forget(ws, customer, record_ids, who)
@@ -154,7 +158,7 @@ def _order(ws: Workspace, customer: Customer, record_ids: Sequence[str], who: st
     lines = ws.value("select count(*) from snapshot_items where record_id in (select unnest(?::varchar[]))", [list(record_ids)])
     return Order(ws.new_id(), who, tuple(record_ids), customer.said, customer.emails, tuple(answers),
                  tuple(reviews.about(ws, answers, customer.said)), tuple(raw_files(ws, customer, record_ids)), lines,
-                 tuple(labels.about(ws, customer.said)), tuple(named.about(ws, customer.said)),
+                 (*labels.about(ws, customer.said), *alerts.about(ws, customer.said)), tuple(named.about(ws, customer.said)),
                  asks)
 
 
@@ -201,6 +205,8 @@ def _clean_tables(ws: Workspace, transaction: Transaction, order: Order) -> None
     gone = traffic.naming(transaction, order.record_ids, order.words)
     runs.forget(transaction, [*order.record_ids, *gone], order.words)
     traffic.forget(transaction, order.record_ids, order.words)
+    alerts.forget(transaction, order.spoken)
+    drifts.forget(transaction, order.words)
     snapshots.forget(ws, transaction, order.record_ids)
     transaction.execute(f"""update refused_rows set excerpt = '' where exists (
         from (select unnest(?::varchar[]) as word) w where {named_in('refused_rows.excerpt')})""", [list(order.words)])
@@ -244,7 +250,8 @@ def _clean_runs(ws: Workspace, order: Order) -> None:
             os.replace(beside, path)
     for path in sorted(ws.path("runs").glob("*/result.json")):
         ended = json.loads(path.read_text(encoding="utf-8"))
-        if (without := runs.without(ended, {*ids, *rows}, order.words)) != ended:
+        words = drifts.pieces(order.words) if "comparisons" in ended["data"] else order.words
+        if (without := runs.without(ended, {*ids, *rows}, words)) != ended:
             beside = path.with_name(f".{path.name}.tmp")
             beside.write_text(json.dumps(without, ensure_ascii=False, indent=1), encoding="utf-8")
             os.replace(beside, path)

@@ -36,8 +36,8 @@ class Kind:
 
 
 MEASURES: dict[Measure, Kind] = {
-    "latency_p50": Kind("Latency, median", "s", "lower", 2, "answers with a latency"),
-    "latency_p95": Kind("Latency, 95 of 100 within", "s", "lower", 2, "answers with a latency"),
+    "latency_p50": Kind("Latency p50", "s", "lower", 2, "answers with a latency"),
+    "latency_p95": Kind("Latency p95", "s", "lower", 2, "answers with a latency"),
     "thumbs": Kind("Thumbs up", "share", "higher", 2, "answers with a thumb"),
     "success": Kind("Task success", "share", "higher", 2, "answers of which it is known"),
     "cost": Kind("Cost per 1,000", "money", "lower", 3, "answers with a cost"),

@@ -95,9 +95,12 @@ def discard(ws: Workspace, coming: Coming) -> None:
         shutil.rmtree(coming.folder, ignore_errors=True)
 
 
-def forget(ws: Workspace) -> None:
-    """Let go of everything that was looked at and not read: it holds texts."""
-    for coming in list(_comings.get(ws.root, {}).values()):
+def discard_idle(ws: Workspace) -> None:
+    """Let go of everything that was looked at and not read: it holds texts. Raises StudioError while something is read."""
+    here = list(_comings.get(ws.root, {}).values())
+    if any(coming.state == "reading" for coming in here):
+        raise StudioError("A log is being read.", "Wait for its end, or stop it on the Monitor page.")
+    for coming in here:
         discard(ws, coming)
 
 

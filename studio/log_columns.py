@@ -204,10 +204,15 @@ def look(
     leaves = _leaves(objects, columns)
     shape = _shape(leaves)
     roles = {role: tuple(_places(role, leaves, shape)) for role in ROLES}
-    said = next((one for one in before if all(label in leaves for labels in one.values() for label in labels)), None)
+    said = next((one for one in before if _stands(one, leaves)), None)
     if said is not None:
         roles = {role: tuple(said.get(role, ())) for role in ROLES}
     return Found(shape, leaves, roles, _in_milliseconds([leaves[label] for label in roles["latency"]]), said is not None)
+
+
+def _stands(roles: Mapping[str, Sequence[str]], leaves: Mapping[str, Leaf]) -> bool:
+    labels = [label for chosen in roles.values() for label in chosen]
+    return bool(labels) and all(label in leaves for label in labels)
 
 
 def choose(found: Found, role: str, label: str | None) -> Found:
@@ -234,7 +239,7 @@ def _leaves(objects: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> dic
     return {
         label: Leaf(label, column, path, turns, tuple(examples))
         for label, (column, path, turns, examples) in seen.items()
-        if '"' not in label and "\0" not in label
+        if not set(label) & set('"\\\0') and ".." not in f".{label}."
     }
 
 

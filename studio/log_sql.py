@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from studio.log_columns import YES_NO, Found, Leaf
 
+MOST = 1e9
+"""A larger figure is none: no latency, cost or number of tokens of one answer is."""
 UTC_OFFSET = "[0-9:][+-][0-9]{2}:?([0-9]{2})?$"
 _SEPARATOR = "chr(31)"
 
@@ -93,6 +95,7 @@ EMPTY = "''"
 FINISHED = f"""
     case when bad then 'it is no JSON object'
          when time_text <> '' and began is null then 'its time cannot be read'
+         when began not between timestamp '2000-01-01' and now()::timestamp + interval 2 days then 'its time cannot be right'
          when question = '' and answer = '' and coalesce(latency_s, prompt_tokens, new_tokens, cost) is null
               and not ((rated <> '' or success is not null) and request_id <> '')
          then 'it holds neither texts nor figures' end as problem,
@@ -144,7 +147,7 @@ def _as_text(sql: str, kind: str) -> str:
 
 def _number(sql: str, kind: str) -> str:
     value = f"try_cast({sql} as double)"
-    return f"case when isfinite({value}) and {value} >= 0 then {value} end"
+    return f"case when {value} between 0 and {MOST} then {value} end"
 
 
 def _moment(sql: str, kind: str, formats: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ Kind = Literal["jsonl", "array", "parquet", "table"]
 LISTED = 1_000
 """So many refused rows of a file are listed; all are counted."""
 FORGOTTEN = "its customer was forgotten"
-_LONGEST_ROW = 64 << 20
+_LONGEST_ROW = 16 << 20
 _EXCERPT = 160
 
 
@@ -48,14 +48,30 @@ def stage(ws: Workspace, side: Side, folder: Path, seen: Look) -> tuple[list[Row
         columns = {row["column_name"]: (f'"{row["column_name"]}"', row["column_type"]) for row in kinds}
         _ready(side, seen, Cells(columns), f"read_parquet('{quoted(str(seen.path))}')")
     else:
-        lines = seen.kind == "jsonl"
-        where = (
-            f"read_json_objects('{quoted(str(seen.path))}', format = '{'newline_delimited' if lines else 'array'}', "
-            f"ignore_errors = {lines}, maximum_object_size = {_LONGEST_ROW})"
-        )
-        _ready(side, seen, Cells(whole="json"), where)
+        try:
+            _ready(side, seen, Cells(whole="json"), _objects(seen, seen.path))
+        except Refused:
+            if seen.kind != "jsonl":
+                raise
+            _ready(side, seen, Cells(whole="json"), _objects(seen, _shortened(seen.path, folder)))
     _leave_out_forgotten(side)
     return _problems(side, seen, refused)
+
+
+def _objects(seen: Look, path: Path) -> str:
+    lines = seen.kind == "jsonl"
+    return (
+        f"read_json_objects('{quoted(str(path))}', format = '{'newline_delimited' if lines else 'array'}', "
+        f"ignore_errors = {lines}, maximum_object_size = {_LONGEST_ROW})"
+    )
+
+
+def _shortened(path: Path, folder: Path) -> Path:
+    """A copy in which a line that is longer than the database reads is no object: it is listed then like any other such."""
+    copy = folder / "shortened.jsonl"
+    with path.open("rb") as file, copy.open("wb") as beside:
+        beside.writelines(b"too long\n" if len(line) > _LONGEST_ROW else line for line in file)
+    return copy
 
 
 def _leave_out_forgotten(side: Side) -> None:

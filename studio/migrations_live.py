@@ -22,8 +22,8 @@ create table log_queued (
     row_id varchar primary key, record_id varchar not null, why varchar not null, who varchar not null,
     queued_at timestamp not null);
 create table log_folders (
-    folder_id varchar primary key, seq bigint not null, path varchar not null, watched boolean not null, who varchar not null,
-    said_at timestamp not null);
+    press_id varchar primary key, seq bigint not null, folder_id varchar not null, path varchar not null,
+    watched boolean not null, who varchar not null, said_at timestamp not null);
 create table log_files (
     path varchar primary key, size bigint not null, changed_ns bigint not null, upto bigint not null, head varchar not null,
     problem varchar not null);

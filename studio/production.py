@@ -41,4 +41,4 @@ def comparison(ws: Workspace) -> dict[str, str] | None:
     newest = next((one for one in tuned if now is None or one.model_id != now.model_id), None)
     if newest is None:
         return None
-    return {"view": "start", "model": newest.model_id} | ({"against": now.model_id} if now else {})
+    return {"view": "Start", "model": newest.model_id} | ({"against": now.model_id} if now else {})

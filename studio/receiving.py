@@ -19,7 +19,7 @@ from studio.workspace import Workspace
 
 TOKEN = "TUNEWRIGHT_LOG_TOKEN"
 PORT = ReceiveSpec.model_fields["port"].default
-HOSTS = {"127.0.0.1": "this machine alone", "0.0.0.0": "every machine that reaches this one"}
+HOSTS = {"127.0.0.1": "this machine alone", "0.0.0.0": "every machine that reaches this one, over plain http"}
 WHO = "the endpoint"
 UNREAD = "unread-"
 _one_starts, _one_collects = threading.Lock(), threading.Lock()

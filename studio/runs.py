@@ -282,7 +282,7 @@ def without(value: Any, ids: Collection[str], words: Sequence[str] = ()) -> Any:
     if isinstance(value, list):
         return [without(part, ids, words) for part in value if not (isinstance(part, str) and part in ids)]
     if isinstance(value, str) and any(word in value.lower() for word in words):
-        return re.sub("|".join(map(re.escape, words)), "[forgotten]", value, flags=re.IGNORECASE)
+        return re.sub(rf"(?<!\w)({'|'.join(map(re.escape, words))})(?!\w)", "[forgotten]", value, flags=re.IGNORECASE)
     return value
 
 

@@ -50,7 +50,7 @@ class Target:
 
     @property
     def words(self) -> str:
-        """`Latency, 95 of 100 within: at most 2 s, of support-v2`."""
+        """`Latency p95: at most 2 s, support-v2`."""
         most = "at most" if MEASURES[self.measure].better == "lower" else "at least"
         return f"{MEASURES[self.measure].title}: {most} {written(self.measure, self.bound)}" + (
             f", {self.of}" if self.of else ""
@@ -164,9 +164,9 @@ def examples(ws: Workspace, one: Judged, limit: int = 20) -> list[str]:
 
 
 def written(measure: Measure, value: float) -> str:
-    """A value with its unit: `2 s`, `80 %`, `1.2`."""
+    """A value with its unit: `2 s`, `0.8`, `1.2`."""
     unit = MEASURES[measure].unit
-    return f"{value:g} s" if unit == "s" else f"{value * 100:g} %" if unit == "share" else f"{value:g}"
+    return f"{value:g} s" if unit == "s" else f"{value:g}"
 
 
 def _target(row: Row) -> Target:

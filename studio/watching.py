@@ -112,6 +112,7 @@ def after(ws: Workspace) -> None:
     """What follows new rows: the page's picture, the targets, and who is told."""
     live.picture(ws, DEFAULT_DAYS)
     webhooks.tell(ws, alerts.review(ws))
+    webhooks.tell_late(ws)
 
 
 def _watch(found: weakref.ref[Workspace]) -> None:
@@ -235,7 +236,5 @@ def _inside(path: str, folder: str) -> bool:
 
 def _say(ws: Workspace, folder_id: str, path: str, watched: bool, who: str) -> None:
     with ws.transaction() as transaction:
-        transaction.decided(
-            "log_folders",
-            [{"folder_id": folder_id, "seq": 0, "path": path, "watched": watched, "who": who, "said_at": ws.now()}],
-        )
+        row = {"folder_id": folder_id, "path": path, "watched": watched, "who": who, "said_at": ws.now()}
+        transaction.decided("log_folders", [{"press_id": ws.new_id(), "seq": 0, **row}])

@@ -17,15 +17,18 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
+from studio import alerts
 from studio.alerts import Alert
 from studio.errors import StudioError
 from studio.workspace import Row, Workspace
 
 TRIES, SECONDS = 3, 8.0
 PAUSES = (1.0, 4.0)
+LATE_SECONDS = 120.0
+"""By then every try of a call that was begun is over."""
 _HERE = ("localhost", "127.0.0.1", "::1")
 _ENV = re.compile(r"TUNEWRIGHT_[A-Z0-9_]{1,60}")
 _AGAIN = (408, 425, 429, 500, 502, 503, 504)
@@ -130,16 +133,21 @@ def body(alert: Alert) -> Row:
     }
 
 
-def tell(ws: Workspace, alerts: Sequence[Alert]) -> list[threading.Thread]:
+def tell(ws: Workspace, opened: Sequence[Alert]) -> list[threading.Thread]:
     """Tell alerts to all hooks, each call in a thread; returns them, for whoever wants to wait."""
-    threads = [
-        threading.Thread(target=_tell, args=(ws, hook, alert), name=f"webhook-{alert.alert_id}", daemon=True)
-        for hook in every(ws)
-        for alert in alerts
-    ]
-    for thread in threads:
-        thread.start()
-    return threads
+    return [_begin(ws, hook, alert) for hook in every(ws) for alert in opened]
+
+
+def tell_late(ws: Workspace) -> list[threading.Thread]:
+    """Tell what nobody was told, because the studio went down meanwhile: open alerts of the last day."""
+    hooks = {hook.hook_id: hook for hook in every(ws)}
+    late = ws.rows("""select h.hook_id, a.alert_id from alerts a, (select unnest(?::varchar[]) as hook_id,
+                      unnest(?::timestamp[]) as said_at) h where a.over_at is null and a.opened_at between ? and ?
+                      and a.opened_at > h.said_at and not exists (
+                          from webhook_calls c where c.hook_id = h.hook_id and c.alert_id = a.alert_id)""",
+                   [list(hooks), [hook.said_at for hook in hooks.values()], ws.now() - timedelta(days=1),
+                    ws.now() - timedelta(seconds=LATE_SECONDS)])
+    return [_begin(ws, hooks[row["hook_id"]], alerts.get(ws, row["alert_id"])) for row in late]
 
 
 def send(address: str, text: bytes, seconds: float = SECONDS) -> tuple[bool, bool, str]:
@@ -170,6 +178,12 @@ def send(address: str, text: bytes, seconds: float = SECONDS) -> tuple[bool, boo
     return 200 <= status < 300, status in _AGAIN, f"It answered {status}."
 
 
+def _begin(ws: Workspace, hook: Hook, alert: Alert) -> threading.Thread:
+    thread = threading.Thread(target=_tell, args=(ws, hook, alert), name=f"webhook-{alert.alert_id}", daemon=True)
+    thread.start()
+    return thread
+
+
 def _cut(connection: http.client.HTTPConnection) -> None:
     if connection.sock is not None:
         try:
@@ -192,6 +206,8 @@ def _tell(ws: Workspace, hook: Hook, alert: Alert) -> None:
             time.sleep(PAUSES[place])
     except StudioError as error:
         words = error.message if hook.address else f"{hook.address_env} holds no address that alerts are sent to."
+    if ws.closed:  # the studio went down meanwhile
+        return
     with ws.transaction() as transaction:
         transaction.insert(
             "webhook_calls",

@@ -194,10 +194,10 @@ class Workspace:
             raise
 
     def close(self) -> None:
-        with self._writing:
+        self.closed = True  # for threads of the app that look again and again
+        with self._writing, self._gate.alone():
             for side in list(self._sides):
                 side.close()
-            self.closed = True
             self._connection.close()
             self._lock.release()
 

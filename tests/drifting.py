@@ -33,8 +33,9 @@ def bring(ws: Workspace, folder: Path, weeks: Sequence[Sequence[str]], moved: ti
         for back, asked in enumerate(weeks):
             for place, text in enumerate(asked):
                 at = END + moved - timedelta(days=7 * back) - timedelta(days=7) * place / max(1, len(asked))
-                file.write(json.dumps({"timestamp": at.isoformat() + "Z", "model": "support-v1", "question": text, "answer": ANSWER,
-                                       "request_id": f"{path.stem}-{back}-{place}"}) + "\n")
+                row = {"timestamp": at.isoformat() + "Z", "model": "support-v1", "question": text, "answer": ANSWER,
+                       "request_id": f"{path.stem}-{back}-{place}"}  # fmt: skip
+                file.write(json.dumps(row) + "\n")
     logs.add(ws, logs.look(ws, path), "path", "ann")
 
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.heavy
 
 @pytest.fixture(scope="module")
 def drifted_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A closed workspace: 200 questions this week, 60 of them of a topic that neither the snapshot nor the weeks before have."""
+    """A closed workspace: 200 questions this week, 60 of them of a topic that neither the snapshot nor earlier weeks have."""
     folder = tmp_path_factory.mktemp("drifted")
     ws = Workspace(folder / "ws")
     snapshot = frozen(ws, questions(400, 1, but=TOPIC))
@@ -92,7 +92,7 @@ def test_forgetting_takes_rows_and_names_out_of_what_was_found(drifted: Workspac
     hers = {row["row_id"] for row in drifted.rows("select row_id from log_rows where question ilike '%Karla Quint%'")}
     assert hers & set(found.row_ids) and "quint" in str(found.topics)
     record_id = drifted.value("select min(record_id) from record_now")
-    forgetting.forget(drifted, customers.Customer("Karla Quint", ("karla", "quint"), (), (), ()), [record_id], "eve")
+    forgetting.forget(drifted, customers.Customer((), ("Karla Quint",), ("karla quint",), (), ()), [record_id], "eve")
     kept = drifted.path(runs.get(drifted, found.run_id).folder) / "result.json"
     left = str(newest(drifted).data) + kept.read_text()
     assert not any(row_id in left for row_id in hers) and "quint" not in left.lower()
@@ -142,6 +142,6 @@ def test_the_page_says_what_drifted_and_sends_its_rows(drifted: Workspace, monke
     root = drifted.root
     drifted.close()
     monkeypatch.setenv("STUDIO_WORKSPACE", str(root))
-    page = draw("monitor", {"view": "Drift"})
+    page = draw("monitor", view="Drift")
     said = words(page).replace("\\", "")
     assert not page.exception and sentence in said and any("to the label queue" in button.label for button in page.button)

@@ -83,8 +83,8 @@ def _chosen(ws: Workspace, judged: Model, snapshot: Snapshot) -> list[Chosen]:
     others = [one for one in (*models.every(ws), *candidates.checkpoints(ws, judged))
               if one.model_id not in (base.model_id, judged.model_id)]
     against = [one for one in others if one.model_id == st.query_params.get("against")]
-    more = st.multiselect("Further models, checkpoints and endpoints", others, against, format_func=lambda one: one.name, key="further",
-                          placeholder="none", disabled=not others)
+    more = st.multiselect("Further models, checkpoints and endpoints", others, against, key="further",
+                          format_func=lambda one: one.name, placeholder="none", disabled=not others)
     found += [Chosen(one) for one in more]
     st.markdown(f":material/check_box: Judged: **{layout.plain(judged.name)}**")
     return [*found, Chosen(judged)]

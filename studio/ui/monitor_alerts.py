@@ -19,6 +19,9 @@ def draw(ws: Workspace, who: str) -> None:
     monitor_rows.queued(ws)
     if "alert" in st.query_params:
         _one(ws, alerts.get(ws, st.query_params["alert"]), who)
+        if st.button("Back to targets and alerts"):
+            st.query_params.pop("alert", None)
+            st.rerun()
         return
     st.subheader("Targets", anchor=False)
     _targets(ws, who)
@@ -34,8 +37,9 @@ def _one(ws: Workspace, alert: Alert, who: str) -> None:
     show(f"**{layout.plain(alert.sentence)}**\n\n{layout.plain(alert.reason)}",
          icon=":material/notifications_active:" if alert.open else ":material/notifications_paused:")
     over = f", over {ago(alert.over_at, ws.now())}" if alert.over_at else ", not over"
-    st.caption(f"Opened {ago(alert.opened_at, ws.now())}{over}." + (
-        f" Seen by {layout.plain(alert.seen_by)}{': ' + layout.plain(alert.note) if alert.note else ''}." if alert.seen_by else ""))
+    note = f": {layout.plain(alert.note)}" if alert.note else ""
+    seen = f" Seen by {layout.plain(alert.seen_by)}{note}." if alert.seen_by else ""
+    st.caption(f"Opened {ago(alert.opened_at, ws.now())}{over}.{seen}")
     rows = traffic.every(ws, alert.row_ids)
     if rows:
         st.markdown("**Rows that show it**")
@@ -50,9 +54,6 @@ def _one(ws: Workspace, alert: Alert, who: str) -> None:
             if st.form_submit_button("I have seen it", type="primary", icon=":material/visibility:"):
                 alerts.acknowledge(ws, alert.alert_id, note, who)
                 st.rerun()
-    if st.button("Back to targets and alerts"):
-        st.query_params.pop("alert", None)
-        st.rerun()
 
 
 def _targets(ws: Workspace, who: str) -> None:
@@ -64,7 +65,7 @@ def _targets(ws: Workspace, who: str) -> None:
                        "over": f"{one.target.hours:g} h", "set by": one.target.who} for one in found], hide_index=True,
                      column_config=layout.numbers(["it is"]), alt="Targets and whether they are met")
     else:
-        st.caption("No target is set. A target says what production should be: 95 of 100 answers within 2 s, say.")
+        st.caption("No target is set. A target says what production should be: 95 of 100 answers within 2 s (p95), say.")
     st.caption("A target is missed when the whole 99 % interval lies on its wrong side, over the newest hours of the logs and "
                "at least "
                "as many rows as it asks for. A model exactly as good as wanted is called worse in about one of 200 looks.")
@@ -78,8 +79,9 @@ def _form(ws: Workspace, who: str) -> None:
     with st.form("target", border=False):
         with st.container(horizontal=True, vertical_alignment="bottom"):
             word = "At most" if MEASURES[measure].better == "lower" else "At least"
-            bound = st.number_input(f"{word}{', %' if share else ', s' if MEASURES[measure].unit == 's' else ''}", 0.0, None,
-                                    targets.STARTING[measure] * (100 if share else 1), width=150, key=f"bound-{measure}")
+            unit = {"share": "share, 0 to 1", "s": "seconds", "money": "for 1,000 answers"}[MEASURES[measure].unit]
+            bound = st.number_input(f"{word} ({unit})", 0.0, 0.999 if share else None, targets.STARTING[measure],
+                                    0.05 if share else 0.1, width=190, key=f"bound-{measure}")
             model = st.selectbox("Of model", [ALL, *live.models(ws)], width=210)
             part = st.selectbox("Of slice", [ALL, *live.slices(ws)], width=210)
             hours = st.number_input("Over the newest hours", 1.0, 24.0 * 366, 24.0, width=180)
@@ -88,7 +90,7 @@ def _form(ws: Workspace, who: str) -> None:
             said = st.form_submit_button("Set this target", type="primary")
             gone = st.form_submit_button("Take it back")
     if said or gone:
-        targets.say(ws, measure, None if gone else bound / (100 if share else 1), who, "" if model == ALL else model,
+        targets.say(ws, measure, None if gone else bound, who, "" if model == ALL else model,
                     "" if part == ALL else part, int(least), hours)
         watching.after(ws)
         st.rerun()

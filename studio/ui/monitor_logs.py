@@ -10,11 +10,12 @@ from studio import log_arrivals, logs, receiving, watching
 from studio.log_arrivals import Coming
 from studio.log_columns import ROLES, SHAPES
 from studio.logs import Report
-from studio.ui import layout
+from studio.ui import layout, session
 from studio.ui.formats import ago, count, excerpt
 from studio.workspace import Workspace
 
 MAIN = ("messages", "question", "answer", "time", "model", "latency", "end", "rating", "success", "cost", "slice")
+SUFFIXES = ("jsonl", "ndjson", "json", "log", "csv", "tsv", "parquet", "pq", "txt")
 NOWHERE = "not in this log"
 HOW = {"upload": "uploaded", "path": "from a path", "folder": "from a watched folder", "endpoint": "received"}
 
@@ -24,6 +25,9 @@ def draw(ws: Workspace, who: str) -> None:
     if coming := log_arrivals.find(ws, st.query_params.get("log", "")):
         _coming(ws, coming, who)
     else:
+        if not logs.sources(ws, 1):
+            layout.empty("See here what production says of the model: latency, thumbs, success and cost against your "
+                         "targets, by model and slice. Bring logs in first, in one of three ways.")
         _ways_in(ws, who)
     _read(ws)
 
@@ -43,7 +47,7 @@ def _files(ws: Workspace) -> None:
     st.caption("JSONL, CSV or Parquet: request and response records as OpenAI, vLLM and LiteLLM write them, or plain columns. "
                "The "
                "same file, or the same rows in another one, add nothing.")
-    given = st.file_uploader("A log", type=["jsonl", "ndjson", "json", "log", "csv", "tsv", "parquet", "pq", "txt"], key="log-file")
+    given = st.file_uploader("A log", type=list(SUFFIXES), key="log-file")
     with st.form("log-path", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
         path = st.text_input("Or a path on this machine", placeholder="/var/log/llm/2026-11.jsonl", width=460)
         opened = st.form_submit_button("Look at it")
@@ -69,7 +73,7 @@ def _coming(ws: Workspace, coming: Coming, who: str) -> None:
             _became(report)
         if st.button("See production", type="primary"):
             _leave(ws, coming)
-            layout.open_page("pages/monitor.py", {"view": "Production"})
+            session.turn_to("view", "production")
         if st.button("Bring in another log"):
             _leave(ws, coming)
             st.rerun()
@@ -134,7 +138,8 @@ def _became(report: Report) -> None:
         return
     later = f" {count(report.told_later, 'earlier row')} got a rating or a success." if report.told_later else ""
     st.success(f"**{layout.plain(report.name)}:** {count(report.rows_in, 'row')}, of which {report.rows_added:,} are new, "
-               f"{report.rows_already:,} were here and {report.rows_refused:,} could not be read.{later}", icon=":material/check:")
+               f"{report.rows_already:,} were here and {report.rows_refused:,} could not be read.{later}",
+               icon=":material/check:")
 
 
 def _folders(ws: Workspace, who: str) -> None:
@@ -196,7 +201,8 @@ def _read(ws: Workspace) -> None:
             if chosen.rows_refused > logs.LISTED:
                 st.caption(f"The first {logs.LISTED:,} are listed.")
     with st.expander("Take a log out again", icon=":material/undo:"):
-        one = st.selectbox("Which one", found, format_func=lambda one: f"{one.name} · {ago(one.read_at, ws.now())}", key="take-out")
+        one = st.selectbox("Which one", found, key="take-out",
+                           format_func=lambda one: f"{one.name} · {ago(one.read_at, ws.now())}")
         st.caption("Its rows go, and the file can be read again in another way. Records that were made of them stay.")
         if st.button(f"Take out {count(one.rows_added, 'row')}"):
             logs.take_out(ws, one.source_id)

@@ -11,7 +11,7 @@ from studio.ui import layout
 from studio.ui.formats import count, excerpt
 from studio.workspace import Row, Workspace
 
-THUMBS = {1: "👍 up", 0: "neutral", -1: "👎 down", None: ""}
+THUMBS = {1: "▲ up", 0: "neutral", -1: "▼ down", None: ""}
 SUCCESS = {True: "yes", False: "no", None: ""}
 
 
@@ -21,9 +21,10 @@ def one(ws: Workspace, row_id: str) -> None:
     if not found:
         st.warning("This row is not here any more: its log was taken out, or somebody asked to be forgotten.")
     for row in found:
-        st.caption(layout.plain(" · ".join(filter(None, (
-            f"Row {row['row_id']}", row["model"], row["slice"], f"{row['happened_at']:%d %b %Y, %H:%M} UTC" if row["happened_at"]
-            else "", f"{row['latency_s']:.2f} s" if row["latency_s"] is not None else "", THUMBS[row["rating"]])))))
+        when = f"{row['happened_at']:%d %b %Y, %H:%M} UTC" if row["happened_at"] else ""
+        took = f"{row['latency_s']:.2f} s" if row["latency_s"] is not None else ""
+        said = (f"Row {row['row_id']}", row["model"], row["slice"], when, took, THUMBS[row["rating"]])
+        st.caption(layout.plain(" · ".join(filter(None, said))))
         layout.conversation(traffic.conversation(row) or [{"role": "user", "content": row["question"]}])
         if row["record_id"]:
             layout.link("Its record", "pages/curate.py", {"record": row["record_id"]})
@@ -34,13 +35,16 @@ def one(ws: Workspace, row_id: str) -> None:
 
 def table(rows: Sequence[Row], title: str) -> None:
     """Rows as a table, each with a link to itself."""
+    taken = any(row["record_id"] for row in rows)
     st.dataframe(
         [{"row": f"/monitor?row={row['row_id']}", "when": row["happened_at"], "model": row["model"], "slice": row["slice"],
           "customer": excerpt(row["question"]), "model said": excerpt(row["answer"]), "thumb": THUMBS[row["rating"]],
-          "success": SUCCESS[row["success"]], "latency": f"{row['latency_s']:.2f} s" if row["latency_s"] is not None else "",
-          "record": layout.record_address(row["record_id"]) if row["record_id"] else None} for row in rows],
+          "success": SUCCESS[row["success"]], "latency": f"{row['latency_s']:.2f} s" if row["latency_s"] is not None else ""}
+         | ({"record": layout.record_address(row["record_id"]) if row["record_id"] else None} if taken else {})
+         for row in rows],
         hide_index=True, alt=title, column_config={
             "row": st.column_config.LinkColumn("row", display_text=r"row=(.{6})", help="Read the whole conversation"),
+            "customer": st.column_config.TextColumn(width="medium"), "model said": st.column_config.TextColumn(width="medium"),
             "when": st.column_config.DatetimeColumn(format="D MMM, HH:mm"), "record": layout.record_column(),
             "latency": st.column_config.TextColumn(alignment="right")})
 

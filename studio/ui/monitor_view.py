@@ -9,7 +9,7 @@ import streamlit as st
 from studio import alerts, live, production, targets, traffic
 from studio.live import MEASURES, Figure, Group, Measure, Picture
 from studio.targets import Judged
-from studio.ui import charts, layout, monitor_rows
+from studio.ui import charts, layout, monitor_rows, session
 from studio.ui.formats import count, interval
 from studio.watching import DEFAULT_DAYS
 from studio.workspace import Workspace
@@ -35,8 +35,8 @@ def draw(ws: Workspace, who: str) -> None:
     _figures(picture, judged)
     known = [name for name in MEASURES if picture.everything.figures[name].known]
     if known:
-        measure = st.segmented_control("Measure", known, default=known[0], required=True, key="measure", bind="query-params",
-                                       format_func=lambda one: MEASURES[one].title)
+        measure = st.segmented_control("Measure", known, default=_first(known, judged), required=True, key="measure",
+                                       bind="query-params", format_func=lambda one: MEASURES[one].title)
         _over_time(picture, measure, judged.get(measure))
         left, right = st.columns(2)
         with left:
@@ -45,6 +45,12 @@ def draw(ws: Workspace, who: str) -> None:
             _by(picture.by_slice, measure, "By slice", "slice", judged.get(measure))
     _worst(ws, picture, who)
     _next(ws, who)
+
+
+def _first(known: list[Measure], judged: dict[Measure, Judged]) -> Measure:
+    """What is looked at first: what is missed, else what has a target, else anything."""
+    missed = [name for name in known if name in judged and judged[name].state == "missed"]
+    return (missed or [name for name in known if name in judged] or known)[0]
 
 
 def written(figure: Figure, measure: Measure) -> str:
@@ -61,7 +67,9 @@ def _alerts(ws: Workspace) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             seen = f" Seen by {layout.plain(one.seen_by)}." if one.seen_by else ""
             st.error(f"**Alert:** {layout.plain(one.sentence)}{seen}", icon=":material/notifications_active:")
-            layout.link("What shows it", "pages/monitor.py", {"alert": one.alert_id, "view": "Targets and alerts"})
+            if st.button("What shows it", key=f"alert-{one.alert_id}"):
+                st.query_params["alert"] = one.alert_id
+                session.turn_to("view", "alerts")
     if reason := alerts.retrain(ws):
         st.warning(f"**Retraining is suggested.** {layout.plain(reason)} Send the rows that show it to the label queue, "
                    f"correct their "
@@ -69,9 +77,9 @@ def _alerts(ws: Workspace) -> None:
 
 
 def _figures(picture: Picture, judged: dict[Measure, Judged]) -> None:
+    untimed = f" {count(picture.untimed, 'row')} without a time are left out." if picture.untimed else ""
     st.caption(f"{count(picture.everything.rows, 'answer')} from {picture.since:%d %b %Y, %H:%M} to "
-               f"{picture.until:%d %b %Y, %H:%M} UTC, "
-               "with 95 % intervals." + (f" {count(picture.untimed, 'row')} without a time are left out." if picture.untimed else ""))
+               f"{picture.until:%d %b %Y, %H:%M} UTC, with 95 % intervals.{untimed}")
     for box, measure in zip(st.columns(len(MEASURES)), MEASURES, strict=True):
         figure = picture.everything.figures[measure]
         with box.container(border=True, height="stretch"):
@@ -88,17 +96,19 @@ def _figures(picture: Picture, judged: dict[Measure, Judged]) -> None:
 def _over_time(picture: Picture, measure: Measure, judged: Judged | None) -> None:
     kind = MEASURES[measure]
     lines = picture.by_model_and_time if len(picture.by_model) > 1 else {"all": picture.by_time}
-    rows = [{"at": one.at, "of": name or "no name", "value": figure.value, "low": figure.low, "high": min(figure.high, 1e9),
+    rows = [{"at": one.at, "of": name or "no model", "value": figure.value, "low": figure.low, "high": min(figure.high, 1e9),
              "rows": figure.n, "said": written(figure, measure)}
             for name, groups in lines.items() for one in groups if (figure := one.figures[measure]).known]
-    names = [one.name or "no name" for one in picture.by_model] if len(picture.by_model) > 1 else ["all"]
+    names = [one.name or "no model" for one in picture.by_model] if len(picture.by_model) > 1 else ["all"]
     colours = alt.Scale(domain=names, range=[charts.TUNED, *charts.LINES, charts.BASE][: len(names)])
     step = "hour" if picture.hours == 1 else "day"
     base = alt.Chart(pd.DataFrame(rows)).encode(
         x=alt.X("at:T", title=f"by {step}, UTC"),
-        color=alt.Color("of:N", scale=colours, title=None, legend=alt.Legend(orient="top", labelLimit=260) if len(names) > 1 else None))
+        color=alt.Color("of:N", scale=colours, title=None,
+                        legend=alt.Legend(orient="top", labelLimit=260, symbolOpacity=1) if len(names) > 1 else None))
     axis = alt.Y("low:Q", title=_axis(measure), scale=alt.Scale(zero=False))
-    tooltip = [alt.Tooltip("at:T", format="%d %b, %H:%M"), "of:N", alt.Tooltip("said:N", title=kind.title), alt.Tooltip("rows:Q", format=",")]
+    tooltip = [alt.Tooltip("at:T", format="%d %b, %H:%M"), "of:N", alt.Tooltip("said:N", title=kind.title),
+               alt.Tooltip("rows:Q", format=",")]
     parts = [base.mark_area(opacity=0.18).encode(y=axis, y2="high:Q"),
              base.mark_line(point=alt.OverlayMarkDef(filled=True, size=34)).encode(y="value:Q", tooltip=tooltip)]
     if judged:
@@ -121,7 +131,7 @@ def _by(groups: tuple[Group, ...], measure: Measure, title: str, column: str, ju
     for one in groups[:SHOWN]:
         figure = one.figures[measure]
         worse = judged is not None and figure.known and targets.decide(judged.target, figure) == "missed"
-        rows.append({column: one.name or "no name", "answers": one.rows, MEASURES[measure].title: written(figure, measure),
+        rows.append({column: one.name or f"no {column}", "answers": one.rows, MEASURES[measure].title: written(figure, measure),
                      "": "✗ off target" if worse else ""})
     st.dataframe(rows, hide_index=True, alt=f"{MEASURES[measure].title} {title.lower()}",
                  column_config=layout.numbers([MEASURES[measure].title]))
