@@ -138,5 +138,5 @@ def test_what_is_said_names_topic_shares_and_certainty() -> None:
 def test_where_nothing_was_found_it_is_said_what_would_have_been() -> None:
     one = {"what": "questions", "against": "training", "drifted": False, "now": 500, "in_families": 0.0}
     assert drift_words.sentence({"comparisons": [one], "level": 0.01}) == (
-        "No drift: 500 questions look like those of the training data. A new topic of 10 % of them would most likely have been "
-        "found.")
+        "No drift: 500 questions look like those of the training data. A new topic of 20 % of them would almost surely have "
+        "been found.")
