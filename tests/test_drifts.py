@@ -131,6 +131,19 @@ def drifted_pid(folder: Path) -> str:
     raise AssertionError("no child works on it")
 
 
+def test_vectors_of_a_chosen_way_of_meaning_are_taken(drifted: Workspace) -> None:
+    run = collected(drifted, drifts.start(drifted, weeks=1, meaning=runs.Meaning(kind="tfidf")))
+    assert (run.state, newest(drifted).run_id, newest(drifted).drifted) == ("done", run.run_id, True)
+
+
+def test_the_runs_page_leads_to_what_a_check_found(drifted: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, run_id = drifted.root, newest(drifted).run_id
+    drifted.close()
+    monkeypatch.setenv("STUDIO_WORKSPACE", str(root))
+    page = draw("runs", run=run_id)
+    assert not page.exception and "Open what drifted" in [button.label for button in page.button]
+
+
 def test_every_number_opens_to_its_rows(drifted: Workspace) -> None:
     found = newest(drifted)
     names = ["topic-0", "unlike-0", "language-en", "refusals", "topic-99", "nonsense"]
