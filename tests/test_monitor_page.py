@@ -42,10 +42,13 @@ def test_a_log_is_looked_at_read_and_said(home: Path) -> None:
     fill(page, "Or a path on this machine", str(lines(home / "a.jsonl", [openai(n) for n in range(12)])))
     page = press(page, "Look at it")
     assert "It looks like **OpenAI-style request and response**" in shown(page)
+    next(box for box in page.selectbox if box.label == "Latency").set_value("not in this log")
+    page = page.run()
     token = str(page.query_params["log"])
     press(page, "Read it in")
     coming = log_arrivals.find(ws, token)
     assert coming is not None and coming.finished.wait(30)
+    assert ws.value("select count(latency_s) from log_rows") == 0
     assert "12 rows, of which 12 are new" in shown(draw("monitor", log=token, view="Logs"))
 
 

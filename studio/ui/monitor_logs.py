@@ -110,15 +110,14 @@ def _choices(coming: Coming) -> None:
     """Where each thing stands, to be corrected before anything is read."""
     found = coming.seen.found
     st.markdown(f"It looks like **{SHAPES[found.shape]}**" + (", read as somebody chose before." if found.said else "."))
-    labels = list(found.leaves)
+    labels = [NOWHERE, *found.leaves]
     with st.expander("What stands where", icon=":material/schema:", expanded=found.shape == "rows"):
         for start in range(0, len(ROLES), 3):
             for box, role in zip(st.columns(3), list(ROLES)[start : start + 3], strict=False):
                 here = (found.roles[role] or (None,))[0]
-                chosen = box.selectbox(ROLES[role], labels, layout.place(labels, here), placeholder=NOWHERE,
-                                       key=f"role-{coming.token}-{role}")
-                if chosen != here:
-                    log_arrivals.choose(coming, role, chosen)
+                chosen = box.selectbox(ROLES[role], labels, layout.place(labels, here) or 0, key=f"role-{coming.token}-{role}")
+                if chosen != (here or NOWHERE):
+                    log_arrivals.choose(coming, role, None if chosen == NOWHERE else chosen)
         if found.roles["latency"] and found.milliseconds:
             st.caption("Its latency is read as milliseconds.")
     st.dataframe(_head(coming), hide_index=True, alt="How the first rows are read")
