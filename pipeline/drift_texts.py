@@ -21,7 +21,7 @@ from pipeline.scoring.refusals import is_refusal
 F32 = NDArray[np.float32]
 Ints = NDArray[np.int64]
 DIMENSIONS, SWEEPS = 64, 2
-"""Of the words' space (latent semantic analysis); more made no planted topic easier to find (benchmarks/drift.py)."""
+"""Of the words' space (latent semantic analysis). Other numbers were not tried."""
 SURE_OF_LANGUAGE = 0.5
 _NUMBER = re.compile(r"\d+")
 
