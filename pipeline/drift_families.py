@@ -16,7 +16,7 @@ NEAREST, FARTHER = 16, 10
 SIZES, EQUAL = (2, 4, 8), np.float32(1e-5)
 SURE = 2.5
 """Standard errors. Without families 2 to 5 of 100 comparisons pass it (10 to 15 where a topic of 20 % is new), and lose some
-power by it: seen in 30 to 150 trials on Bitext and Banking77. What few families below it do to false alarms was not measured."""
+power by it: seen in 30 to 150 trials on Bitext and Banking77. What few families below it do was not measured."""
 
 
 def find(vectors: F32, labels: F32, dice: np.random.Generator) -> tuple[Ints, float]:
