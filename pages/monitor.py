@@ -3,9 +3,9 @@
 import streamlit as st
 
 from studio import live, logs
-from studio.ui import layout, monitor_alerts, monitor_logs, monitor_rows, monitor_view, session
+from studio.ui import drift_view, layout, monitor_alerts, monitor_logs, monitor_rows, monitor_view, session
 
-VIEWS = {"production": "Production", "alerts": "Targets and alerts", "logs": "Logs"}
+VIEWS = {"production": "Production", "alerts": "Targets and alerts", "drift": "Drift", "logs": "Logs"}
 
 ws = session.workspace()
 layout.header(ws, "Monitor", "Is the model in production as good, as quick and as cheap as it should be?")
@@ -25,6 +25,8 @@ with layout.guarded():
                      "first: open Logs above.")
     elif view == "alerts":
         monitor_alerts.draw(ws, who)
+    elif view == "drift":
+        drift_view.draw(ws, who)
     elif live.newest(ws) is None:
         st.info("The rows that were read have no time, so nothing can be drawn over time. Say under Logs which field holds it, "
                 "and read them again.", icon=":material/schedule:")

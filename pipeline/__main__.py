@@ -22,6 +22,7 @@ from pipeline.specs import (
     CheckSpec,
     ConnectSpec,
     DedupeSpec,
+    DriftSpec,
     EvaluateSpec,
     InspectSpec,
     JudgeSpec,
@@ -39,10 +40,11 @@ from pipeline.specs import (
 
 NICE = 10
 ENGINES = {
-    "check": "checking.engine", "connect": "connecting", "dedupe": "dedupe.engine", "evaluate": "evaluation",
-    "inspect": "inspection", "judge": "judging", "managed": "managed.engine", "play": "playing", "preview": "preview",
-    "quote": "managed.quote", "receive": "receiving", "score": "scoring.again", "service_files": "managed.files",
-    "suggest": "suggestions", "synthesize": "synthesis.engine", "train": "training.trainer", "validate": "validation",
+    "check": "checking.engine", "connect": "connecting", "dedupe": "dedupe.engine", "drift": "drift",
+    "evaluate": "evaluation", "inspect": "inspection", "judge": "judging", "managed": "managed.engine", "play": "playing",
+    "preview": "preview", "quote": "managed.quote", "receive": "receiving", "score": "scoring.again",
+    "service_files": "managed.files", "suggest": "suggestions", "synthesize": "synthesis.engine", "train": "training.trainer",
+    "validate": "validation",
 }
 """Kind of run → module below `pipeline`."""
 NEEDS_NO_DEVICE = (CheckSpec, ConnectSpec, DedupeSpec, InspectSpec, ManagedSpec, PlaySpec, PreviewSpec, QuoteSpec, ReceiveSpec,
@@ -101,15 +103,15 @@ def _work(child: Child, workspace: Path) -> int:
 
 
 def _needs_device(spec: AnySpec) -> bool:
-    """A search for duplicates, and scoring, only need it where a transformer makes the vectors, an evaluation and a judge
-    where a local model answers."""
+    """A search for duplicates, a drift check, and scoring only need it where a transformer makes the vectors, an evaluation and
+    a judge where a local model answers."""
     if isinstance(spec, EvaluateSpec):
         return any(candidate.base for candidate in spec.candidates)
     if isinstance(spec, JudgeSpec):
         return spec.judge.base is not None
     if isinstance(spec, SynthesisSpec):
         return any(one.base for one in (spec.model, spec.checks.judge) if one)
-    if isinstance(spec, DedupeSpec | ScoreSpec):
+    if isinstance(spec, DedupeSpec | DriftSpec | ScoreSpec):
         return spec.meaning is not None and spec.meaning.kind == "transformer"
     return not isinstance(spec, NEEDS_NO_DEVICE)
 

@@ -28,6 +28,7 @@ from studio import (
     authored,
     charsets,
     corrections,
+    drifts,
     duplicates,
     files,
     findings,
@@ -201,9 +202,11 @@ def _clean_tables(ws: Workspace, transaction: Transaction, order: Order) -> None
     made.forget(transaction, order.record_ids, order.words)
     named.forget(transaction, order.kept_under_names)
     plays.forget(transaction, order.asks)
+    gone = traffic.naming(transaction, order.record_ids, order.words)
+    runs.forget(transaction, [*order.record_ids, *gone], order.words)
     traffic.forget(transaction, order.record_ids, order.words)
     alerts.forget(transaction, order.spoken)
-    runs.forget(transaction, order.record_ids)
+    drifts.forget(transaction, order.words)
     snapshots.forget(ws, transaction, order.record_ids)
     transaction.execute(f"""update refused_rows set excerpt = '' where exists (
         from (select unnest(?::varchar[]) as word) w where {named_in('refused_rows.excerpt')})""", [list(order.words)])
@@ -230,8 +233,8 @@ def _hashes(transaction: Transaction, order: Order) -> list[Row]:
 
 def _clean_runs(ws: Workspace, order: Order) -> None:
     """Lines of run folders (answers, samples, previews) about these records, or in which one of the words stands; and the
-    lists of records in how runs ended."""
-    ids = set(order.record_ids)
+    lists of records, and sentences, in how runs ended."""
+    ids, rows = set(order.record_ids), traffic.naming(ws, order.record_ids, order.words)
     for path in sorted(ws.path("runs").glob("*/*.jsonl")):
         before = path.read_text(encoding="utf-8").split("\n")
         kept = [line for line in before if not _about(line, ids, order.words)]
@@ -247,7 +250,8 @@ def _clean_runs(ws: Workspace, order: Order) -> None:
             os.replace(beside, path)
     for path in sorted(ws.path("runs").glob("*/result.json")):
         ended = json.loads(path.read_text(encoding="utf-8"))
-        if (without := runs.without(ended, ids)) != ended:
+        words = drifts.pieces(order.words) if "comparisons" in ended["data"] else order.words
+        if (without := runs.without(ended, {*ids, *rows}, words)) != ended:
             beside = path.with_name(f".{path.name}.tmp")
             beside.write_text(json.dumps(without, ensure_ascii=False, indent=1), encoding="utf-8")
             os.replace(beside, path)

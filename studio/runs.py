@@ -6,6 +6,7 @@ A run is found again by its row and its folder alone.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import threading
 import time
@@ -21,16 +22,7 @@ from pipeline.dedupe.words import CROWDS, NORMALISATION, SHORT_TEXTS
 from pipeline.foreign import read_foreign, sides
 from pipeline.rundir import Mark, Result, State, Status
 from pipeline.scoring.labels import labels_of, normal
-from pipeline.specs import (
-    AnySpec,
-    Candidate,
-    Decoding,
-    InspectSpec,
-    Meaning,
-    Shots,
-    Tested,
-    dumps,
-)
+from pipeline.specs import AnySpec, Candidate, Decoding, InspectSpec, Meaning, Shots, Tested, dumps
 from studio import collecting, snapshots
 from studio.errors import StudioError
 from studio.run_files import (
@@ -64,14 +56,14 @@ __all__ = ["CALLS", "COPIES", "CROWDS", "EXAMPLES", "JUDGEMENTS", "NORMALISATION
            "read_foreign", "sides"]
 
 Kind = Literal["train", "evaluate", "check", "validate", "dedupe", "inspect", "suggest", "preview", "connect",
-               "score", "judge", "synthesize", "play", "managed", "quote", "service_files", "receive"]
+               "score", "judge", "synthesize", "play", "managed", "quote", "service_files", "receive", "drift"]
 MOVING: tuple[State, ...] = ("starting", "running")
 _COLLECTED = "select 1 from run_results where run_id = ? and attempt = ?"
 RESUMABLE: tuple[State, ...] = ("lost", "failed", "stopped")
 KNOWN = answers.KNOWN
 LINES = tuple(f"{split}.jsonl" for split in SPLITS)
-FOLLOWS = {"check": RECORDS, "dedupe": TEXTS, "inspect": LINES[0], "suggest": RECORDS, "score": ANSWERS, "judge": ANSWERS,
-           "synthesize": SEEDS}
+FOLLOWS = {"check": RECORDS, "dedupe": TEXTS, "drift": TEXTS, "inspect": LINES[0], "suggest": RECORDS, "score": ANSWERS,
+           "judge": ANSWERS, "synthesize": SEEDS}
 """What such a run reads, and cannot go on without."""
 
 
@@ -184,8 +176,8 @@ def get(ws: Workspace, run_id: str) -> Run:
 
 def stop(ws: Workspace, run_id: str) -> None:
     """Ask a run to save what it has and stop; it does so within a step or a batch."""
-    if get(ws, run_id).moving:
-        rundir.ask_to_stop(ws.path(get(ws, run_id).folder))
+    if (run := get(ws, run_id)).moving:
+        rundir.ask_to_stop(ws.path(run.folder))
 
 
 def wait(ws: Workspace, run_id: str, seconds: float) -> bool:
@@ -203,7 +195,7 @@ def resume(ws: Workspace, run_id: str) -> None:
         raise StudioError(f"This run is {run.state}: there is nothing to resume.")
     if run.snapshot_id:
         snapshots.verify(ws, snapshots.get(ws, run.snapshot_id))
-    copied = not run.snapshot_id or run.kind in ("score", "judge")  # a frozen snapshot is looked through where it lies
+    copied = not run.snapshot_id or run.kind in ("score", "judge", "drift")  # a frozen snapshot is looked through where it lies
     if copied and run.kind in FOLLOWS and not (ws.path(run.folder) / FOLLOWS[run.kind]).is_file():
         raise StudioError("This run cannot go on: its copy of the records is gone.", "Start a new one.")
     if not ws.path(run.folder).is_dir():  # the studio died between its row and its folder
@@ -297,21 +289,23 @@ def forget_copies(ws: Workspace) -> None:
     _heard.pop(ws, None)
 
 
-def forget(transaction: Transaction, record_ids: Sequence[str]) -> None:
-    """Take records out of the lists that ends of runs hold (a preview names examples that are too long)."""
-    for row in transaction.rows("select * from run_results"):
-        kept = without(json.loads(row["data"]), set(record_ids))
-        if kept != json.loads(row["data"]):
-            transaction.execute("update run_results set data = ? where run_id = ? and attempt = ?",
-                                [json.dumps(kept), row["run_id"], row["attempt"]])
+def forget(transaction: Transaction, ids: Sequence[str], words: Sequence[str]) -> None:
+    """Take records and rows of production out of the lists that ends of runs hold, and words out of their sentences."""
+    for row in transaction.rows("select run_id, attempt, message, data from run_results"):
+        before = [row["message"], json.loads(row["data"])]
+        if (kept := without(before, set(ids), words)) != before:
+            transaction.execute("update run_results set message = ?, data = ? where run_id = ? and attempt = ?",
+                                [kept[0], json.dumps(kept[1]), row["run_id"], row["attempt"]])
 
 
-def without(value: Any, record_ids: Collection[str]) -> Any:
-    """A piece of JSON whose lists no longer hold these records."""
+def without(value: Any, ids: Collection[str], words: Sequence[str] = ()) -> Any:
+    """A piece of JSON whose lists no longer hold these ids, and whose texts no longer hold these words (lower case)."""
     if isinstance(value, dict):
-        return {key: without(part, record_ids) for key, part in value.items()}
+        return {key: without(part, ids, words) for key, part in value.items()}
     if isinstance(value, list):
-        return [without(part, record_ids) for part in value if not (isinstance(part, str) and part in record_ids)]
+        return [without(part, ids, words) for part in value if not (isinstance(part, str) and part in ids)]
+    if isinstance(value, str) and any(word in value.lower() for word in words):
+        return re.sub(rf"(?<!\w)({'|'.join(map(re.escape, words))})(?!\w)", "[forgotten]", value, flags=re.IGNORECASE)
     return value
 
 

@@ -115,6 +115,14 @@ def about(ws: Workspace, words: Sequence[str]) -> int:
     return _counted[key]
 
 
+def naming(read: Workspace | Transaction, record_ids: Sequence[str], words: Sequence[str]) -> list[str]:
+    """Rows that became one of these records or name one of the words: what `forget` deletes."""
+    found = read.rows(f"""select row_id from log_rows where {_naming()}
+                          union select row_id from log_queued where record_id in (select unnest(?::varchar[]))""",
+                      [list(words), list(record_ids)])
+    return [row["row_id"] for row in found]
+
+
 def forget(transaction: Transaction, record_ids: Sequence[str], words: Sequence[str]) -> None:
     """Delete rows that became one of these records or name one of the words, and what was kept of lines that were no rows."""
     transaction.execute(

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from studio import alerts, files, live, logs, receiving, webhooks
+from studio import alerts, drifts, files, live, logs, receiving, webhooks
 from studio.errors import StudioError
 from studio.log_staging import READING
 from studio.logs import Report
@@ -123,6 +123,7 @@ def _watch(found: weakref.ref[Workspace]) -> None:
             return
         try:
             look(ws)
+            drifts.keep_up(ws)
         except Exception:
             if ws.closed:
                 return

@@ -19,6 +19,12 @@ LIGHT_PIPELINE = (
     "rundir",
     "launch",
     "device",
+    "drift",
+    "drift_families",
+    "drift_tests",
+    "drift_texts",
+    "drift_topics",
+    "drift_words",
     "examples",
     "errors",
     "template",
@@ -129,6 +135,7 @@ def test_only_workspace_imports_duckdb() -> None:
 def test_runs_and_starts_are_the_only_door_to_the_pipeline_and_findings_know_its_words() -> None:
     assert [path.name for path in sources("studio", "pages") if "pipeline" in tops(path)] == [
         "collecting.py",
+        "drifts.py",
         "findings.py",
         "managed.py",
         "metrics.py",

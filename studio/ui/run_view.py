@@ -12,7 +12,7 @@ from studio import curves, runs, samples
 from studio.dials import METHODS, scientific
 from studio.runs import Events, Run
 from studio.samples import Prompt
-from studio.ui import launch_view, layout, managed_view, run_charts, twin_search
+from studio.ui import drift_view, launch_view, layout, managed_view, run_charts, twin_search
 from studio.ui.formats import ago, count, duration
 from studio.workspace import Row, Workspace
 
@@ -146,5 +146,7 @@ def finished(ws: Workspace, run: Run) -> None:
         layout.go("Open the verdict", "pages/evaluate.py", {"run": run.run_id}, primary=True)
     elif run.kind == "play":
         layout.go("Open the playground", "pages/playground.py", primary=True)
+    elif run.kind == "drift":
+        drift_view.finished(run)
     elif run.kind == "preview":
         layout.go("Open it on Launch", "pages/launch.py", {"snapshot": run.snapshot_id}, primary=True)
