@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from pipeline.spec_live import ExportSpec, ParitySpec, PushSpec, ServeSpec
 from pipeline.spec_parts import (
     BaseSource,
     Candidate,
@@ -22,7 +23,8 @@ from pipeline.spec_parts import (
     SpecError,
 )
 
-__all__ = ["BaseSource", "Candidate", "Decoding", "Endpoint", "Meaning", "Shots", "SpecError"]
+__all__ = ["BaseSource", "Candidate", "Decoding", "Endpoint", "ExportSpec", "Meaning", "ParitySpec", "PushSpec", "ServeSpec",
+           "Shots", "SpecError"]
 
 
 class TrainSpec(Frozen):
@@ -314,7 +316,7 @@ class SynthesisSpec(Frozen):
 
 
 AnySpec = (TrainSpec | EvaluateSpec | ScoreSpec | JudgeSpec | ConnectSpec | CheckSpec | ValidateSpec | DedupeSpec | InspectSpec
-           | SuggestSpec | PreviewSpec | PlaySpec | SynthesisSpec)
+           | SuggestSpec | PreviewSpec | PlaySpec | SynthesisSpec | ExportSpec | PushSpec | ServeSpec | ParitySpec)
 Spec = Annotated[AnySpec, Field(discriminator="kind")]
 _adapter: TypeAdapter[AnySpec] = TypeAdapter(Spec)
 

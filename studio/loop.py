@@ -52,7 +52,7 @@ def stages(ws: Workspace) -> list[Stage]:
 
 def next_step(ws: Workspace) -> NextStep:
     """The first stage that is still empty names the next thing to do; a moving run goes before it."""
-    moving = [run for run in runs.every(ws) if run.moving and run.kind != "play"]  # which is idle most of the time
+    moving = [run for run in runs.every(ws) if run.moving and run.kind not in ("play", "serve")]  # idle mostly
     empty = next((stage.key for stage in stages(ws) if not stage.done and stage.key != OPTIONAL), None)
     if moving:
         return NextStep(f"{moving[0].title} is running. Watch it, or go on reading meanwhile.", "Watch the run",

@@ -40,7 +40,7 @@ __all__ = ["CROWDS", "NORMALISATION", "SHORT_TEXTS", "Candidate", "Decoding", "I
            "labels_of", "normal", "read_foreign", "sides"]
 
 Kind = Literal["train", "evaluate", "check", "validate", "dedupe", "inspect", "suggest", "preview", "connect",
-               "score", "judge", "synthesize", "play"]
+               "score", "judge", "synthesize", "play", "export", "push", "serve", "parity"]
 MOVING: tuple[State, ...] = ("starting", "running")
 _COLLECTED = "select 1 from run_results where run_id = ? and attempt = ?"
 RESUMABLE: tuple[State, ...] = ("lost", "failed", "stopped")
@@ -265,7 +265,7 @@ def over(ws: Workspace, evaluation_id: str, kind: Kind) -> list[Run]:
 def forget_copies(ws: Workspace) -> None:
     """Delete every copy of texts that runs made. Raises StudioError while any run moves."""
     found = every(ws)
-    if moving := [run for run in found if run.moving]:
+    if moving := [run for run in found if run.moving and run.kind != "serve"]:  # a server holds no copy of anything
         raise StudioError(f"{moving[0].title} is still running and may hold what is to go.",
                           "Wait for its end, or stop it first.")
     for run in found:
