@@ -139,7 +139,7 @@ def add_endpoint(ws: Workspace, name: str, base_url: str, model: str, key_env: s
         raise StudioError(f"A name has at most {LONGEST_NAME} characters.")
     if any(price is not None and not 0 <= price < 1e6 for price in (price_in, price_out)):
         raise StudioError("A price for a million tokens lies between 0 and a million.")
-    base = {"base_url": _address(base_url), "model": model, "key_env": _key_env(key_env), "price_in": price_in,
+    base = {"base_url": _address(base_url), "model": model, "key_env": known_key_env(key_env), "price_in": price_in,
             "price_out": price_out, "money": " ".join(money.split())[:12] or "USD"}
     known = next((one for one in endpoints(ws) if one.base == base and one.name == (name or model)), None)
     if known is not None:
@@ -190,7 +190,7 @@ def _address(base_url: str) -> str:
     return base_url
 
 
-def _key_env(name: str) -> str:
+def known_key_env(name: str) -> str:
     """Raises StudioError for what is no name of such a variable: it may be the key itself."""
     if name.strip() and not _KEY_ENV.fullmatch(name.strip()):
         raise StudioError("The key is read from an environment variable: OPENAI_API_KEY, or one that begins with TUNEWRIGHT_.",

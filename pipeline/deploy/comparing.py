@@ -55,11 +55,13 @@ class Difference:
 @dataclass
 class Leg:
     """One model held against the adapter. `apart` are the largest distances of the first token's log-probabilities, item by
-    item; `rounded` counts answers that part at a near tie. `cause` is where it begins; empty: it is the same model."""
+    item; `read` counts prompts that are the same, `rounded` answers that part at a near tie. `cause` is where it begins; empty:
+    it is the same model."""
 
     name: str
     exact: bool
     items: int = 0
+    read: int = 0
     differences: list[Difference] = field(default_factory=list)
     apart: list[float] = field(default_factory=list)
     equal: int = 0
@@ -77,7 +79,7 @@ class Leg:
     def told(self) -> dict[str, Any]:
         """For the run's result."""
         kinds = Counter(one.cause for one in self.differences)
-        return {"name": self.name, "exact": self.exact, "items": self.items, "mismatches": self.mismatches,
+        return {"name": self.name, "exact": self.exact, "items": self.items, "read": self.read, "mismatches": self.mismatches,
                 "equal": self.equal, "rounded": self.rounded, "cause": self.cause, "words": self.words,
                 "kinds": dict(kinds), "first_compared": len(self.apart), "first_apart": max(self.apart, default=None),
                 "metric": self.metric, "values": list(self.values)}
@@ -91,6 +93,7 @@ def compare(name: str, adapter: Sequence[Seen], other: Sequence[Seen], turns: Ma
         read = prompts(a, b, turns[a.item_id], specials)
         if read:
             leg.differences.append(read)
+        leg.read += not read
         apart = first_apart(a, b)
         if apart is not None:
             leg.apart.append(apart)
