@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from pipeline.deploy import tools
 from pipeline.spec_live import ExportSpec, ParitySpec, PushSpec, ServeSpec
-from studio import candidates, model_cards, models, runs, snapshots
+from studio import candidates, model_cards, models, parity_words, runs, snapshots
 from studio.candidates import Chosen
 from studio.errors import StudioError
 from studio.models import Model
@@ -205,7 +205,7 @@ def standing(ws: Workspace, model: Model) -> Standing:
             return Standing("deployed", f"It answers at {address(run.spec)}, and gives the answers that were evaluated.")
     for _, found in proofs:
         if found is not None and found.result:
-            return Standing("not the same model", f"It is served, but not called deployed: {found.result.message}")
+            return Standing("not the same model", f"It is served, but not called deployed. {parity_words.headline(found.result.data)}.")
     if up:
         return Standing("served, not proven", f"It answers at {address(up[0].spec)}. Whether it gives the answers that were "
                         "evaluated was not tested yet.")

@@ -49,7 +49,8 @@ def terms(data: Row) -> str:
 def _first(leg: Row) -> str:
     if leg["first_apart"] is None:
         return "not told"
-    return f"at most {leg['first_apart']:.4f} nats apart"
+    apart = float(leg["first_apart"])
+    return f"at most {apart:.3f} nats apart" if apart >= 0.001 else "less than 0.001 nats apart"
 
 
 def _answers(leg: Row) -> str:

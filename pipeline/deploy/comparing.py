@@ -134,12 +134,17 @@ def prompts(a: Seen, b: Seen, turns: Sequence[Turn], specials: dict[int, str]) -
 
 
 def first_apart(a: Seen, b: Seen) -> float | None:
-    """How far the log-probabilities of the adapter's likeliest first tokens lie apart; none where the other tells none."""
-    theirs = dict(b.top)
-    if not a.top or not theirs:
+    """How far the log-probabilities of the adapter's likeliest first tokens lie apart; none where the other tells none.
+
+    Tokens are known by their text. Where several have the same one (parts of a character are all written alike) they are left
+    out.
+    """
+    theirs, lowest = dict(b.top), min((nats for _, nats in b.top), default=0.0)
+    twice = {text for top in (a.top, b.top) for text, times in Counter(text for text, _ in top).items() if times > 1}
+    mine = [(text, nats) for text, nats in a.top if text not in twice][:5]
+    if not mine or not theirs:
         return None
-    lowest = min(theirs.values())
-    return max(abs(nats - theirs.get(token, min(lowest, nats))) for token, nats in a.top[:5])
+    return max(abs(nats - theirs.get(text, min(lowest, nats))) for text, nats in mine)
 
 
 def answers(a: Seen, b: Seen, exact: bool, apart: float | None) -> Difference | None:

@@ -122,7 +122,7 @@ class Local:
         leg = comparing.compare("merged", adapter, merged, self.turns, self.exact and _is_full(folder), self.specials)
         lost = comparing.lost_ends(self.ends, _ends_of(folder), self.specials)
         if lost:
-            leg.differences.append(lost)
+            leg.differences.insert(0, lost)
             leg.cause = comparing.first_cause(leg.differences)
             leg.words = next(one.words for one in leg.differences if one.cause == leg.cause)
         if leg.cause in ("base", "precision"):

@@ -29,7 +29,12 @@ def run(child: Child, spec: PushSpec, workspace: Path) -> dict[str, Any]:
     api = HfApi(token=token)
     try:
         api.create_repo(spec.repository, private=spec.private, exist_ok=True)
+        if spec.private and not api.repo_info(spec.repository).private:
+            raise PipelineError(f"{spec.repository} is there already, for everybody to see.",
+                                "Choose another name, make it private on the Hub, or say that everybody may see this model.")
         api.upload_folder(repo_id=spec.repository, folder_path=str(folder), commit_message="Exported by Tunewright")
+    except PipelineError:
+        raise
     except HfHubHTTPError as error:
         status = getattr(getattr(error, "response", None), "status_code", None)
         raise PipelineError(f"The Hugging Face Hub refused {spec.repository}" + (f" (HTTP {status})." if status else "."),

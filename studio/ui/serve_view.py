@@ -36,7 +36,7 @@ def _one(ws: Workspace, run: Run) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.badge("answers" if ready else run.status.phase if run.status else "starting",
                      icon=":material/check:" if ready else ":material/hourglass_top:", color="green" if ready else "blue")
-            st.caption(layout.plain(run.status.sentence if run.status else "Starting its process…"))
+            st.caption(layout.plain(run.status.sentence.split(" · ")[-1] if run.status else "Starting its process…"))
         if run.status and run.status.done:
             st.caption(f"{count(run.status.done, 'answer')} since it was started, {ago(run.started_at, ws.now())}.")
         st.code(deploys.address(run.spec), language=None)
