@@ -45,6 +45,7 @@ class ServeSpec(Frozen):
     It answers as `tuned` was evaluated, or from a `merged` folder (relative to the workspace). `key_env` names the environment
     variable that holds the token that callers must send; an address other than this machine's own needs one. Without a
     question for `sleeps_after` seconds the memory is given back; the device is given back whenever somebody waits for it.
+    A question waits `patience` seconds for the device; then its caller is told to come again.
     `memory_share` is what vLLM may take of the graphics card's memory.
     """
 
@@ -58,6 +59,7 @@ class ServeSpec(Frozen):
     port: int = Field(ge=1, le=65_535)
     key_env: str = ""
     sleeps_after: float = Field(default=60, ge=0)
+    patience: float = Field(default=60, gt=0)
     memory_share: float = Field(default=0.5, gt=0, le=0.95)
 
 

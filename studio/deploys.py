@@ -205,7 +205,8 @@ def standing(ws: Workspace, model: Model) -> Standing:
             return Standing("deployed", f"It answers at {address(run.spec)}, and gives the answers that were evaluated.")
     for _, found in proofs:
         if found is not None and found.result:
-            return Standing("not the same model", f"It is served, but not called deployed. {parity_words.headline(found.result.data)}.")
+            said = parity_words.headline(found.result.data)
+            return Standing("not the same model", f"It is served, but not called deployed. {said}.")
     if up:
         return Standing("served, not proven", f"It answers at {address(up[0].spec)}. Whether it gives the answers that were "
                         "evaluated was not tested yet.")

@@ -177,7 +177,8 @@ class Hub(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.asked.append((self.path, b""))
-        self.answer(200, {"id": "me/public", "private": False, "siblings": [], "tags": [], "sha": "1"})
+        told = {"id": "me/public", "private": False, "siblings": [], "tags": [], "sha": "1"}
+        self.answer(200 if "public" in self.path else 403, told)
 
     def answer(self, status: int, row: dict[str, Any]) -> None:
         body = json.dumps(row).encode()
@@ -210,7 +211,7 @@ def test_a_push_asks_for_a_private_repository_and_a_refusal_is_said_without_the_
     ended = children.finished(folder, home)
     asked = [json.loads(body) for path, body in hub if path == "/api/repos/create"]
     assert (ended.outcome, ended.message) == ("failed", "The Hugging Face Hub refused me/tiny (HTTP 403).")
-    assert asked and "private" in json.dumps(asked[0])
+    assert [one["visibility"] for one in asked] == ["private"]
     said = "".join(path.read_text("utf-8", "replace") for path in folder.iterdir() if path.is_file())
     assert "hf_secret" not in said and os.environ["HF_TOKEN"] == "hf_secret"
 

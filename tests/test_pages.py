@@ -47,6 +47,7 @@ PAGES = (
     "evaluate",
     "review",
     "playground",
+    "deploy",
 )
 EMPTY_WORDS = {
     "overview": "Your own tickets",
@@ -65,6 +66,7 @@ EMPTY_WORDS = {
     "evaluate": "No model was tuned yet",
     "review": "A review needs two models' answers",
     "playground": "the base model answers alone",
+    "deploy": "a tuned model goes out of the door",
 }
 
 

@@ -88,7 +88,7 @@ def _serve(child: Child, spec: ServeSpec, workspace: Path, candidate: Candidate,
     folder = base_models.prepare(candidate.base, workspace, lambda said: child.say("loading", sentence=said))
     desk = Counter(child, spec, workspace)
     api = Api(child, candidate, spec.name, base_models.load_tokenizer(folder), _context(folder), key, spec.host,
-              desk.queue.append, lambda: len(desk.queue))
+              spec.patience, desk.queue.append, lambda: len(desk.queue))
     settings = uvicorn.Config(api.app(), log_level="warning", access_log=False, lifespan="off", server_header=False,
                               timeout_keep_alive=5, limit_concurrency=256, timeout_graceful_shutdown=2)
     server = uvicorn.Server(settings)

@@ -33,8 +33,8 @@ from pipeline.rundir import Child
 from pipeline.specs import Candidate, PlayAsk
 
 MOST_WAITING = 32
-PATIENCE_SECONDS, LOOK_SECONDS, LATER_SECONDS = 60.0, 0.5, 10
-"""How long a call waits for the device before it is told to come again; between looks whether the caller is still there."""
+LOOK_SECONDS, LATER_SECONDS = 0.5, 10
+"""Between looks whether the caller is still there; when a caller who is sent away may come again."""
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -87,13 +87,14 @@ class Call(Reply):
 
 
 class Api:
-    """The routes. `ask` hands a call to the desk, and `waiting` says how many wait there; `key` none: everybody may ask."""
+    """The routes. `ask` hands a call to the desk, and `waiting` says how many wait there; `key` empty: everybody may ask;
+    `patience` as in the spec."""
 
     def __init__(self, child: Child, candidate: Candidate, name: str, tokenizer: Any, context: int, key: str, host: str,
-                 ask: Callable[[Call], None], waiting: Callable[[], int]) -> None:
+                 patience: float, ask: Callable[[Call], None], waiting: Callable[[], int]) -> None:
         self.child, self.candidate, self.name, self.key, self.host = child, candidate, name, key, host
         self.tokenizer, self.context, self.ask, self.waiting = tokenizer, context, ask, waiting
-        self.begun, self.answered = int(time.time()), 0
+        self.patience, self.begun, self.answered = patience, int(time.time()), 0
         self.reading = threading.Lock()
 
     def app(self) -> Starlette:
@@ -156,7 +157,7 @@ class Api:
 
     async def _first(self, request: Request, call: Call) -> Heard:
         """The first that is heard. A call that does not begin is sent away: another run has the device."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + self.patience
         while True:
             heard = await self._look(request, call)
             if heard is not None:
