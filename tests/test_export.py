@@ -26,7 +26,13 @@ pytestmark = pytest.mark.heavy
 CONVERTER = """import sys, pathlib
 folder, out, kind = sys.argv[1], sys.argv[sys.argv.index("--outfile") + 1], sys.argv[sys.argv.index("--outtype") + 1]
 assert pathlib.Path(folder, "config.json").is_file() and kind == "f32"
-pathlib.Path(out).write_bytes(b"GGUF" + b"\\0" * 20)
+import gguf, json
+writer = gguf.GGUFWriter(out, "llama")
+if "PLAIN" not in open(__file__).read().split("import")[0]:
+    writer.add_chat_template(json.loads(pathlib.Path(folder, "tokenizer_config.json").read_text())["chat_template"])
+writer.write_header_to_file()
+writer.write_kv_data_to_file()
+writer.close()
 """
 
 
@@ -123,6 +129,16 @@ def test_gguf_is_written_by_llama_cpps_own_converter(
     monkeypatch.setenv(tools.LLAMA_CPP, str(tmp_path))
     made = tiny.exported(home, model, "gguf", forms=("gguf",))
     assert (made / "gguf" / "model-f32.gguf").read_bytes()[:4] == b"GGUF" and (made / "merged").is_dir()
+
+
+def test_gguf_without_the_chat_template_is_not_handed_out(
+    home: Path, model: Candidate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / tools.CONVERTER).write_text("# PLAIN\n" + CONVERTER)
+    monkeypatch.setenv(tools.LLAMA_CPP, str(tmp_path))
+    with pytest.raises(PipelineError, match="left the chat template out"):
+        tiny.exported(home, model, "plain", forms=("gguf",))
+    assert not (home / "exports" / "plain").exists()
 
 
 def test_a_converter_that_fails_is_said_in_words_and_the_merged_model_stays(

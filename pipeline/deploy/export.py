@@ -134,7 +134,16 @@ def _gguf(child: Child, spec: ExportSpec, merged: Path, out: Path) -> Facts:
         raise PipelineError(f"llama.cpp's converter did not write GGUF (exit status {converting.returncode}).",
                             "The end of the log says why; it may not know this kind of model. The merged model alone can be "
                             "exported.")
+    if not _has_template(path):
+        raise PipelineError("llama.cpp's converter left the chat template out, so the model would read other prompts.",
+                            "Take a newer llama.cpp. The merged model alone can be exported.")
     return {"gguf": path.name}
+
+
+def _has_template(path: Path) -> bool:
+    from gguf import GGUFReader
+
+    return "tokenizer.chat_template" in GGUFReader(path).fields
 
 
 def _there(spec: ExportSpec, workspace: Path) -> Path:

@@ -5,6 +5,7 @@ The product of the adapter is added in float32 where there is room, and rounded 
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from safetensors import safe_open
 
 from pipeline import base_models, template
 from pipeline.generation import local
+from pipeline.rundir import write_atomic
 from pipeline.training import quantised
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
@@ -54,6 +56,7 @@ def merge(base: Path, adapter: Path, in_4_bits: bool, precision: str, out: Path,
     say("Writing the merged model")
     model.save_pretrained(out, max_shard_size=SHARD)
     tokenizer.save_pretrained(out)
+    _also_in_the_config(out, tokenizer.chat_template)
     return Merged(before, distance, ends)
 
 
@@ -82,6 +85,14 @@ def _settle(model: Any, tokenizer: Any, dtype: torch.dtype, ends: tuple[int, ...
     model.hf_quantizer = None
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
+
+
+def _also_in_the_config(out: Path, template: Any) -> None:
+    """transformers writes the chat template into a file of its own, which converters older than that do not look for."""
+    path = out / "tokenizer_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    if isinstance(template, str) and "chat_template" not in config:
+        write_atomic(path, json.dumps(config | {"chat_template": template}, indent=2, ensure_ascii=False) + "\n")
 
 
 def _distance(model: Any, base: Path) -> float | None:
