@@ -25,7 +25,7 @@ from pipeline.specs import AnySpec, Candidate, Endpoint, TrainSpec, dumps
 
 LEARNED, PROMPTS, TOKENS, PORT = 48, 50, 24, 8911
 WAYS = (("qlora", "float32", "trained", True), ("qlora", "bfloat16", "trained", False), ("qlora", "bfloat16", "base", False),
-        ("lora", "float32", "base", False), ("lora", "bfloat16", "base", False))
+        ("lora", "float32", "base", False), ("lora", "bfloat16", "base", False), ("lora", "float16", "base", False))
 """How it was tuned, merged in which precision and into which values, and whether it is also served."""
 
 NAMES = {"qlora": "NF4", "lora": "16 bits"}

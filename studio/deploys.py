@@ -193,7 +193,9 @@ def proof(ws: Workspace, server: Run) -> Run | None:
 
 
 def passed(run: Run | None) -> bool:
-    return bool(run is not None and run.result and run.result.data.get("passed"))
+    """Whether a server was found to be the same model. (A merged folder tested beside it may differ: it is not served.)"""
+    legs = run.result.data.get("legs", []) if run is not None and run.result else []
+    return any(leg["name"] == "served" and not leg["mismatches"] for leg in legs)
 
 
 def standing(ws: Workspace, model: Model) -> Standing:

@@ -15,7 +15,8 @@ MEND = {
     "special_tokens": "Serve the exported folder with the tokenizer and generation config that lie in it, and let nothing add "
                       "special tokens of its own.",
     "tokenizer": "Serve the exported folder with the tokenizer that lies in it.",
-    "precision": "Export in 32 bits, or let the server compute in the precision of the export.",
+    "precision": "Export in float16, which rounds eight times more finely than bfloat16, or in 32 bits, and let the server "
+                 "compute in the precision of the export.",
     "quantised": "Export again into the 4-bit values that it learned on, or train in 16 bits.",
     "no_adapter": "Serve the merged model, or let the server load the adapter.",
     "base": "Export again from the base that it was trained on, and serve that folder."}

@@ -100,3 +100,10 @@ def test_what_is_read_comes_before_what_is_said() -> None:
 def test_an_end_that_a_folder_does_not_name_is_a_lost_special_token() -> None:
     found = comparing.lost_ends([2, 5], {5}, SPECIALS)
     assert found is not None and "<|end|>" in found.words and comparing.lost_ends([5], {5, 2}, SPECIALS) is None
+
+
+def test_a_metric_that_moves_is_a_mismatch_only_beyond_chance() -> None:
+    even = [0.3] * 40
+    assert not comparing.metric_apart(even, even) and comparing.metric_apart(even, [0.25, 0.24] * 20)
+    assert not comparing.metric_apart(even, [0.29] * 40) and not comparing.metric_apart(even, [0.3] * 39 + [0.0])
+    assert not comparing.metric_apart([0.3] * 4, [0.3, 0.3, 0.3, 0.9])

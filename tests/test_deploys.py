@@ -54,6 +54,14 @@ def test_a_failed_test_takes_the_word_deployed_away(ws: Workspace, model: Model)
     assert found.sentence.endswith("the served model differs, and it begins with the chat template.")
 
 
+def test_a_merged_folder_that_differs_takes_nothing_from_a_server_that_does_not(ws: Workspace, model: Model) -> None:
+    with serving(ws, MODEL) as server:
+        run = proven(ws, MODEL, server.run_id)
+        assert run.result is not None
+        run.result.data["legs"].insert(0, WRONG | {"name": "merged"})
+        assert deploys.passed(run) and not deploys.passed(proven(ws, MODEL, server.run_id, WRONG, "parity000002"))
+
+
 def test_a_test_of_another_server_proves_nothing(ws: Workspace, model: Model) -> None:
     proven(ws, MODEL, "another00001")
     with serving(ws, MODEL):

@@ -6,6 +6,7 @@ greedy answers may part where two tokens were about equally likely; both are cou
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ EXACT_NATS, ROUNDED_NATS, TIE_NATS = 2e-3, 0.3, 0.3
 likelier one of two tokens may be for rounding to turn them over (benchmarks/parity.py measures all three)."""
 
 METRIC_APART = 0.02
-"""How far the mean of the metric may lie apart where answers were rounded."""
+"""How far the mean of the metric may lie apart where answers were rounded; and what chance explains is no mismatch."""
 
 NAMES = {"system": "the system prompt", "user": "the customer's turn", "assistant": "the agent's turn",
          "tool": "a tool's result"}
@@ -169,6 +170,14 @@ def first_cause(differences: Sequence[Difference]) -> Cause:
     """Where it begins: what is read first, then what is said."""
     found = [one.cause for one in differences]
     return next((cause for cause in (*FIRST, "base", "precision") if cause in found), "")
+
+
+def metric_apart(a: Sequence[float], b: Sequence[float]) -> bool:
+    """Whether two lists of scores, item by item, differ by more than is allowed and by more than twice the standard error."""
+    apart = [right - left for left, right in zip(a, b, strict=True)]
+    mean = sum(apart) / len(apart)
+    error = math.sqrt(sum((one - mean) ** 2 for one in apart) / max(1, len(apart) - 1) / len(apart))
+    return abs(mean) > max(METRIC_APART, 2 * error)
 
 
 def where(text: str, place: int, turns: Sequence[Turn]) -> str:

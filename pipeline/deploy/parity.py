@@ -263,11 +263,12 @@ def _score(items: Sequence[Example], others: dict[str, list[Seen]], legs: Sequen
     asked = EvaluateSpec(run_id=spec.run_id, items_file=spec.items_file, candidates=(spec.tuned,), metrics=(wanted,))
     outputs = [{"candidate_id": name, "item_id": one.item_id, "sample": 0, "text": one.answer}
                for name, seen in others.items() for one in seen]
-    found = engine.score(items, outputs, asked, lambda done, total: None)[1]["metrics"]
+    rows, facts = engine.score(items, outputs, asked, lambda done, total: None)
+    scores = {name: [row["scores"].get(wanted, 0.0) for row in rows if row["candidate_id"] == name] for name in others}
     for leg in legs:
-        leg.metric, leg.values = wanted, (found["adapter"][wanted], found[leg.name][wanted])
+        leg.metric, leg.values = wanted, (facts["metrics"]["adapter"][wanted], facts["metrics"][leg.name][wanted])
         apart = abs(leg.values[0] - leg.values[1])
-        if not leg.mismatches and apart > comparing.METRIC_APART:
+        if not leg.mismatches and comparing.metric_apart(scores["adapter"], scores[leg.name]):
             leg.differences.append(Difference("", "precision", f"The metric lies {apart:.3f} apart."))
             leg.cause, leg.words = "precision", f"Rounding moves the metric by {apart:.3f}."
 

@@ -48,7 +48,8 @@ def _form(ws: Workspace, model: Model) -> None:
         st.caption(f"GGUF: llama.cpp's converter is not here. {layout.plain(deploys.GGUF_HINT)}")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         precision = st.selectbox("Merged in", list(PRECISIONS), format_func=PRECISIONS.__getitem__, width=220,
-                                 help="Servers want 16 bits. In 32 nothing is rounded, at twice the size.")
+                                 help="bfloat16 is what most servers expect. float16 rounds eight times more finely, "
+                                 "but cannot hold very large numbers. In 32 bits nothing is rounded, at twice the size.")
         onto = "trained"
         if deploys.learned_on_4_bits(model):
             onto = st.selectbox("Merged into", list(ONTO), format_func=ONTO.__getitem__, width=320, help="The adapter corrects "

@@ -26,7 +26,8 @@ def draw(ws: Workspace, model: Model) -> None:
         layout.live_run(ws, run.run_id, lambda now: _one(ws, now))
     if not up and found:
         layout.live_run(ws, found[0].run_id, lambda now: _ended(ws, now))
-    with st.expander("Serve it" if not up else "Serve it once more", icon=":material/dns:", expanded=not found):
+    title = "Serve it once more" if up else "Serve it another way" if found else "Serve it"
+    with st.expander(title, icon=":material/dns:", expanded=not found):
         _form(ws, model)
 
 
