@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MOST_LOADED = 2
 LOOK_SECONDS, DEVICE_SECONDS = 0.05, 0.5
 WORK = {"train": "the training", "evaluate": "the evaluation", "judge": "the judge", "score": "the scoring",
-        "dedupe": "the search for twins"}
+        "dedupe": "the search for twins", "export": "the export", "parity": "the parity test", "serve": "a served model"}
 """What holds the device, in words, by the kind of run."""
 
 Key = tuple[str, str, str, str]
