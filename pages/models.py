@@ -30,6 +30,7 @@ def one_tuned(model: Model) -> None:
         with st.container(horizontal=True):
             layout.go("Evaluate it", "pages/evaluate.py", {"model": model.model_id}, primary=True)
             layout.go("Chat with it", "pages/playground.py", {"model": model.model_id})
+            layout.go("Deploy it", "pages/deploy.py", {"model": model.model_id})
             layout.go("Its training run", "pages/runs.py", {"run": model.run_id or ""})
         st.caption("Adapter folder (safetensors, opens with peft):")
         st.code(str(ws.path(model.adapter or "")), language=None, wrap_lines=True)

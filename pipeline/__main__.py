@@ -24,13 +24,17 @@ from pipeline.specs import (
     DedupeSpec,
     DriftSpec,
     EvaluateSpec,
+    ExportSpec,
     InspectSpec,
     JudgeSpec,
     ManagedSpec,
+    ParitySpec,
     PlaySpec,
     PreviewSpec,
+    PushSpec,
     QuoteSpec,
     ScoreSpec,
+    ServeSpec,
     ServiceFilesSpec,
     SuggestSpec,
     SynthesisSpec,
@@ -41,15 +45,16 @@ from pipeline.specs import (
 NICE = 10
 ENGINES = {
     "check": "checking.engine", "connect": "connecting", "dedupe": "dedupe.engine", "drift": "drift",
-    "evaluate": "evaluation", "inspect": "inspection", "judge": "judging", "managed": "managed.engine", "play": "playing",
-    "preview": "preview", "quote": "managed.quote", "receive": "receiving", "score": "scoring.again",
+    "evaluate": "evaluation", "export": "deploy.export", "inspect": "inspection", "judge": "judging",
+    "managed": "managed.engine", "parity": "deploy.parity", "play": "playing", "preview": "preview", "push": "deploy.push",
+    "quote": "managed.quote", "receive": "receiving", "score": "scoring.again", "serve": "deploy.serve",
     "service_files": "managed.files", "suggest": "suggestions", "synthesize": "synthesis.engine", "train": "training.trainer",
     "validate": "validation",
 }
 """Kind of run → module below `pipeline`."""
-NEEDS_NO_DEVICE = (CheckSpec, ConnectSpec, DedupeSpec, InspectSpec, ManagedSpec, PlaySpec, PreviewSpec, QuoteSpec, ReceiveSpec,
-                   ServiceFilesSpec, SuggestSpec, ValidateSpec)
-"""The playground takes it now and then, by itself."""
+NEEDS_NO_DEVICE = (CheckSpec, ConnectSpec, DedupeSpec, InspectSpec, ManagedSpec, ParitySpec, PlaySpec, PreviewSpec, PushSpec,
+                   QuoteSpec, ReceiveSpec, ServeSpec, ServiceFilesSpec, SuggestSpec, ValidateSpec)
+"""The playground, a server and a parity test take it now and then, by themselves."""
 
 
 def main() -> int:
@@ -111,6 +116,8 @@ def _needs_device(spec: AnySpec) -> bool:
         return spec.judge.base is not None
     if isinstance(spec, SynthesisSpec):
         return any(one.base for one in (spec.model, spec.checks.judge) if one)
+    if isinstance(spec, ExportSpec):
+        return spec.forms != ("adapter",)
     if isinstance(spec, DedupeSpec | DriftSpec | ScoreSpec):
         return spec.meaning is not None and spec.meaning.kind == "transformer"
     return not isinstance(spec, NEEDS_NO_DEVICE)
@@ -128,10 +135,12 @@ def _stay_offline(spec: AnySpec) -> None:
              else [candidate.base for candidate in spec.candidates if candidate.base] if isinstance(spec, EvaluateSpec)
              else [spec.judge.base] if isinstance(spec, JudgeSpec) and spec.judge.base
              else [one.base for one in (spec.model, spec.checks.judge) if one and one.base] if isinstance(spec, SynthesisSpec)
+             else [spec.tuned.base] if isinstance(spec, ExportSpec | ParitySpec | ServeSpec) and spec.tuned.base
              else [])
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "1"
     os.environ["TQDM_DISABLE"] = "1"  # bars redrawn into a log file are noise
-    if all(base.kind != "hub" for base in bases) and not (isinstance(spec, PlaySpec) and spec.hub):
+    goes_out = isinstance(spec, PushSpec) or (isinstance(spec, PlaySpec) and spec.hub)
+    if all(base.kind != "hub" for base in bases) and not goes_out:
         os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline import base_models, device
 from pipeline.generation.answer import Heard
 from pipeline.rundir import Child
-from pipeline.specs import Candidate, PlaySpec
+from pipeline.specs import Candidate, PlaySpec, ServeSpec
 
 if TYPE_CHECKING:
     from pipeline.generation.local import LocalModel
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MOST_LOADED = 2
 LOOK_SECONDS, DEVICE_SECONDS = 0.05, 0.5
 WORK = {"train": "the training", "evaluate": "the evaluation", "judge": "the judge", "score": "the scoring",
-        "dedupe": "the search for twins"}
+        "dedupe": "the search for twins", "export": "the export", "parity": "the parity test", "serve": "a served model"}
 """What holds the device, in words, by the kind of run."""
 
 Key = tuple[str, str, str, str]
@@ -46,7 +46,9 @@ class Turn:
 class Desk(threading.Thread):
     """Takes replies off `queue` in order. `said` is what it does now, empty when that is nothing worth saying."""
 
-    def __init__(self, child: Child, spec: PlaySpec, workspace: Path) -> None:
+    most_turns = MOST_LOADED
+
+    def __init__(self, child: Child, spec: PlaySpec | ServeSpec, workspace: Path) -> None:
         super().__init__(name="local models", daemon=True)
         self.child, self.spec, self.workspace = child, spec, workspace
         self.queue: deque[Reply] = deque()
@@ -77,7 +79,7 @@ class Desk(threading.Thread):
 
     def _admit(self) -> None:
         """Begin waiting replies while their models are there or can be loaded, two at a time."""
-        while self.queue and len(self.turns) < MOST_LOADED:
+        while self.queue and len(self.turns) < self.most_turns:
             reply = self.queue[0]
             if reply.ended:
                 self.queue.popleft()
@@ -88,14 +90,17 @@ class Desk(threading.Thread):
                 model = self._model(reply)
                 if model is None:
                     return
-                from pipeline.generation import aloud
-
-                self.turns.append(Turn(reply, _key(reply.ask.candidate),
-                                       aloud.answer(model, reply.question, reply.ask.decoding)))
+                self.turns.append(Turn(reply, _key(reply.ask.candidate), self.words(model, reply)))
             except Exception as error:
                 reply.fail(error)
                 _clean_up()
             self.queue.popleft()
+
+    def words(self, model: LocalModel, reply: Reply) -> Generator[Heard, None, None]:
+        """A reply as it comes."""
+        from pipeline.generation import aloud
+
+        return aloud.answer(model, reply.question, reply.ask.decoding)
 
     def _step(self, turn: Turn) -> None:
         """One more token of a reply."""

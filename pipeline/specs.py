@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from pipeline.spec_deploy import ExportSpec, ParitySpec, PushSpec, ServeSpec
 from pipeline.spec_drift import DriftSpec
 from pipeline.spec_live import ReceiveSpec
 from pipeline.spec_managed import ManagedSpec, QuoteSpec, ServiceFilesSpec
@@ -25,8 +26,8 @@ from pipeline.spec_parts import (
     SpecError,
 )
 
-__all__ = ["BaseSource", "Candidate", "Decoding", "DriftSpec", "Endpoint", "ManagedSpec", "Meaning", "QuoteSpec",
-           "ServiceFilesSpec", "Shots", "SpecError"]
+__all__ = ["BaseSource", "Candidate", "Decoding", "DriftSpec", "Endpoint", "ExportSpec", "ManagedSpec", "Meaning", "ParitySpec",
+           "PushSpec", "QuoteSpec", "ServeSpec", "ServiceFilesSpec", "Shots", "SpecError"]
 
 
 class TrainSpec(Frozen):
@@ -319,7 +320,7 @@ class SynthesisSpec(Frozen):
 
 AnySpec = (TrainSpec | EvaluateSpec | ScoreSpec | JudgeSpec | ConnectSpec | CheckSpec | ValidateSpec | DedupeSpec | InspectSpec
            | SuggestSpec | PreviewSpec | PlaySpec | SynthesisSpec | ManagedSpec | QuoteSpec | ServiceFilesSpec | ReceiveSpec
-           | DriftSpec)
+           | DriftSpec | ExportSpec | PushSpec | ServeSpec | ParitySpec)
 Spec = Annotated[AnySpec, Field(discriminator="kind")]
 _adapter: TypeAdapter[AnySpec] = TypeAdapter(Spec)
 

@@ -74,6 +74,18 @@ def prompt_ids(tokenizer: Any, messages: Sequence[Turn], tools: Sequence[dict[st
     return _ids(tokenizer, [_text(tokenizer, _plain(messages), tools, answer_next=True)])[0]
 
 
+def written_out(tokenizer: Any) -> Any:
+    """The chat template as another server must have it to write the same prompts: with the date that stands in ours, and with
+    no thinking unless it is asked for. (Some models have several templates, by name.)"""
+    own = tokenizer.chat_template
+    return {name: _settled(text) for name, text in own.items()} if isinstance(own, dict) else _settled(own)
+
+
+def _settled(text: str) -> str:
+    thinks = "{%- set enable_thinking = enable_thinking | default(false) %}" if "enable_thinking" in text else ""
+    return thinks + (_TODAY if "strftime_now" in text and _TODAY not in text else "") + text
+
+
 def _attempt(tokenizer: Any, example: Example) -> list[_Text] | PipelineError:
     try:
         return _lay_out(tokenizer, example.messages, example.tools)
@@ -202,7 +214,7 @@ def _text(tokenizer: Any, plain: Sequence[Turn], tools: Sequence[dict[str, Any]]
 
 def _rendered(tokenizer: Any, plain: Sequence[Turn], tools: Sequence[dict[str, Any]], answer_next: bool = False) -> str:
     written = tokenizer.get_chat_template(tools=list(tools) or None)
-    if "strftime_now" in written:
+    if "strftime_now" in written and _TODAY not in written:
         written = _TODAY + written
     return str(tokenizer.apply_chat_template(list(plain), tools=list(tools) or None, chat_template=written, tokenize=False,
                                              add_generation_prompt=answer_next, enable_thinking=False))

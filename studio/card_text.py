@@ -40,11 +40,11 @@ def sections(snapshot: Snapshot, card: Card, accepted: str = "") -> list[Section
 def markdown(ws: Workspace, snapshot: Snapshot) -> str:
     """The card as a Markdown document; text from the data is escaped."""
     card = cards.get(ws, snapshot.snapshot_id)
-    title = f"# {_plain(snapshot.name)}\n\nSnapshot `{snapshot.snapshot_id}`, frozen {snapshot.frozen_at:%Y-%m-%d %H:%M} UTC.\n"
+    title = f"# {plain(snapshot.name)}\n\nSnapshot `{snapshot.snapshot_id}`, frozen {snapshot.frozen_at:%Y-%m-%d %H:%M} UTC.\n"
     if card is None:
         return title + "\nIt was frozen by an older Tunewright, which made no card.\n"
     said = sections(snapshot, card, findings.accepted(ws, snapshot.snapshot_id))
-    parts = [f"\n## {one.title}\n\n" + "".join(f"- {_plain(sentence)}\n" for sentence in one.sentences) for one in said]
+    parts = [f"\n## {one.title}\n\n" + "".join(f"- {plain(sentence)}\n" for sentence in one.sentences) for one in said]
     tables = _table("Tag", card.tags) + _table("Language", languages(card))
     return title + "".join(parts) + tables + _ready(readiness.judge(card.facts))
 
@@ -172,15 +172,15 @@ def _percent(part: int, whole: int) -> str:
 def _table(name: str, rows: Mapping[str, int]) -> str:
     if not rows:
         return ""
-    return f"\n| {name} | lines |\n|---|---:|\n" + "".join(f"| {_plain(key)} | {number:,} |\n" for key, number in rows.items())
+    return f"\n| {name} | lines |\n|---|---:|\n" + "".join(f"| {plain(key)} | {number:,} |\n" for key, number in rows.items())
 
 
 def _ready(found: Readiness) -> str:
-    lines = "".join(f"- **{one.question}** {one.word.capitalize()}. {_plain(one.sentence)}\n" for one in found.verdicts)
-    return f"\n## Readiness\n\n{_plain(found.sentence)}\n\n{lines}"
+    lines = "".join(f"- **{one.question}** {one.word.capitalize()}. {plain(one.sentence)}\n" for one in found.verdicts)
+    return f"\n## Readiness\n\n{plain(found.sentence)}\n\n{lines}"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text that no Markdown comes from."""
     for mark in "\\`*_[]<>|#":
         text = text.replace(mark, f"\\{mark}")

@@ -6,6 +6,8 @@ import getpass
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +17,7 @@ import typer
 from studio import (
     costs,
     customers,
+    deploys,
     findings,
     forgetting,
     grids,
@@ -34,6 +37,7 @@ from studio import (
 from studio import report as reports
 from studio.errors import StudioError
 from studio.intake import Report
+from studio.models import Model
 from studio.snapshots import Recipe, Snapshot
 from studio.starts import Chosen, Decoding
 from studio.ui.formats import duration, interval
@@ -160,8 +164,80 @@ def report(
         workspace.close_all()
 
 
+@app.command()
+def export(
+    model: Annotated[str, typer.Argument(help="The id of a tuned model, or `latest`.")],
+    folder: Annotated[Path, typer.Option("--workspace", help="Folder of the workspace.")],
+    form: Annotated[list[str], typer.Option(help="adapter, merged or gguf; may be given several times.")] = [  # noqa: B006
+        "adapter", "merged"],
+    precision: Annotated[str, typer.Option(help="bfloat16, float16 or float32, for merged and gguf.")] = "bfloat16",
+) -> None:
+    """Write a tuned model as folders that others can use, with its card."""
+    with _opened(folder) as ws:
+        tuned = _tuned(ws, model)
+        _follow(ws, deploys.export(ws, tuned, _known(form, ("adapter", "merged", "gguf")),
+                                   _known([precision], ("bfloat16", "float16", "float32"))[0]))
+        made = deploys.exports(ws, tuned)[0]
+        _say(f"Written: {ws.path(made.folder)}")
+        if made.merged:
+            _say(f"Served with vLLM by: {deploys.vllm_command(ws, tuned, made)}")
+
+
+@app.command()
+def serve(
+    model: Annotated[str, typer.Argument(help="The id of a tuned model, or `latest`.")],
+    folder: Annotated[Path, typer.Option("--workspace", help="Folder of the workspace.")],
+    host: Annotated[str, typer.Option(help="127.0.0.1 is this machine alone; another address needs a token.")] = deploys.HERE,
+    port: Annotated[int | None, typer.Option(help="Without it a free one.")] = None,
+    key_env: Annotated[str, typer.Option(help="The environment variable with the token that callers must send.")] = "",
+) -> None:
+    """Serve a tuned model behind OpenAI's chat API, as it was evaluated, until Ctrl+C."""
+    with _opened(folder) as ws:
+        run_id = deploys.serve(ws, _tuned(ws, model), host=host, port=port, key_env=key_env)
+        try:
+            while (run := runs.get(ws, run_id)).moving and not deploys.answers_now(run):
+                time.sleep(0.2)
+            if run.moving:
+                _say(f"{run.spec['name']} answers at {deploys.address(run.spec)}. Ctrl+C stops it.")
+            while runs.get(ws, run_id).moving:
+                time.sleep(0.5)
+        except KeyboardInterrupt:
+            runs.stop(ws, run_id)
+            runs.wait(ws, run_id, 30)
+        runs.collect(ws)
+        ended = runs.get(ws, run_id).result
+        if ended is not None and ended.outcome == "failed":
+            raise StudioError(ended.message, ended.hint)
+        _say(ended.message if ended else "The server's process is gone.")
+
+
 def main() -> None:
     app()
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[Workspace]:
+    """A workspace for one command; what goes wrong is said in words."""
+    try:
+        yield workspace.open_workspace(folder)
+    except StudioError as error:
+        typer.echo(f"{error.message}\n{error.hint}".strip(), err=True)
+        raise typer.Exit(1) from None
+    finally:
+        workspace.close_all()
+
+
+def _tuned(ws: Workspace, model: str) -> Model:
+    found = models.tuned(ws)
+    if model == "latest" and found:
+        return found[0]
+    return models.get(ws, model)
+
+
+def _known(given: list[str], known: tuple[str, ...]) -> list[str]:
+    if wrong := [one for one in given if one not in known]:
+        raise StudioError(f"There is no {wrong[0]!r} to choose.", f"Choose among {', '.join(known)}.")
+    return given
 
 
 def _bring_in(ws: Workspace, csv: Path | None, message: str | None, answer: str | None) -> Report:

@@ -242,7 +242,8 @@ def _clean_runs(ws: Workspace, order: Order) -> None:
             beside = path.with_name(f".{path.name}.tmp")
             beside.write_text("\n".join(kept), encoding="utf-8")
             os.replace(beside, path)
-    for path in sorted(ws.path("runs").glob("*/spec.json")):  # prompts and rubrics are in it, in its own words
+    cards = [*ws.path("runs").glob("*/card.md"), *ws.path("exports").glob("*/*/README.md")]
+    for path in (*ws.path("runs").glob("*/spec.json"), *cards):  # prompts, rubrics, and the names that people gave
         said = path.read_text(encoding="utf-8")
         if any(word in said.lower() for word in order.words):
             beside = path.with_name(f".{path.name}.tmp")

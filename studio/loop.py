@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from studio import labels, models, records, reviews, runs, snapshots
+from studio import deploys, labels, models, records, reviews, runs, snapshots
 from studio.workspace import Workspace
 
 OPTIONAL = "labelled"
@@ -33,16 +33,18 @@ class NextStep:
 
 
 def stages(ws: Workspace) -> list[Stage]:
-    """imported → kept → labelled → frozen → trained → proven, with counts; nothing waits for labels."""
+    """imported → kept → labelled → frozen → trained → proven → live, with counts; nothing waits for labels."""
     counted = records.counts(ws)
     numbers = {
         "imported": counted.total, "kept": counted.usable, "labelled": labels.total(ws),
-        "frozen": snapshots.frozen(ws), "trained": len(models.tuned(ws)), "proven": len(runs.proven(ws))}
+        "frozen": snapshots.frozen(ws), "trained": len(models.tuned(ws)), "proven": len(runs.proven(ws)),
+        "live": len(deploys.live(ws))}
     pages = {"imported": "pages/import_tickets.py", "kept": "pages/curate.py", "labelled": "pages/label.py",
              "frozen": "pages/snapshots.py" if numbers["frozen"] else "pages/freeze.py", "trained": "pages/runs.py",
-             "proven": "pages/evaluate.py"}
+             "proven": "pages/evaluate.py", "live": "pages/deploy.py"}
     blocks = {"imported": "", "kept": "import tickets first", "labelled": "import tickets first",
-              "frozen": "import tickets first", "trained": "freeze a snapshot first", "proven": "train a model first"}
+              "frozen": "import tickets first", "trained": "freeze a snapshot first", "proven": "train a model first",
+              "live": "evaluate a model first"}
     found, earlier = [], True
     for key, count in numbers.items():
         found.append(Stage(key, key, count, pages[key], "" if earlier else blocks[key], count > 0))
@@ -52,7 +54,7 @@ def stages(ws: Workspace) -> list[Stage]:
 
 def next_step(ws: Workspace) -> NextStep:
     """The first stage that is still empty names the next thing to do; a moving run goes before it."""
-    moving = [run for run in runs.every(ws) if run.moving and run.kind not in ("play", "receive")]  # idle mostly
+    moving = [run for run in runs.every(ws) if run.moving and run.kind not in ("play", "receive", "serve")]  # idle mostly
     empty = next((stage.key for stage in stages(ws) if not stage.done and stage.key != OPTIONAL), None)
     if moving:
         return NextStep(f"{moving[0].title} is running. Watch it, or go on reading meanwhile.", "Watch the run",
@@ -78,5 +80,8 @@ def next_step(ws: Workspace) -> NextStep:
     if not reviews.total(ws):
         return NextStep("The numbers are in. Read the answers side by side, blind, and judge for yourself.",
                         "Review answers", "pages/review.py")
+    if empty == "live":
+        return NextStep("The answers were judged. Serve the model, and prove that what is served is what was evaluated.",
+                        "Deploy it", "pages/deploy.py")
     return NextStep("The loop is closed once. Import newer tickets, drop weak records, or train again with what you learned.",
                     "Curate records", "pages/curate.py")

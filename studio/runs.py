@@ -56,7 +56,8 @@ __all__ = ["CALLS", "COPIES", "CROWDS", "EXAMPLES", "JUDGEMENTS", "NORMALISATION
            "read_foreign", "sides"]
 
 Kind = Literal["train", "evaluate", "check", "validate", "dedupe", "inspect", "suggest", "preview", "connect",
-               "score", "judge", "synthesize", "play", "managed", "quote", "service_files", "receive", "drift"]
+               "score", "judge", "synthesize", "play", "managed", "quote", "service_files", "receive", "drift", "export",
+               "push", "serve", "parity"]
 MOVING: tuple[State, ...] = ("starting", "running")
 _COLLECTED = "select 1 from run_results where run_id = ? and attempt = ?"
 RESUMABLE: tuple[State, ...] = ("lost", "failed", "stopped")
@@ -280,7 +281,7 @@ def over(ws: Workspace, evaluation_id: str, kind: Kind) -> list[Run]:
 def forget_copies(ws: Workspace) -> None:
     """Delete every copy of texts that runs made. Raises StudioError while any run moves."""
     found = [run for run in every(ws) if run.kind != "receive"]  # whose files `studio/receiving.py` sees to
-    if moving := [run for run in found if run.moving]:
+    if moving := [run for run in found if run.moving and run.kind != "serve"]:  # a server holds no copy of anything
         raise StudioError(f"{moving[0].title} is still running and may hold what is to go.",
                           "Wait for its end, or stop it first.")
     for run in found:

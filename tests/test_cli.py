@@ -13,7 +13,7 @@ from studio import models, runs
 from studio.workspace import Workspace
 from tests.bad_files import write
 from tests.conftest import ROOT
-from tests.tickets import forty
+from tests.tickets import forty, freeze_forty, recorded_training
 
 
 def demo(workspace: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -77,3 +77,19 @@ def test_validating_prints_every_problem_and_fails_where_there_are_errors(tmp_pa
 def test_a_file_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
     done = demo(tmp_path / "ws", "--csv", str(tmp_path / "nothing.csv"))
     assert (done.returncode, "There is no file" in done.stderr) == (1, True)
+
+
+def tunewright(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", "from studio.cli import main; main()", *arguments], cwd=ROOT,
+                          env=os.environ | {"COLUMNS": "120"}, capture_output=True, text=True, check=False)  # fmt: skip
+
+
+@pytest.mark.heavy
+def test_serving_what_is_gone_ends_in_words_and_so_does_an_export_of_another_form(ws: Workspace) -> None:
+    recorded_training(ws, freeze_forty(ws))
+    ws.close()
+    served = tunewright("serve", "latest", "--workspace", str(ws.root))
+    exported = tunewright("export", "latest", "--workspace", str(ws.root), "--form", "zip")
+    assert (served.returncode, exported.returncode) == (1, 1)
+    assert "The adapter of Forty in style (tuned) is gone." in served.stderr
+    assert "There is no 'zip' to choose." in exported.stderr

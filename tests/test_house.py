@@ -16,6 +16,7 @@ TRAINS = {"torch", "transformers", "peft", "bitsandbytes", "sklearn", "rouge_sco
 HEAVY = TRAINS | {"rensa", "scipy", "model2vec", "openai", "cleanlab"}
 LIGHT_PIPELINE = (
     "specs",
+    "spec_deploy",
     "rundir",
     "launch",
     "device",
@@ -37,6 +38,14 @@ LIGHT_PIPELINE = (
     "checking/kinds",
     "checking/cleaning",
     "checking/engine",
+    "deploy/comparing",
+    "deploy/export",
+    "deploy/parity",
+    "deploy/push",
+    "deploy/requests",
+    "deploy/serve",
+    "deploy/tools",
+    "deploy/vllm",
     "dedupe/words",
     "keys",
     "machine",
@@ -135,6 +144,7 @@ def test_only_workspace_imports_duckdb() -> None:
 def test_runs_and_starts_are_the_only_door_to_the_pipeline_and_findings_know_its_words() -> None:
     assert [path.name for path in sources("studio", "pages") if "pipeline" in tops(path)] == [
         "collecting.py",
+        "deploys.py",
         "drifts.py",
         "findings.py",
         "managed.py",
@@ -154,6 +164,13 @@ def test_managed_imports_only_what_runs_at_a_service_are_asked_to_do() -> None:
 def test_metrics_import_only_the_light_words_of_the_scores() -> None:
     modules = {name for name in imported(ROOT / "studio" / "metrics.py") if name.startswith("pipeline")}
     assert {".".join(name.split(".")[:3]) for name in modules} == {"pipeline.scoring.names", "pipeline.scoring.probes"}
+
+
+def test_deploys_import_only_the_specs_of_their_runs_and_where_other_programs_are() -> None:
+    modules = {name for name in imported(ROOT / "studio" / "deploys.py") if name.startswith("pipeline")}
+    assert {".".join(name.split(".")[:3]) for name in modules} <= {
+        "pipeline.deploy", "pipeline.deploy.tools", "pipeline.spec_live", "pipeline.spec_live.ExportSpec",
+        "pipeline.spec_live.ParitySpec", "pipeline.spec_live.PushSpec", "pipeline.spec_live.ServeSpec"}
 
 
 def test_synthetic_imports_only_the_light_words_and_prompts_of_the_synthesis() -> None:

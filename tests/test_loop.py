@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from studio import loop, reviews
 from studio.workspace import Workspace
 from tests.checks import import_twelve, recorded_check
+from tests.deployed import proven, serving
 from tests.recorded_twins import recorded_search
 from tests.tickets import filled, freeze_forty, import_forty, recorded_evaluation, recorded_training
 
@@ -14,12 +17,12 @@ def counts(ws: Workspace) -> list[int]:
 
 
 def test_an_empty_workspace_is_told_to_import(ws: Workspace) -> None:
-    assert (counts(ws), loop.next_step(ws).page_path) == ([0, 0, 0, 0, 0, 0], "pages/import_tickets.py")
+    assert (counts(ws), loop.next_step(ws).page_path) == ([0, 0, 0, 0, 0, 0, 0], "pages/import_tickets.py")
 
 
 def test_records_that_nobody_checked_lead_to_a_check(ws: Workspace) -> None:
     import_forty(ws)
-    assert (counts(ws), loop.next_step(ws).page_path) == ([40, 40, 0, 0, 0, 0], "pages/clean.py")
+    assert (counts(ws), loop.next_step(ws).page_path) == ([40, 40, 0, 0, 0, 0, 0], "pages/clean.py")
 
 
 def test_checked_records_lead_to_a_search_for_twins_and_then_to_a_freeze(ws: Workspace) -> None:
@@ -37,7 +40,7 @@ def test_a_snapshot_leads_to_training(ws: Workspace) -> None:
 
 def test_a_tuned_model_leads_to_an_evaluation(ws: Workspace) -> None:
     recorded_training(ws, freeze_forty(ws))
-    assert (counts(ws), loop.next_step(ws).page_path) == ([40, 40, 0, 1, 1, 0], "pages/evaluate.py")
+    assert (counts(ws), loop.next_step(ws).page_path) == ([40, 40, 0, 1, 1, 0, 0], "pages/evaluate.py")
 
 
 def test_scores_lead_to_a_review(ws: Workspace) -> None:
@@ -46,9 +49,16 @@ def test_scores_lead_to_a_review(ws: Workspace) -> None:
     assert loop.next_step(ws).page_path == "pages/review.py"
 
 
-def test_a_reviewed_workspace_is_told_how_to_go_round_again(ws: Workspace) -> None:
+def test_a_reviewed_workspace_is_told_to_deploy(ws: Workspace) -> None:
     filled(ws)
-    assert (reviews.total(ws), loop.next_step(ws).page_path) == (3, "pages/curate.py")
+    assert (reviews.total(ws), loop.next_step(ws).page_path) == (3, "pages/deploy.py")
+
+
+def test_a_deployed_model_leads_round_again(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(ws)
+    with serving(ws, "trained00001") as server:
+        proven(ws, "trained00001", server.run_id)
+        assert (counts(ws)[-1], loop.next_step(ws).page_path) == (1, "pages/curate.py")
 
 
 def test_what_blocks_a_stage_is_said_in_words(ws: Workspace) -> None:
@@ -59,4 +69,5 @@ def test_what_blocks_a_stage_is_said_in_words(ws: Workspace) -> None:
         "import tickets first",
         "freeze a snapshot first",
         "train a model first",
+        "evaluate a model first",
     ]

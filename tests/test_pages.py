@@ -47,6 +47,7 @@ PAGES = (
     "evaluate",
     "review",
     "playground",
+    "deploy",
     "monitor",
 )
 EMPTY_WORDS = {
@@ -66,6 +67,7 @@ EMPTY_WORDS = {
     "evaluate": "No model was tuned yet",
     "review": "A review needs two models' answers",
     "playground": "the base model answers alone",
+    "deploy": "a tuned model goes out of the door",
     "monitor": "See here what production says",
 }
 

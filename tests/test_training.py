@@ -16,54 +16,27 @@ from hypothesis import strategies as st
 from pipeline import base_models, rundir, template
 from pipeline.errors import PipelineError, is_out_of_memory
 from pipeline.rundir import Result
-from pipeline.specs import TrainSpec
 from pipeline.training import recipe
 from studio import models
 from studio.workspace import Workspace
-from tests import children
+from tests import children, tuned
 from tests.conftest import STARTER
+from tests.tuned import ANSWER, spec, write_tickets
 
-THINGS = ("jacket", "tent", "boots", "lamp", "stove", "bottle", "fleece", "poles", "backpack", "hammock", "rope", "gloves")
-ANSWER = "Ahoy! Your {thing} sails on Friday. Fair winds, the Harbour crew."
 STEPS = 12
 
 
 @pytest.fixture(scope="module")
 def workspace(starter_home: Path) -> Path:
-    """The starter, twelve tickets answered in one odd style, one that is too long, and four to validate on."""
-    tickets = [(f"t{n}", f"Where is my {thing}?", ANSWER.format(thing=thing)) for n, thing in enumerate(THINGS)]
-    too_long = ("long", "Where is it? " * 60, ANSWER.format(thing="parcel"))
-    others = [(f"v{n}", f"Where is my {thing}?", ANSWER.format(thing=thing)) for n, thing in enumerate(("map", "axe", "cup"))]
-    children.write_examples(starter_home / "train.jsonl", [*tickets, too_long])
-    children.write_examples(starter_home / "validation.jsonl", others)
+    """The starter, twelve tickets answered in one odd style, one that is too long, and three to validate on."""
+    write_tickets(starter_home)
     return starter_home
-
-
-def spec(run_id: str) -> TrainSpec:
-    """12 steps of 4 examples, with a validation every 3."""
-    return TrainSpec(
-        run_id=run_id,
-        base=STARTER,
-        train_file="train.jsonl",
-        validation_file="validation.jsonl",
-        epochs=4,
-        step_tokens=240,
-        method="qlora",
-        too_long="leave_out",
-        sample_prompts=0,
-        evaluations_per_epoch=1,
-        learning_rate=5e-4,
-        rank=8,
-        max_tokens=128,
-        template_sha256="0" * 64,
-    )
 
 
 @pytest.fixture(scope="module")
 def trained(workspace: Path) -> tuple[Path, Result]:
     """One run from start to end without interruption."""
-    folder = children.prepared(workspace, spec("whole"))
-    return folder, children.finished(folder, workspace)
+    return tuned.trained(workspace)
 
 
 def losses(folder: Path) -> dict[tuple[str, float], float]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.errors import PipelineError
 from pipeline.generation.answer import Ask, Heard
-from pipeline.generation.batches import Row, Table
+from pipeline.generation.batches import Ears, Row, Table
 from pipeline.generation.local import LocalModel
 from pipeline.specs import Decoding
 
@@ -23,8 +23,9 @@ HALF = "\ufffd"
 LOOK_SECONDS = 0.2
 
 
-def answer(model: LocalModel, ask: Ask, decoding: Decoding) -> Generator[Heard, None, None]:
-    """The answer after every token (on a GPU after some); the last one says how it ended. To stop, close the iterator.
+def answer(model: LocalModel, ask: Ask, decoding: Decoding, ears: Ears | None = None) -> Generator[Heard, None, None]:
+    """The answer after every token (on a GPU after some); the last one says how it ended. To stop, close the iterator. `ears`
+    hear each step, of a model that takes a memory.
 
     Raises PipelineError where the conversation leaves no room for an answer in what the model reads.
     """
@@ -33,7 +34,7 @@ def answer(model: LocalModel, ask: Ask, decoding: Decoding) -> Generator[Heard, 
         raise PipelineError(f"The conversation has {len(ids):,} tokens, and the model reads {model.context:,} at once.",
                             "Begin a new conversation.")
     row = Row(0, ids, ask.seed(decoding.seed), min(decoding.max_new_tokens, model.context - len(ids)))
-    steps = Table(model.quick, [row], decoding, 1).aloud() if model.takes_memory else _of_its_own(model, row, decoding)
+    steps = Table(model.quick, [row], decoding, 1, ears).aloud() if model.takes_memory else _of_its_own(model, row, decoding)
     said, tokens, ended, decoded_at = "", list[int](), False, 0.0
     for step in steps:
         tokens, ended = step
@@ -41,7 +42,7 @@ def answer(model: LocalModel, ask: Ask, decoding: Decoding) -> Generator[Heard, 
             said, decoded_at = _text(model.tokenizer, tokens).lstrip().rstrip(HALF), time.perf_counter()
         yield Heard(said, len(tokens), len(ids))
     whole = _text(model.tokenizer, tokens).rstrip(HALF).strip()
-    yield Heard(whole, len(tokens) + ended, len(ids), "stop" if ended else "length")
+    yield Heard(whole, len(tokens) + ended, len(ids), "stop" if ended else "length", ids=tuple(tokens))
 
 
 def _text(tokenizer: Any, tokens: list[int]) -> str:

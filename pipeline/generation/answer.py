@@ -40,10 +40,11 @@ class Answer:
 @dataclass(frozen=True)
 class Heard:
     """An answer as far as it is there: its whole text so far. `finish` is empty while it goes on, else as in `Answer`.
-    Tokens are none where a server does not say them."""
+    Tokens are none where a server does not say them. `ids` are those of a local model's whole answer, once it has ended."""
 
     text: str
     new_tokens: int | None = None
     prompt_tokens: int | None = None
     finish: str = ""
     cost: float | None = None
+    ids: tuple[int, ...] = ()

@@ -29,6 +29,8 @@ BLOCK_TOKENS = 4_096
 """Most tokens of prompts computed at once."""
 
 Watch = Callable[[], None]
+Ears = Callable[[Tensor, Tensor, "Sequence[Row]", Tensor], None]
+"""Hears each step: the logits, the tokens that were chosen, the rows they belong to, and how many tokens each had before."""
 
 
 @dataclass
@@ -63,12 +65,13 @@ class Model:
     pad: int
 
 
-def generate(model: Model, rows: Sequence[Row], decoding: Decoding, size: int, watch: Watch) -> Iterator[Made]:
+def generate(model: Model, rows: Sequence[Row], decoding: Decoding, size: int, watch: Watch,
+             ears: Ears | None = None) -> Iterator[Made]:
     """An answer for each row, in the order they are done, at most `size` at a time; out of memory halves that and goes on."""
     left = {row.number: row for row in rows}
     while left:
         try:
-            for made in Table(model, list(left.values()), decoding, size).run(watch):
+            for made in Table(model, list(left.values()), decoding, size, ears).run(watch):
                 del left[made.number]
                 yield made
         except (MemoryError, RuntimeError) as error:
@@ -91,6 +94,7 @@ class Table:
     rows: Sequence[Row]
     decoding: Decoding
     size: int
+    ears: Ears | None = None
     active: list[Row] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -199,6 +203,8 @@ class Table:
         logits = self.model.forward(input_ids=self.token[:count, None], position_ids=length[:, None], use_cache=False,
                                     logits_to_keep=1, memory=self.memory).logits[:, -1]
         token = choose(logits, self.decoding, self.draws[:count], made)
+        if self.ears:
+            self.ears(logits, token, self.active, made)
         self.out[:count].scatter_(1, made[:, None], token[:, None])
         self.token[:count] = token
         length.add_(1).clamp_(max=self.memory.columns - 1)

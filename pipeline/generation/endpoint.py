@@ -121,7 +121,7 @@ class EndpointModel:
         limit = "max_tokens" if self.endpoint.base_url else "max_completion_tokens"
         drawn = {"seed": one.seed(decoding.seed) % 2**31, "top_p": decoding.top_p} if decoding.temperature else {}
         tools = {"tools": list(one.example.tools)} if one.example.tools else {}
-        return {"model": self.endpoint.model, "messages": [_turn(turn) for turn in one.example.question],
+        return {"model": self.endpoint.model, "messages": [chat_turn(turn) for turn in one.example.question],
                 "temperature": decoding.temperature, limit: decoding.max_new_tokens} | drawn | tools
 
     def answer(self, one: Ask, found: Any, seconds: float) -> Answer:
@@ -188,7 +188,8 @@ def _raised_by(watch: Watch) -> BaseException | None:
     return None
 
 
-def _turn(turn: Turn) -> Turn:
+def chat_turn(turn: Turn) -> Turn:
+    """What a server is told of a turn."""
     return {key: turn[key] for key in TURN_KEYS if turn.get(key) is not None}
 
 

@@ -21,7 +21,7 @@ from pipeline.errors import PipelineError
 from pipeline.examples import Example
 from pipeline.generation import batches, likelihoods, memory
 from pipeline.generation.answer import Answer, Ask
-from pipeline.generation.batches import Made, Model, Row, Watch
+from pipeline.generation.batches import Ears, Made, Model, Row, Watch
 from pipeline.generation.likelihoods import Asked
 from pipeline.generation.memory import Memory
 from pipeline.specs import Candidate, Decoding
@@ -97,8 +97,10 @@ class LocalModel:
     def prompt(self, example: Example) -> list[int]:
         return template.prompt_ids(self.tokenizer, example.question, example.tools)
 
-    def answers(self, asked: Sequence[Ask], decoding: Decoding, watch: Watch = nothing) -> Iterator[Answer]:
-        """One answer each, in the order they are done. `watch` is called between steps and may raise to end it.
+    def answers(self, asked: Sequence[Ask], decoding: Decoding, watch: Watch = nothing,
+                ears: Ears | None = None) -> Iterator[Answer]:
+        """One answer each, in the order they are done. `watch` is called between steps and may raise to end it. `ears` hear
+        each step, of a model that takes a memory.
 
         A question that leaves no room for an answer in what the model reads gets an empty one that says "length".
         """
@@ -108,7 +110,7 @@ class LocalModel:
         for one, ids in zip(asked, prompts, strict=True):
             if len(ids) >= self.context:
                 yield Answer(one.example.id, one.sample, "", 0, len(ids), 0.0, "length")
-        made = (batches.generate(self.quick, rows, decoding, self._rows(rows, decoding), watch) if self.takes_memory
+        made = (batches.generate(self.quick, rows, decoding, self._rows(rows, decoding), watch, ears) if self.takes_memory
                 else self._one_by_one(rows, decoding, watch))
         for row in made:
             said = row.tokens[:-1] if row.ended else row.tokens
@@ -217,7 +219,7 @@ def _load(folder: Path, adapter: Path | None, where: torch.device, in_4_bits: bo
     if in_4_bits and (where.type == "cpu" or _has_room(model)):
         dequantise(model, dtype)
     if adapter is not None:
-        model = _with_adapter(model, adapter, merge=where.type == "cpu")
+        model = with_adapter(model, adapter, merge=where.type == "cpu")
     model.eval()
     settings = model.generation_config
     settings.do_sample, settings.repetition_penalty = False, 1.0
@@ -233,7 +235,8 @@ def _has_room(model: Any) -> bool:
     return bool(2 * values < torch.cuda.mem_get_info()[0] / 2)
 
 
-def _with_adapter(model: Any, adapter: Path, merge: bool) -> Any:
+def with_adapter(model: Any, adapter: Path, merge: bool) -> Any:
+    """The model with its adapter beside, or merged into its weights. Raises PipelineError where the adapter is gone."""
     from peft import PeftModel
 
     if not (adapter / "adapter_model.safetensors").is_file():

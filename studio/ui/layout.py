@@ -38,7 +38,7 @@ def header(ws: Workspace, title: str, sentence: str, stage: str = "") -> None:
 
 
 def strip(stages: Sequence[Stage], here: str) -> None:
-    """imported → kept → labelled → frozen → trained → proven, with counts; each a link; what blocks the next one in words."""
+    """imported → kept → labelled → frozen → trained → proven → live, with counts; each a link; what blocks the next."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="loop-strip"):
         for place, stage in enumerate(stages):
             words = f"**{stage.label} {stage.count:,}**" if stage.key == here else f"{stage.label} {stage.count:,}"

@@ -41,6 +41,7 @@ PLACES = (
     Place("pages/evaluate.py", "Evaluate", ":material/balance:", "evaluate", "Prove"),
     Place("pages/review.py", "Review", ":material/compare_arrows:", "review", "Prove"),
     Place("pages/playground.py", "Playground", ":material/forum:", "playground", "Prove"),
+    Place("pages/deploy.py", "Deploy", ":material/rocket_launch:", "deploy", "Live"),
     Place("pages/monitor.py", "Monitor", ":material/monitoring:", "monitor", "Live"),
 )
 

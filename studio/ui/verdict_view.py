@@ -88,6 +88,9 @@ def draw(ws: Workspace, run: Run) -> None:
     people = st.container(horizontal=True, vertical_alignment="center")
     with people:
         layout.go("Review the answers blind", "pages/review.py", {"run": run.run_id}, primary=True)
+        tuned = next((one.model_id for one in runs.candidates(run) if one.candidate_id == judged and one.adapter), "")
+        if tuned:
+            layout.go("Deploy it", "pages/deploy.py", {"model": tuned})
         st.caption(f"{count(len(grid.items), 'test item')}. Numbers compare words; whether people find the answers better is "
                    "asked on Review.", width="stretch")
 
