@@ -169,8 +169,8 @@ def test_metrics_import_only_the_light_words_of_the_scores() -> None:
 def test_deploys_import_only_the_specs_of_their_runs_and_where_other_programs_are() -> None:
     modules = {name for name in imported(ROOT / "studio" / "deploys.py") if name.startswith("pipeline")}
     assert {".".join(name.split(".")[:3]) for name in modules} <= {
-        "pipeline.deploy", "pipeline.deploy.tools", "pipeline.spec_live", "pipeline.spec_live.ExportSpec",
-        "pipeline.spec_live.ParitySpec", "pipeline.spec_live.PushSpec", "pipeline.spec_live.ServeSpec"}
+        "pipeline.deploy", "pipeline.deploy.tools", "pipeline.spec_deploy", "pipeline.spec_deploy.ExportSpec",
+        "pipeline.spec_deploy.ParitySpec", "pipeline.spec_deploy.PushSpec", "pipeline.spec_deploy.ServeSpec"}
 
 
 def test_synthetic_imports_only_the_light_words_and_prompts_of_the_synthesis() -> None:
