@@ -170,13 +170,13 @@ def export(
     folder: Annotated[Path, typer.Option("--workspace", help="Folder of the workspace.")],
     form: Annotated[list[str], typer.Option(help="adapter, merged or gguf; may be given several times.")] = [  # noqa: B006
         "adapter", "merged"],
-    precision: Annotated[str, typer.Option(help="bfloat16, float16 or float32, for merged and gguf.")] = "bfloat16",
+    precision: Annotated[str, typer.Option(help="bfloat16, float16 or float32; without it what suits.")] = "",
 ) -> None:
     """Write a tuned model as folders that others can use, with its card."""
     with _opened(folder) as ws:
         tuned = _tuned(ws, model)
         _follow(ws, deploys.export(ws, tuned, _known(form, ("adapter", "merged", "gguf")),
-                                   _known([precision], ("bfloat16", "float16", "float32"))[0]))
+                                   _known([precision], ("", "bfloat16", "float16", "float32"))[0]))
         made = deploys.exports(ws, tuned)[0]
         _say(f"Written: {ws.path(made.folder)}")
         if made.merged:

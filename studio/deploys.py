@@ -81,14 +81,21 @@ def learned_on_4_bits(model: Model) -> bool:
     return (model.facts.get("method") or "qlora") == "qlora"
 
 
-def export(ws: Workspace, model: Model, forms: Sequence[str], precision: str = "bfloat16", onto: str = "trained") -> str:
-    """Make folders that others can use; returns the run's id. Raises StudioError where nothing can be made."""
+def suited_precision(model: Model) -> str:
+    """What to merge in. An adapter that learned on 16 bits changes weights by less than bfloat16 can tell: added to values that
+    are bfloat16 already, much of it is rounded away (benchmarks/RESULTS.md); float16 keeps it."""
+    return "bfloat16" if learned_on_4_bits(model) else "float16"
+
+
+def export(ws: Workspace, model: Model, forms: Sequence[str], precision: str = "", onto: str = "trained") -> str:
+    """Make folders that others can use; returns the run's id. `precision` empty: what suits the model. Raises StudioError where
+    nothing can be made."""
     if not forms:
         raise StudioError("Nothing is chosen to be exported.", "Choose at least one form.")
     if "gguf" in forms and not has_converter():
         raise StudioError("llama.cpp's converter is not installed.", GGUF_HINT)
     spec = ExportSpec(run_id=ws.new_id(), tuned=_candidate(ws, model), forms=tuple(forms),  # type: ignore[arg-type]
-                      precision=precision, onto=onto)  # type: ignore[arg-type]
+                      precision=precision or suited_precision(model), onto=onto)  # type: ignore[arg-type]
     card = model_cards.markdown(ws, model)
     return runs.begin(ws, spec, f"Export of {model.name}", write=lambda folder: _write(folder / CARD, card))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,11 @@ def test_the_command_for_vllm_serves_the_folder_on_this_machine(ws: Workspace, m
     said = deploys.vllm_command(ws, model, deploys.exports(ws, model)[0])
     assert said.startswith(f"vllm serve {ws.root}/exports/exported0001/merged --served-model-name forty-in-style-tuned ")
     assert "--host 127.0.0.1 --port 8000 --dtype bfloat16" in said and said.endswith("""'{"temperature": 0}'""")
+
+
+def test_what_learned_on_16_bits_is_not_merged_into_bfloat16_by_itself(ws: Workspace, model: Model) -> None:
+    facts = [model.facts | {"method": method} for method in ("lora", "qlora")]
+    assert [deploys.suited_precision(replace(model, facts=one)) for one in facts] == ["float16", "bfloat16"]
 
 
 def test_a_base_is_not_exported(ws: Workspace, model: Model) -> None:

@@ -95,7 +95,17 @@ def test_a_merged_folder_opens_with_transformers_and_holds_all_that_a_server_rea
     settings = json.loads((out / "merged" / "generation_config.json").read_text())
     assert tokenizer.convert_tokens_to_ids("<|eot_id|>") in settings["eos_token_id"] and settings["do_sample"] is False
     config = json.loads((out / "merged" / "config.json").read_text())
-    assert config["dtype"] == "bfloat16" and "quantization_config" not in config and found.dtype.itemsize == 2
+    assert config["dtype"] == config["tunewright_precision"] == "bfloat16" and found.dtype.itemsize == 2
+    assert "quantization_config" not in config
+
+
+def test_a_gpu_computes_an_export_in_the_precision_it_was_written_in(home: Path, model: Candidate) -> None:
+    import torch
+
+    from pipeline.generation import local
+
+    found = [local.precision_of(tiny.exported(home, model, name, precision=name) / "merged") for name in ("float16", "float32")]
+    assert (found, local.precision_of(home / "base")) == ([torch.float16, torch.float32], torch.bfloat16)
 
 
 def test_the_card_says_which_values_the_adapter_was_merged_into(out: Path) -> None:

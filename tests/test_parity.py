@@ -16,7 +16,7 @@ from pipeline import rundir, specs
 from pipeline.rundir import Child
 from pipeline.spec_deploy import ServeSpec
 from pipeline.specs import Candidate, Endpoint
-from tests import tiny, tuned
+from tests import children, tiny, tuned
 from tests.conftest import STARTER
 
 pytestmark = pytest.mark.heavy
@@ -183,14 +183,11 @@ def test_the_tuned_starter_is_the_same_merged_and_served_on_fifty_prompts(starte
     (with_starter / tiny.ADAPTER).parent.mkdir(parents=True)
     (with_starter / tiny.ADAPTER).symlink_to(folder / "adapter")
     things = ("jacket", "tent", "boots", "map", "axe", "cup", "saw", "kayak", "stove", "rope")
-    brief = {"role": "system", "content": "Be brief."}
-    lines = [{"id": f"p{n}", "messages": [brief, {"role": "user", "content": f"Where is my {things[n % 10]}, {1000 + 37 * n}?"},
-                                          {"role": "assistant", "content": tuned.ANSWER.format(thing=things[n % 10])}]}
-             for n in range(50)]  # fmt: skip
-    (with_starter / "items.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    asked = [(f"Where is my {things[n % 10]}, {1000 + n}?", tuned.ANSWER.format(thing=things[n % 10])) for n in range(50)]
+    children.write_examples(with_starter / "items.jsonl", [(f"p{n}", *one) for n, one in enumerate(asked)])
     merged = tiny.exported(with_starter, candidate, "merged") / "merged"
     with serving(with_starter, candidate, "server", merged=str(merged.relative_to(with_starter))) as endpoint:
-        found = tiny.compared(with_starter, candidate, "fifty", merged, endpoint, max_new_tokens=3)
+        found = tiny.compared(with_starter, candidate, "fifty", merged, endpoint, max_new_tokens=2)
     told = [(one["name"], one["exact"], one["mismatches"], one["read"], one["equal"]) for one in found["legs"]]
     assert (told, found["passed"]) == ([("merged", True, 0, 50, 50), ("served", True, 0, 50, 50)], True)
     rows = rundir.read_lines(with_starter / "runs" / "fifty" / "parity.jsonl")

@@ -82,6 +82,7 @@ def _settle(model: Any, tokenizer: Any, dtype: torch.dtype, ends: tuple[int, ...
     model.generation_config = GenerationConfig(do_sample=False, eos_token_id=list(ends), pad_token_id=tokenizer.pad_token_id,
                                                bos_token_id=tokenizer.bos_token_id)
     model.config.use_cache, model.config.dtype = True, dtype
+    setattr(model.config, local.EXPORTED_IN, str(dtype).removeprefix("torch."))
     model.hf_quantizer = None
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config

@@ -5,6 +5,7 @@ On a CPU everything is float32. On a GPU it is bfloat16; 4-bit values are held i
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +32,10 @@ MOST_ROWS = {"cpu": 64, "cuda": 256}
 SHARE_OF_FREE = {"cpu": 0.25, "cuda": 0.6}
 """How many rows at a time, and what part of the free memory their keys and values may take."""
 
-AGREES = {torch.float32: 1e-3, torch.bfloat16: 5e-2}
+EXPORTED_IN = "tunewright_precision"
+"""In the config of a merged model that was exported (`pipeline.deploy.merging`)."""
+
+AGREES = {torch.float32: 1e-3, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 """How far logits may lie apart, as a share of the largest, for the quick way to be taken."""
 
 
@@ -214,7 +218,7 @@ class LocalModel:
 def _load(folder: Path, adapter: Path | None, where: torch.device, in_4_bits: bool) -> Any:
     """NF4 weights are dequantised once where there is room (the same values, several times as fast). On a CPU the adapter is
     merged into them in float32; on a GPU it stays beside them, because 16 bits would round it."""
-    dtype = torch.float32 if where.type == "cpu" else torch.bfloat16
+    dtype = torch.float32 if where.type == "cpu" else precision_of(folder)
     model: Any = quantised.load_base(folder, dtype, where, in_4_bits)
     if in_4_bits and (where.type == "cpu" or _has_room(model)):
         dequantise(model, dtype)
@@ -225,6 +229,12 @@ def _load(folder: Path, adapter: Path | None, where: torch.device, in_4_bits: bo
     settings.do_sample, settings.repetition_penalty = False, 1.0
     settings.temperature = settings.top_p = settings.top_k = None
     return model
+
+
+def precision_of(folder: Path) -> torch.dtype:
+    """What a GPU computes in: bfloat16, but for merged models that were exported in another precision, which it would round."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return {"float16": torch.float16, "float32": torch.float32}.get(config.get(EXPORTED_IN, ""), torch.bfloat16)
 
 
 def _has_room(model: Any) -> bool:

@@ -47,7 +47,8 @@ def _form(ws: Workspace, model: Model) -> None:
     if not has_gguf:
         st.caption(f"GGUF: llama.cpp's converter is not here. {layout.plain(deploys.GGUF_HINT)}")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        precision = st.selectbox("Merged in", list(PRECISIONS), format_func=PRECISIONS.__getitem__, width=220,
+        precision = st.selectbox("Merged in", list(PRECISIONS), list(PRECISIONS).index(deploys.suited_precision(model)),
+                                 format_func=PRECISIONS.__getitem__, width=220,
                                  help="bfloat16 is what most servers expect. float16 rounds eight times more finely, "
                                  "but cannot hold very large numbers. In 32 bits nothing is rounded, at twice the size.")
         onto = "trained"
