@@ -7,9 +7,9 @@ from studio.ui import deploy_view, export_view, layout, parity_view, serve_view,
 
 ws = session.workspace()
 layout.header(ws, "Deploy", "Export a tuned model, serve it, and prove that what is served is what was evaluated.", "live")
-if not models.tuned(ws):
+if not models.adapters(ws):
     layout.empty("From here a tuned model goes out of the door: as files that others can use, and as a server that answers. "
-                 "No model was tuned yet.", "Launch a training run", "pages/launch.py")
+                 "No model was tuned on this machine yet.", "Launch a training run", "pages/launch.py")
     st.stop()
 
 model = deploy_view.choose(ws)

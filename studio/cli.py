@@ -228,7 +228,7 @@ def _opened(folder: Path) -> Iterator[Workspace]:
 
 
 def _tuned(ws: Workspace, model: str) -> Model:
-    found = models.tuned(ws)
+    found = models.adapters(ws)
     if model == "latest" and found:
         return found[0]
     return models.get(ws, model)

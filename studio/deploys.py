@@ -168,6 +168,14 @@ def endpoint(ws: Workspace, run: Run) -> Model | None:
                  and one.base["model"] == run.spec["name"]), None)
 
 
+def adapter_of(ws: Workspace, served: Model) -> Model | None:
+    """The model that was tuned here and that an endpoint of this studio serves; None for any other endpoint."""
+    run = next((one for one in runs.every(ws, "serve") if address(one.spec) == served.base["base_url"]
+                and one.spec["name"] == served.base["model"]), None)
+    known = {one.model_id: one for one in models.adapters(ws)}
+    return known.get(run.spec["tuned"]["model_id"]) if run else None
+
+
 def parity(ws: Workspace, model: Model, snapshot: Snapshot, exported: Export | None = None, server: Run | None = None,
            prompts: int = PROMPTS, tokens: int = TOKENS) -> str:
     """Put stored prompts to adapter, merged model and server, and compare; returns the run's id."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.specs import DriftSpec, Meaning
-from studio import alerts, live, models, production, runs, snapshots, webhooks
+from studio import alerts, deploys, live, models, production, runs, snapshots, webhooks
 from studio.errors import StudioError
 from studio.runs import Run
 from studio.snapshots import Snapshot
@@ -126,6 +126,8 @@ def reference(ws: Workspace, model: str = "") -> Snapshot | None:
     """The snapshot that the model in production learned from, as far as it can be told: that of the model of this name, else
     of the newest tuned model, else the newest snapshot."""
     entry = production.entry(ws, model) if model else None
+    if entry is not None and entry.kind == "endpoint":
+        entry = deploys.adapter_of(ws, entry) or entry
     learned = [one.run_id for one in ([entry] if entry else []) + models.tuned(ws) if one.run_id]
     names = [ws.value("select snapshot_id from runs where run_id = ?", [run_id]) for run_id in learned]
     found = snapshots.every(ws)

@@ -44,7 +44,7 @@ def options(ws: Workspace, checkpoints: bool = False) -> list[Chosen]:
     if frozen:
         prompt = candidates.default_prompt(ws, _own_snapshot(ws, tuned) or frozen[0])
         found += [Chosen(base, prompt, prompt_name="written prompt") for base in bases]
-    found += [Chosen(one) for one in models.endpoints(ws)]
+    found += [Chosen(one) for one in models.endpoints(ws) if one not in tuned]
     return found + [Chosen(one) for model in tuned if checkpoints for one in candidates.checkpoints(ws, model)]
 
 

@@ -78,6 +78,7 @@ def test_what_is_served_is_an_endpoint_and_keeps_its_place_when_it_is_served_aga
     runs.stop(ws, again.run_id)
     collected(ws, again.run_id)
     assert endpoint is not None and endpoint.base["base_url"] == deploys.address(run.spec)
+    assert deploys.adapter_of(ws, endpoint) == model
     assert (run.spec["host"], again.spec["port"], len(models.endpoints(ws))) == ("127.0.0.1", run.spec["port"], 1)
 
 

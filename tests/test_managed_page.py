@@ -77,6 +77,11 @@ def test_a_run_that_is_done_says_what_it_cost_and_leads_on(open_ws: Workspace, f
     assert ("0.0112 USD" in words(page), "Evaluate this model" in labels) == (True, True)
 
 
+def test_what_a_service_tuned_cannot_be_exported_from_here(open_ws: Workspace, frozen: Snapshot) -> None:
+    tuned(open_ws, frozen)
+    assert "No model was tuned on this machine yet" in words(draw("deploy"))
+
+
 def test_a_model_that_must_be_deployed_asks_for_its_deployment(open_ws: Workspace, frozen: Snapshot) -> None:
     azure = Service("Azure", base_url="https://us.openai.azure.com/openai/v1")
     tuned(open_ws, frozen, azure, needs_deployment=True, checkpoints=[])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import launch
-from studio import candidates, customers, forgetting, ledger, managed, models, runs, services
+from studio import candidates, customers, forgetting, ledger, managed, models, playground, runs, services
 from studio.errors import StudioError
 from studio.managed import Dials
 from studio.services import Service
@@ -133,6 +133,12 @@ def test_it_is_compared_with_the_model_it_was_tuned_from(ws: Workspace, frozen: 
     model = models.get(ws, tuned(ws, frozen))
     chosen = candidates.default_set(ws, model, frozen)
     assert [one.model.base["model"] for one in chosen] == ["small", "small", "ft:small:me::9"]
+
+
+def test_it_is_offered_once_in_the_playground(ws: Workspace, frozen: Snapshot) -> None:
+    tuned(ws, frozen)
+    names = [one.name for one in playground.options(ws) if "forty" in one.name]
+    assert sorted(names) == ["Small on forty (step 10)", "Small on forty (tuned)"]
 
 
 def test_where_it_must_be_deployed_first_it_is_not_offered_before(ws: Workspace, frozen: Snapshot) -> None:

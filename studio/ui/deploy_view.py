@@ -18,8 +18,8 @@ LOOKS: dict[Word, tuple[str, str]] = {
 
 
 def choose(ws: Workspace) -> Model:
-    """One of the tuned models; the address says which."""
-    tuned = models.tuned(ws)
+    """One of the models that were tuned here; the address says which."""
+    tuned = models.adapters(ws)
     ids = [model.model_id for model in tuned]
     model = st.selectbox("Model", tuned, index=layout.place(ids, st.query_params.get("model")) or 0,
                          format_func=lambda one: f"{one.name} · {ago(one.added_at, ws.now())}")
