@@ -115,6 +115,9 @@ def push(ws: Workspace, snapshot: Snapshot, repository: str, private: bool = Tru
         write_dataset(ws, snapshot, folder)
         try:
             api.create_repo(repository, repo_type="dataset", private=private, exist_ok=True)
+            if private and not api.repo_info(repository, repo_type="dataset").private:
+                raise StudioError(f"{repository} is there already, for everybody to see.",
+                                  "Choose another name, make it private on the Hub, or say that everybody may see it.")
             api.upload_folder(repo_id=repository, repo_type="dataset", folder_path=str(folder),
                               commit_message=f"Snapshot {snapshot.snapshot_id}")
         except HfHubHTTPError as error:

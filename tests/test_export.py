@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
 import signal
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from pipeline.rundir import Child
 from pipeline.spec_deploy import ExportSpec, PushSpec
 from pipeline.specs import Candidate
 from tests import children, tiny
+from tests import hub as a_hub
 
 pytestmark = pytest.mark.heavy
 
@@ -191,43 +190,13 @@ def test_a_killed_export_leaves_nothing_half_and_goes_on(home: Path, model: Cand
     assert not (home / "exports" / ".killed.making").exists()
 
 
-class Hub(http.server.BaseHTTPRequestHandler):
-    """A Hub that has one repository, which everybody sees, and refuses all others; it keeps what it was sent."""
-
-    asked: list[tuple[str, bytes]] = []  # noqa: RUF012
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.asked.append((self.path, body))
-        self.answer(409 if b"public" in json.loads(body)["name"].encode() else 403, {"url": "http://127.0.0.1/me/public"})
-
-    def do_GET(self) -> None:
-        self.asked.append((self.path, b""))
-        told = {"id": "me/public", "private": False, "siblings": [], "tags": [], "sha": "1"}
-        self.answer(200 if "public" in self.path else 403, told)
-
-    def answer(self, status: int, row: dict[str, Any]) -> None:
-        body = json.dumps(row).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Nothing."""
-
-
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, bytes]]]:
     """What such a Hub is asked; children push to it with a token."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
-    Hub.asked.clear()
-    yield Hub.asked
-    server.shutdown()
+    with a_hub.serving() as (address, asked):
+        monkeypatch.setenv("HF_TOKEN", "hf_secret")
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        yield asked
 
 
 def test_a_push_asks_for_a_private_repository_and_a_refusal_is_said_without_the_token(

@@ -19,6 +19,7 @@ from studio.errors import StudioError
 from studio.records import Filter
 from studio.snapshots import SPLITS, Recipe, Snapshot
 from studio.workspace import Workspace
+from tests import hub
 from tests.tickets import COLUMNS, freeze_forty, import_forty, write_csv
 
 THREADS = [
@@ -133,6 +134,19 @@ def test_a_hub_that_cannot_be_reached_is_a_sentence_without_the_token(ws: Worksp
         snapshot_exports.push(ws, freeze_forty(ws), "me/tickets")
     told = f"{failed.value.message} {failed.value.hint} {failed.value.__cause__}"
     assert ("could not be reached" in told, "hf_secret" in told) == (True, False)
+
+
+def test_what_is_to_be_private_never_goes_into_a_data_set_that_everybody_sees(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    with hub.serving() as (address, asked):
+        monkeypatch.setattr(constants, "ENDPOINT", address)
+        with pytest.raises(StudioError, match="there already, for everybody to see"):
+            snapshot_exports.push(ws, freeze_forty(ws), "me/public")
+    assert [path for path, _ in asked if "upload" in path or "commit" in path] == []
 
 
 @pytest.fixture
