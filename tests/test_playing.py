@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -175,6 +176,28 @@ def test_base_and_tuned_answer_side_by_side_and_a_third_model_takes_the_place_of
 
 
 @pytest.mark.slow
+def test_an_answer_that_is_cut_in_the_middle_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    choice = {"index": 0, "delta": {"content": "On"}}
+    chunk = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
+    piece = b"data: " + json.dumps(chunk).encode()
+
+    def cut_off() -> None:
+        taken, _ = server.accept()
+        taken.recv(65_536)
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+        taken.sendall(head + b"%x\r\n" % (len(piece) + 2) + piece + b"\n\n\r\n")
+        taken.close()
+
+    monkeypatch.setenv("TUNEWRIGHT_TEST_KEY", "sk-any")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=cut_off)
+        thread.start()
+        where = Endpoint(base_url=f"http://127.0.0.1:{server.getsockname()[1]}/v1", model="m", key_env="TUNEWRIGHT_TEST_KEY")
+        with pytest.raises(PipelineError, match="broke off in the middle of an answer"):
+            list(EndpointModel(where, tries=0).aloud(Ask(item("Where is my tent?")), Decoding()))
+        thread.join()
+
+
 def test_aloud_a_model_says_what_it_says_in_an_evaluation(starter_home: Path) -> None:
     from pipeline.generation import aloud, local
 

@@ -74,7 +74,6 @@ class EndpointModel:
 
     def aloud(self, one: Ask, decoding: Decoding) -> Iterator[Heard]:
         """The answer as it comes, the last one with how it ended. To stop, close the iterator. Raises as `ask`."""
-        import httpx
         import openai
 
         text, finish, usage, came = "", "", None, False
@@ -91,9 +90,9 @@ class EndpointModel:
             if getattr(error, "code", None) == "content_filter":
                 yield Heard(text.strip(), finish="filter")
                 return
+            if came and isinstance(error, openai.APIConnectionError):
+                raise PipelineError(f"The server {self._place()} broke off in the middle of an answer.", self.later) from None
             raise self.in_words(error) from None
-        except httpx.HTTPError:
-            raise PipelineError(f"The server {self._place()} broke off.", self.later) from None
         except ValueError:  # not JSON
             raise self._no_answer() from None
         if not came:
