@@ -30,9 +30,19 @@ def lacking(what: str) -> None:
     pytest.skip(f"missing: {what}")
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of an empty workspace: its tables are made once, because a thousand tests begin with them."""
+    home = tmp_path_factory.mktemp("empty") / "ws"
+    Workspace(home).close()
+    return home / "studio.duckdb"
+
+
 @pytest.fixture
-def ws(tmp_path: Path) -> Iterator[Workspace]:
+def ws(tmp_path: Path, empty_database: Path) -> Iterator[Workspace]:
     """An empty workspace, closed at the end."""
+    (tmp_path / "ws").mkdir()
+    shutil.copy(empty_database, tmp_path / "ws")
     found = Workspace(tmp_path / "ws")
     yield found
     found.close()

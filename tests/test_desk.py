@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
 from studio import intake, records
 from studio.columns import Choices
@@ -82,6 +83,36 @@ def test_presses_made_while_the_studio_is_down_are_stored_once_it_is_back(browse
     found = [record.decision for record in records.page(ws, Filter(), 4)], ws.value("select count(*) from decisions")
     ws.close()
     assert found == (["keep", "drop", "keep", "undecided"], 3)
+
+
+def test_a_studio_that_is_well_but_hears_nothing_more_makes_the_page_load_again_and_nothing_is_lost(
+    browser: Browser, home: Path
+) -> None:
+    ws = Workspace(home)
+    import_forty(ws)
+    ws.close()
+    deaf: list[bool] = []
+
+    def between(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+        socket.on_message(lambda message: None if deaf else server.send(message))
+        server.on_message(socket.send)
+
+    with running(home) as studio:
+        page = browser.new_page()
+        page.route_web_socket(re.compile("_stcore/stream"), between)
+        page.goto(f"{studio.url}/curate")
+        settled(page)
+        expect(page.get_by_test_id("desk-card")).to_be_visible(timeout=30_000)
+        page.keyboard.press("k")
+        saved(page)
+        deaf.append(True)
+        page.keyboard.press("d")
+        page.wait_for_event("framenavigated", timeout=40_000)
+        deaf.clear()
+        expect(page.get_by_test_id("desk-progress")).to_have_text("1 kept · 1 dropped · 38 undecided", timeout=30_000)
+        saved(page)
+        page.close()
 
 
 def test_undo_brings_the_card_back_in_front(browser: Browser, home: Path) -> None:

@@ -4,6 +4,8 @@
 
 const PATIENCE = 2000; // ms without an acknowledgement before saying so and sending again
 const BATCH = 100;
+const DEAF = 10000; // ms without any, while the studio is well: then the page is loaded again
+const ONCE_IN = 60000; // but not more often than this
 
 function make(tag, className, text) {
   const found = document.createElement(tag);
@@ -35,6 +37,21 @@ function nameLost(data) {
   return false;
 }
 
+// A studio that was restarted can know nothing of this page and never draw it anew: Streamlit then throws away what a part of the
+// page sends, without a word. The page is loaded again, under the same name; what is not stored yet lies in localStorage.
+async function loadAgain(stillDeaf) {
+  const store = window.sessionStorage, last = Number(store.getItem("tunewright:loaded-again") || 0);
+  if (Date.now() - last < ONCE_IN) return;
+  const well = () => fetch(new URL("_stcore/health", document.baseURI), { cache: "no-store" }).then((answer) => answer.ok, () => false);
+  if (!(await well())) return;
+  await new Promise((then) => setTimeout(then, PATIENCE));
+  if (!stillDeaf() || !(await well())) return;
+  store.setItem("tunewright:loaded-again", String(Date.now()));
+  const address = new URL(location.href), who = window.tunewrightVisit?.who;
+  if (who) address.searchParams.set("person", who);
+  location.replace(address);
+}
+
 // Whatever lies over the page has the keys: nothing is answered that is covered. Streamlit's own cover for a silent server is put
 // aside, because the desk says so itself and goes on; `again` waits for the record to be drawn once more.
 function coveredPage(again) {
@@ -53,6 +70,7 @@ class Outbox {
     this.presses = this.stored();
     this.order = this.presses.length ? Math.max(...this.presses.map((press) => press.order)) : 0;
     this.since = null; // when the presses on their way left
+    this.heard = performance.now(); // when Python last said a word
     this.late = false;
     this.timer = setInterval(() => this.patience(), 500);
     this.back = () => { this.since = null; this.flush(); };
@@ -86,6 +104,7 @@ class Outbox {
 
   hear(session, acked, set) {
     this.set = set;
+    this.heard = performance.now();
     if (session !== this.session) { // the studio was restarted, or this is the first word
       this.session = session;
       this.since = null;
@@ -103,6 +122,11 @@ class Outbox {
     this.late = true;
     this.flush();
     this.changed();
+    const deaf = () => performance.now() - this.heard > DEAF && this.presses.length > 0;
+    if (deaf() && !this.asking) {
+      this.asking = true;
+      loadAgain(deaf).finally(() => { this.asking = false; });
+    }
   }
 
   paint(element) {
