@@ -21,19 +21,22 @@ class Service(Frozen):
     key_env: str = ""
 
 
-class ManagedSpec(Frozen):
-    """Fine-tuning at a service: upload, create the job, watch it to its end. Where a number is none the service chooses.
+class Tuning(Frozen):
+    """Which model learns from what, and where; a quote is about the same as the training. Where a number is none the service
+    chooses; `validation_file` is empty where there is none."""
 
-    `validation_file` is empty where there is none. `price`: per million trained tokens.
-    """
-
-    kind: Literal["managed"] = "managed"
     run_id: str
     service: Service = Service()
     model: str
     train_file: str
     validation_file: str = ""
     epochs: int | None = Field(default=None, ge=1, le=50)
+
+
+class ManagedSpec(Tuning):
+    """Fine-tuning at a service: upload, create the job, watch it to its end. `price`: per million trained tokens."""
+
+    kind: Literal["managed"] = "managed"
     batch_size: int | None = Field(default=None, ge=1, le=256)
     learning_rate_multiplier: float | None = Field(default=None, gt=0)
     suffix: str = Field(default="", max_length=64)
@@ -43,16 +46,10 @@ class ManagedSpec(Frozen):
     poll_seconds: float = Field(default=15, gt=0, le=600)
 
 
-class QuoteSpec(Frozen):
+class QuoteSpec(Tuning):
     """What the training would be, before anything is paid: the very lines, what is wrong with them, tokens, the account."""
 
     kind: Literal["quote"] = "quote"
-    run_id: str
-    service: Service = Service()
-    model: str
-    train_file: str
-    validation_file: str = ""
-    epochs: int | None = Field(default=None, ge=1, le=50)
 
 
 class ServiceFilesSpec(Frozen):

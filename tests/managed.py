@@ -6,9 +6,11 @@ import json
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from pipeline import rundir
 from pipeline.managed import engine
@@ -20,6 +22,19 @@ ASKED = [(f"r{number}", f"Where is order {number}?", f"It is on its way, number 
 CHECKED = [(f"v{number}", f"Where is parcel {number}?", f"It comes tomorrow, {number}.") for number in range(3)]
 TRAIN = "tunewright-2ead72445e83ae94aa80b8688e256cbf.jsonl"
 """What the upload of ASKED is called."""
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A stateful mock of OpenAI's service, one a module."""
+    with chat_server.serving(tmp_path_factory.mktemp("service"), []) as address:
+        yield address
+
+
+@pytest.fixture
+def server(started: str) -> str:
+    """It, as if it had just been started."""
+    return emptied(started)
 
 
 def spec(address: str, run_id: str = "run-1", **more: Any) -> ManagedSpec:

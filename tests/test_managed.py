@@ -7,7 +7,6 @@ import contextlib
 import itertools
 import json
 import time
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,22 +24,13 @@ from pipeline.managed.watch import Watch
 from pipeline.rundir import Child
 from pipeline.spec_managed import QuoteSpec, Service, ServiceFilesSpec
 from tests import chat_server, children, managed
+from tests.managed import server, started
 from tests.spoiling import Proxy, Spoil
 from tests.test_managed_pieces import DOCS_BASE64, QUOTED
 
+__all__ = ["server", "started"]
 pytestmark = pytest.mark.heavy
 KEY, JOB_ID = "sk-secret-of-the-tests", "/fine_tuning/jobs/[^/]+"
-
-
-@pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with chat_server.serving(tmp_path_factory.mktemp("service"), []) as address:
-        yield address
-
-
-@pytest.fixture
-def server(started: str) -> str:
-    return managed.emptied(started)
 
 
 def asked(folder: Path, kind: str) -> list[dict[str, Any]]:

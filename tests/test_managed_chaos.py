@@ -3,7 +3,6 @@ journal is the proof."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,22 +10,12 @@ import pytest
 
 from pipeline import rundir
 from pipeline.errors import PipelineError, Stopped
-from tests import chat_server, children, managed
-from tests.managed import ONCE
+from tests import children, managed
+from tests.managed import ONCE, server, started
 from tests.spoiling import Proxy, Spoil
 
+__all__ = ["server", "started"]
 JOBS, FILES = "/fine_tuning/jobs", "/files"
-
-
-@pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with chat_server.serving(tmp_path_factory.mktemp("service"), []) as address:
-        yield address
-
-
-@pytest.fixture
-def server(started: str) -> str:
-    return managed.emptied(started)
 
 
 @pytest.mark.heavy
