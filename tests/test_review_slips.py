@@ -256,6 +256,19 @@ def test_answers_that_go_round_in_circles_are_not_compared_and_it_is_said(browse
         page.context.close()
 
 
+SKIPPED = """() => {
+    const root = [...document.querySelectorAll("*")].map((one) => one.shadowRoot)
+        .find((one) => one?.querySelector(".pairbox.ahead"));
+    const card = root?.querySelector("[data-testid=review-card]");
+    if (!card || card.dataset.seen !== card.dataset.card) return null;
+    const coming = root.querySelector(".pairbox.ahead").textContent;
+    document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "s", bubbles: true, composed: true }));
+    return [coming, root.querySelector(".pairbox:not(.ahead)").textContent];
+}"""
+"""Skips the pair once another is laid out ahead; what that said, and what is shown then. A word from Python may come in between
+two calls of the browser, and lay out anew."""
+
+
 @pytest.mark.slow
 def test_the_pair_laid_out_ahead_is_the_one_that_is_shown_next(browser: Browser, home: Path) -> None:
     session = begun(home)
@@ -265,11 +278,10 @@ def test_the_pair_laid_out_ahead_is_the_one_that_is_shown_next(browser: Browser,
         for keys in (["1"], ["k"], ["s"], ["r", "2"], ["u", "2"], ["s", "k", "t"]):
             press(page, *keys)
             expect(ahead).to_have_count(1)
-            coming = ahead.text_content()
             expect(ahead).to_be_hidden()
             expect(page.get_by_test_id("review-answer-left")).to_have_count(1)
-            press(page, "s")
-            expect(page.get_by_test_id("review-card").locator(".pairbox:not(.ahead)")).to_have_text(coming or "")
+            coming, shown = page.wait_for_function(SKIPPED).json_value()
+            assert shown == coming
         page.context.close()
 
 
