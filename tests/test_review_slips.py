@@ -261,12 +261,11 @@ SKIPPED = """() => {
         .find((one) => one?.querySelector(".pairbox.ahead"));
     const card = root?.querySelector("[data-testid=review-card]");
     if (!card || card.dataset.seen !== card.dataset.card) return null;
-    const coming = root.querySelector(".pairbox.ahead").textContent;
     document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "s", bubbles: true, composed: true }));
-    return [coming, root.querySelector(".pairbox:not(.ahead)").textContent];
+    return [card.dataset.card, root.querySelector(".pairbox:not(.ahead)").textContent];
 }"""
-"""Skips the pair once another is laid out ahead; what that said, and what is shown then. A word from Python may come in between
-two calls of the browser, and lay out anew."""
+"""Skips the pair once another is laid out ahead: which card is said to be shown then, and its text. In one step, because a
+word from Python may come in between two calls of the browser, and lay out anew."""
 
 
 @pytest.mark.slow
@@ -274,15 +273,18 @@ def test_the_pair_laid_out_ahead_is_the_one_that_is_shown_next(browser: Browser,
     session = begun(home)
     with running(home) as studio:
         page = desk(browser, studio.url, session)
-        ahead = page.locator(".pairbox.ahead")
+        ahead, shown = page.locator(".pairbox.ahead"), []
         for keys in (["1"], ["k"], ["s"], ["r", "2"], ["u", "2"], ["s", "k", "t"]):
             press(page, *keys)
             expect(ahead).to_have_count(1)
             expect(ahead).to_be_hidden()
             expect(page.get_by_test_id("review-answer-left")).to_have_count(1)
-            coming, shown = page.wait_for_function(SKIPPED).json_value()
-            assert shown == coming
+            shown.append(page.wait_for_function(SKIPPED).json_value())
         page.context.close()
+    ws = Workspace(home)
+    cards = [reviews.card(ws, session, card_id) for card_id, _ in shown]
+    ws.close()
+    assert [(card.left in text, card.right in text) for card, (_, text) in zip(cards, shown, strict=True)] == [(True, True)] * 6
 
 
 def test_an_undo_that_is_sent_twice_names_its_pair_both_times(home: Path) -> None:
