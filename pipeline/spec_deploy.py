@@ -29,14 +29,15 @@ class ExportSpec(Frozen):
 
 
 class PushSpec(Frozen):
-    """Put an exported folder (relative to the workspace) on the Hugging Face Hub as `owner/name`. HF_TOKEN is in the
-    environment, never here."""
+    """Put an exported folder (relative to the workspace) on the Hugging Face Hub as `owner/name`, as a model or as a data set.
+    HF_TOKEN is in the environment, never here."""
 
     kind: Literal["push"] = "push"
     run_id: str
     folder: str
     repository: str
     private: bool = True
+    what: Literal["model", "dataset"] = "model"
 
 
 class ServeSpec(Frozen):

@@ -6,3 +6,4 @@ TEXTS, COPIES, PAIRS, WORK = "texts.parquet", "copies.parquet", "pairs.parquet",
 ASKS, PIECES = "asks.jsonl", "pieces.jsonl"
 ANSWERS, JUDGEMENTS, OWN_ERRORS = "answers.jsonl", "judgements.jsonl", "own_errors.jsonl"
 EXAMPLES, CALLS, SEEDS, EXISTING = "examples.jsonl", "calls.jsonl", "seeds.jsonl", "existing.jsonl"
+DATASET = "dataset"

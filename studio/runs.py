@@ -30,6 +30,7 @@ from studio.run_files import (
     ASKS,
     CALLS,
     COPIES,
+    DATASET,
     DOUBTS,
     EVENTS,
     EXAMPLES,
@@ -66,6 +67,7 @@ LINES = tuple(f"{split}.jsonl" for split in SPLITS)
 FOLLOWS = {"check": RECORDS, "dedupe": TEXTS, "drift": TEXTS, "inspect": LINES[0], "suggest": RECORDS, "score": ANSWERS,
            "judge": ANSWERS, "synthesize": SEEDS}
 """What such a run reads, and cannot go on without."""
+_LEAVES_COPIES = (*FOLLOWS, "evaluate", "push")
 
 
 @dataclass(frozen=True)
@@ -217,7 +219,7 @@ def collect(ws: Workspace) -> list[Run]:
                     "run_id": run.run_id, "attempt": run.attempt, "outcome": run.result.outcome, "message": run.result.message,
                     "hint": run.result.hint, "data": json.dumps(run.result.data), "collected_at": ws.now(),
                     "ended_at": datetime.fromtimestamp(run.result.at, UTC).replace(tzinfo=None)}])
-            if run.kind in (*FOLLOWS, "evaluate") and run.result.outcome == "done":
+            if run.kind in _LEAVES_COPIES and run.result.outcome == "done":
                 clear_copies(ws, run)
             collected.append(run)
     return collected
@@ -285,7 +287,7 @@ def forget_copies(ws: Workspace) -> None:
         raise StudioError(f"{moving[0].title} is still running and may hold what is to go.",
                           "Wait for its end, or stop it first.")
     for run in found:
-        if run.kind in (*FOLLOWS, "play", "managed", "quote"):
+        if run.kind in (*FOLLOWS, "play", "managed", "quote", "push"):
             clear_copies(ws, run)
     _heard.pop(ws, None)
 
@@ -338,7 +340,8 @@ def clear_copies(ws: Workspace, run: Run) -> None:
     for name in (RECORDS, FINDINGS, SUGGESTIONS, DOUBTS, TEXTS, COPIES, PAIRS, PREVIEW, KNOWN, ANSWERS, ASKS, PIECES, SEEDS,
                  EXISTING, *LINES):
         (ws.path(run.folder) / name).unlink(missing_ok=True)
-    shutil.rmtree(ws.path(run.folder) / WORK, ignore_errors=True)
+    for name in (WORK, DATASET):
+        shutil.rmtree(ws.path(run.folder) / name, ignore_errors=True)
 
 
 def add_row(ws: Workspace, transaction: Transaction, spec: AnySpec, title: str, snapshot_id: str,

@@ -15,15 +15,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from studio import card_text, exports, snapshots
+from pipeline.spec_deploy import PushSpec
+from studio import card_text, exports, runs, snapshots
 from studio.errors import StudioError
 from studio.records import Turns
+from studio.run_files import DATASET
+from studio.runs import Run
 from studio.snapshots import SPLITS, Snapshot, SplitName
 from studio.workspace import Workspace
 
 _BATCH = 5_000
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_HUB_CLIENTS = ("httpx", "httpx2", "httpcore", "httpcore2", "requests", "huggingface_hub")
 NO_TOKEN = "There is no Hugging Face token: HF_TOKEN is not set where the studio was started."
 
 
@@ -94,9 +96,9 @@ def token_is_set() -> bool:
 
 
 def push(ws: Workspace, snapshot: Snapshot, repository: str, private: bool = True) -> str:
-    """Put the folder on the Hugging Face Hub as `owner/name`, made private where it is new; returns its address.
+    """Put the folder on the Hugging Face Hub as `owner/name`, made private where it is new; returns the run's id.
 
-    Raises StudioError in words without a token, without a network, and where the Hub refuses; never with the token in it.
+    The run's copy of the lines goes when it is done. Raises StudioError in words for a wrong name and without a token.
     """
     repository = repository.strip()
     if not _REPOSITORY.fullmatch(repository):
@@ -104,35 +106,15 @@ def push(ws: Workspace, snapshot: Snapshot, repository: str, private: bool = Tru
     if not token_is_set():
         raise StudioError(NO_TOKEN, "Set it and start the studio again; it is read from there and stored nowhere.")
     snapshots.verify(ws, snapshot)
-    try:
-        from huggingface_hub import HfApi
-        from huggingface_hub.errors import HfHubHTTPError
-    except ImportError:
-        raise StudioError("The package huggingface_hub is not installed.", "Run `make setup`.") from None
-    api = HfApi(token=os.environ["HF_TOKEN"].strip())
-    with tempfile.TemporaryDirectory() as home:
-        folder = Path(home) / "dataset"
-        write_dataset(ws, snapshot, folder)
-        try:
-            api.create_repo(repository, repo_type="dataset", private=private, exist_ok=True)
-            if private and not api.repo_info(repository, repo_type="dataset").private:
-                raise StudioError(f"{repository} is there already, for everybody to see.",
-                                  "Choose another name, make it private on the Hub, or say that everybody may see it.")
-            api.upload_folder(repo_id=repository, repo_type="dataset", folder_path=str(folder),
-                              commit_message=f"Snapshot {snapshot.snapshot_id}")
-        except HfHubHTTPError as error:
-            status = getattr(getattr(error, "response", None), "status_code", None)
-            raise StudioError(f"The Hugging Face Hub refused {repository}" + (f" (HTTP {status})." if status else "."),
-                              "Check the name, and that the token may write there.") from None
-        except (OSError, ValueError, RuntimeError) as error:
-            raise StudioError(f"The Hugging Face Hub could not be reached ({type(error).__name__}).",
-                              "Check the network and the token, then try again.") from None
-        except Exception as error:  # the Hub's client lets those of its HTTP library through
-            if type(error).__module__.split(".")[0] not in _HUB_CLIENTS:
-                raise
-            raise StudioError(f"The Hugging Face Hub could not be reached ({type(error).__name__}).",
-                              "Check the network and the token, then try again.") from None
-    return f"https://huggingface.co/datasets/{repository}"
+    run_id = ws.new_id()
+    spec = PushSpec(run_id=run_id, folder=f"runs/{run_id}/{DATASET}", repository=repository, private=private, what="dataset")
+    return runs.begin(ws, spec, f"Push to {repository}", snapshot.snapshot_id,
+                      write=lambda folder: write_dataset(ws, snapshot, folder / DATASET))
+
+
+def newest_push(ws: Workspace, snapshot: Snapshot) -> Run | None:
+    """The newest push of a snapshot, however it stands."""
+    return next((run for run in runs.every(ws, "push") if run.snapshot_id == snapshot.snapshot_id), None)
 
 
 def _weighed(messages: Turns, last_only: bool) -> list[dict[str, Any]]:

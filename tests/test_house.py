@@ -151,6 +151,7 @@ def test_runs_and_starts_are_the_only_door_to_the_pipeline_and_findings_know_its
         "metrics.py",
         "receiving.py",
         "runs.py",
+        "snapshot_exports.py",
         "starts.py",
         "synthetic.py",
     ]
@@ -171,6 +172,11 @@ def test_deploys_import_only_the_specs_of_their_runs_and_where_other_programs_ar
     assert {".".join(name.split(".")[:3]) for name in modules} <= {
         "pipeline.deploy", "pipeline.deploy.tools", "pipeline.spec_deploy", "pipeline.spec_deploy.ExportSpec",
         "pipeline.spec_deploy.ParitySpec", "pipeline.spec_deploy.PushSpec", "pipeline.spec_deploy.ServeSpec"}
+
+
+def test_snapshot_exports_import_only_the_spec_of_a_push() -> None:
+    modules = {name for name in imported(ROOT / "studio" / "snapshot_exports.py") if name.startswith("pipeline")}
+    assert modules <= {"pipeline.spec_deploy", "pipeline.spec_deploy.PushSpec"}
 
 
 def test_synthetic_imports_only_the_light_words_and_prompts_of_the_synthesis() -> None:

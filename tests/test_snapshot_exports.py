@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 from pyarrow import parquet
 
-from studio import adoption, cards, comparison, intake, manifests, records, snapshot_exports, snapshots
+from studio import adoption, cards, comparison, intake, manifests, records, runs, snapshot_exports, snapshots
 from studio.columns import Choices
 from studio.errors import StudioError
 from studio.records import Filter
 from studio.snapshots import SPLITS, Recipe, Snapshot
 from studio.workspace import Workspace
-from tests import hub
+from tests import children, hub
 from tests.tickets import COLUMNS, freeze_forty, import_forty, write_csv
 
 THREADS = [
@@ -125,28 +125,40 @@ def test_a_name_that_is_none_is_refused(ws: Workspace, monkeypatch: pytest.Monke
         snapshot_exports.push(ws, freeze_forty(ws), "../tickets")
 
 
+@pytest.mark.heavy
 def test_a_hub_that_cannot_be_reached_is_a_sentence_without_the_token(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(StudioError) as failed:
-        snapshot_exports.push(ws, freeze_forty(ws), "me/tickets")
-    told = f"{failed.value.message} {failed.value.hint} {failed.value.__cause__}"
-    assert ("could not be reached" in told, "hf_secret" in told) == (True, False)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    run = children.collected(ws, snapshot_exports.push(ws, freeze_forty(ws), "me/tickets"))
+    told = "".join(path.read_text() for path in ws.path(run.folder).iterdir() if path.is_file())
+    assert (run.state, "could not be reached" in told, "hf_secret" in told) == ("failed", True, False)
 
 
+@pytest.mark.heavy
 def test_what_is_to_be_private_never_goes_into_a_data_set_that_everybody_sees(
     ws: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from huggingface_hub import constants
-
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     with hub.serving() as (address, asked):
-        monkeypatch.setattr(constants, "ENDPOINT", address)
-        with pytest.raises(StudioError, match="there already, for everybody to see"):
-            snapshot_exports.push(ws, freeze_forty(ws), "me/public")
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        run = children.collected(ws, snapshot_exports.push(ws, freeze_forty(ws), "me/public"))
+    assert run.result and "there already, for everybody to see" in run.result.message
     assert [path for path, _ in asked if "upload" in path or "commit" in path] == []
+
+
+@pytest.mark.heavy
+def test_a_push_that_failed_keeps_its_lines_to_go_on_until_somebody_is_forgotten(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    run = children.collected(ws, snapshot_exports.push(ws, freeze_forty(ws), "me/tickets"))
+    before = ws.path(f"{run.folder}/dataset/data/train.parquet").is_file()
+    runs.forget_copies(ws)
+    runs.resume(ws, run.run_id)
+    again = children.collected(ws, run.run_id)
+    assert (before, ws.path(f"{run.folder}/dataset").exists()) == (True, False)
+    assert again.result and "The folder that was to go is gone." in again.result.message
 
 
 @pytest.fixture

@@ -21,18 +21,19 @@ def run(child: Child, spec: PushSpec, workspace: Path) -> dict[str, Any]:
         raise PipelineError("There is no Hugging Face token: HF_TOKEN is not set where the studio was started.",
                             "Set it and start the studio again; it is read from there and stored nowhere.")
     if not (folder / "README.md").is_file():
-        raise PipelineError("The exported folder is gone.", "Export it again.")
+        raise PipelineError("The folder that was to go is gone.", "Export or push it again.")
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
     child.say("pushing", sentence=f"Uploading to {spec.repository}")
     api = HfApi(token=token)
     try:
-        api.create_repo(spec.repository, private=spec.private, exist_ok=True)
-        if spec.private and not api.repo_info(spec.repository).private:
+        api.create_repo(spec.repository, repo_type=spec.what, private=spec.private, exist_ok=True)
+        if spec.private and not api.repo_info(spec.repository, repo_type=spec.what).private:
             raise PipelineError(f"{spec.repository} is there already, for everybody to see.",
-                                "Choose another name, make it private on the Hub, or say that everybody may see this model.")
-        api.upload_folder(repo_id=spec.repository, folder_path=str(folder), commit_message="Exported by Tunewright")
+                                "Choose another name, make it private on the Hub, or say that everybody may see it.")
+        api.upload_folder(repo_id=spec.repository, repo_type=spec.what, folder_path=str(folder),
+                          commit_message="Exported by Tunewright")
     except PipelineError:
         raise
     except HfHubHTTPError as error:
@@ -45,7 +46,8 @@ def run(child: Child, spec: PushSpec, workspace: Path) -> dict[str, Any]:
             raise
         raise PipelineError(f"The Hugging Face Hub could not be reached ({type(error).__name__}).",
                             "Check the network and the token, then resume: what is there is not uploaded again.") from None
-    return {"repository": spec.repository, "address": f"https://huggingface.co/{spec.repository}", "private": spec.private}
+    address = f"https://huggingface.co/{'datasets/' if spec.what == 'dataset' else ''}{spec.repository}"
+    return {"repository": spec.repository, "address": address, "private": spec.private}
 
 
 def done_words(data: dict[str, Any]) -> str:

@@ -177,9 +177,10 @@ def _push(ws: Workspace, snapshot: Snapshot) -> None:
         repository = st.text_input("Put it on the Hugging Face Hub as", placeholder="owner/name", width=320)
         public = st.checkbox("Everybody may see it")
         if st.button("Push to the Hub", disabled=not repository, icon=":material/cloud_upload:"):
-            with st.spinner("Uploading…"), layout.guarded():
-                address = snapshot_exports.push(ws, snapshot, repository, private=not public)
-                st.success(f"It is at {layout.plain(address)}.")
+            with layout.guarded():
+                snapshot_exports.push(ws, snapshot, repository, private=not public)
+    if newest := snapshot_exports.newest_push(ws, snapshot):
+        layout.live_run(ws, newest.run_id, lambda now: layout.watch(ws, now, now.title, "Stop"))
 
 
 def foreign_file(ws: Workspace, snapshot: Snapshot) -> None:
