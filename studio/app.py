@@ -27,8 +27,9 @@ def main() -> None:
         runs.collect(ws)
         search.keep_up(ws)
         watching.keep_up(ws)
-        for warning in ws.warnings:
-            st.warning(layout.plain(warning))
+        with st.container():  # always there: a part of the page is known by its place, which must not move with the warnings
+            for warning in ws.warnings:
+                st.warning(layout.plain(warning))
         page.run()
 
 
