@@ -15,12 +15,13 @@ from typing import Any
 import duckdb
 from numpy.typing import NDArray
 
-from studio import locks
+from studio import audit, locks
 from studio.errors import StudioError
 from studio.gate import Gate
 from studio.journal import FORGOTTEN, Journal
 from studio.migrations import STEPS
 from studio.rebuilds import REBUILD_AUTHORED, REBUILD_LABELS, REBUILD_NOW, REBUILD_WORDS
+from studio.seen import Seen
 
 ROOT = Path(__file__).resolve().parent.parent
 Row = dict[str, Any]
@@ -169,7 +170,7 @@ class Refused(Exception):
     """The database could not do a statement on a side file (a file that is not as it looked)."""
 
 
-class Workspace:
+class Workspace(Seen):
     """An open workspace. `now` and `new_id` are where time and randomness come from; tests give their own."""
 
     def __init__(self, root: Path, now: Callable[[], datetime] = utc_now,
@@ -182,6 +183,7 @@ class Workspace:
         self._types: dict[str, dict[str, str]] = {}
         self._sides: weakref.WeakSet[Side] = weakref.WeakSet()
         self._gate = Gate()
+        self._handles = {}
         self.closed = False
         self._lock = locks.take(self.root)
         try:
@@ -269,6 +271,7 @@ class Workspace:
             transaction = Transaction(cursor, self)
             try:
                 yield transaction
+                audit.join(transaction)
             except BaseException:
                 cursor.execute("rollback")
                 raise
