@@ -23,6 +23,7 @@ from studio import (
     snapshots,
     suggestions,
 )
+from studio.permissions import needs
 from studio.workspace import Transaction, Workspace
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ ADAPTER_FACTS = ("best_validation_loss", "first_validation_loss", "last_train_lo
                  "best_step", "method")
 
 
+@needs("run")
 def collect(ws: Workspace, transaction: Transaction, run: Run, ended: Result) -> None:
     """All that belongs to the end of this attempt; doing it again changes nothing."""
     found = HOWEVER_IT_ENDED.get(run.kind) or (DONE.get(run.kind) if ended.outcome == "done" else None)

@@ -20,6 +20,7 @@ from pipeline.checking.kinds import BY_KEY, GROUPS, KINDS, OF_ALL_RECORDS
 from pipeline.checking.pseudonyms import Style
 from studio import records
 from studio.errors import StudioError
+from studio.permissions import needs
 from studio.records import Record, Turns, Undone
 from studio.workspace import Row, Transaction, Workspace
 
@@ -113,6 +114,7 @@ class InSnapshot:
     conflicts: int
 
 
+@needs("read")
 def kinds(ws: Workspace) -> list[KindCount]:
     """Every kind with its counts, in the order people see them."""
     levels = thresholds(ws)
@@ -124,6 +126,7 @@ def kinds(ws: Workspace) -> list[KindCount]:
     return [KindCount(kind, levels[kind.key], *(by_kind.get(kind.key, nothing)[part] for part in nothing)) for kind in KINDS]
 
 
+@needs("raw")
 def page(ws: Workspace, kind: str, limit: int, skip: int = 0, least_sure_first: bool = False) -> list[Open]:
     """Open findings of one kind, the surest first, in the order of their records where they score the same."""
     order = "asc" if least_sure_first else "desc"
@@ -133,28 +136,33 @@ def page(ws: Workspace, kind: str, limit: int, skip: int = 0, least_sure_first: 
     return _with_records(ws, found)
 
 
+@needs("raw")
 def of_record(ws: Workspace, record_id: str) -> list[Open]:
     """The open findings of one record, in reading order."""
     found = ws.rows(f"select f.* {_OPEN} and f.record_id = ? order by f.turn, f.start", [*_levels(ws), record_id])
     return _with_records(ws, found)
 
 
+@needs("raw")
 def records_of(ws: Workspace, kind: str) -> list[str]:
     """The records that hold open findings of a kind, in the order they came in."""
     found = ws.rows(f"select f.record_id {_OPEN} group by f.record_id order by min(n.position)", _levels(ws, [kind]))
     return [row["record_id"] for row in found]
 
 
+@needs("raw")
 def positions_of(ws: Workspace, kind: str) -> NDArray[Any]:
     """Their positions, in no order."""
     return ws.columns(f"select distinct n.position {_OPEN}", _levels(ws, [kind]))["position"]
 
 
+@needs("read")
 def unchecked(ws: Workspace) -> int:
     """Records that nobody dropped and that were not checked in the wording they have now."""
     return int(ws.value(f"{_UNCHECKED} and n.decision <> 'drop'"))
 
 
+@needs("read")
 def privacy_gate(ws: Workspace, only_kept: bool = False) -> Gate:
     """Whether what would be frozen was checked for personal data, and holds some that nobody settled."""
     decided = "n.decision = 'keep'" if only_kept else "n.decision <> 'drop'"
@@ -164,6 +172,7 @@ def privacy_gate(ws: Workspace, only_kept: bool = False) -> Gate:
     return Gate(int(held), int(new), bool(ws.value("select exists (from checked_now)")))
 
 
+@needs("read")
 def of_snapshot(ws: Workspace, snapshot_id: str, splits: Sequence[str] = ("train", "validation", "test")) -> InSnapshot:
     """What is open now in the records of a snapshot, or of some of its parts."""
     if not ws.value("select exists (from checked_now)"):
@@ -178,6 +187,7 @@ def of_snapshot(ws: Workspace, snapshot_id: str, splits: Sequence[str] = ("train
     return InSnapshot(groups | {"unchecked": int(unchecked)}, sum(row["kind"] == "contradiction" for row in found))
 
 
+@needs("read")
 def thresholds(ws: Workspace) -> dict[str, float]:
     """The threshold of every kind: the newest word said of it, or its own."""
     said = ws.rows("select kind, arg_max(threshold, seq) as threshold from finding_thresholds group by kind")
@@ -185,6 +195,7 @@ def thresholds(ws: Workspace) -> dict[str, float]:
                                                             if row["kind"] in BY_KEY}
 
 
+@needs("curate")
 def set_threshold(ws: Workspace, kind: str, threshold: float, who: str) -> None:
     """From now on findings of this kind count from this score on; nothing is checked again. Said twice, it is stored once."""
     if not 0 <= threshold <= 1:
@@ -196,6 +207,7 @@ def set_threshold(ws: Workspace, kind: str, threshold: float, who: str) -> None:
                                                     "who": who, "said_at": ws.now()}])
 
 
+@needs("curate")
 def dismiss(ws: Workspace, found: Open, who: str) -> None:
     """Not a problem: this place in this record is not asked about again, whatever else changes in the record."""
     mark = {"record_id": found.record.record_id, "kind": found.kind, "turn": found.turn, "start": found.start,
@@ -204,6 +216,7 @@ def dismiss(ws: Workspace, found: Open, who: str) -> None:
         _dismissed(ws, transaction, mark, True, who)
 
 
+@needs("curate")
 def apply(ws: Workspace, kinds: Sequence[str], who: str, record_ids: Sequence[str] | None = None,
           style: Style = "placeholder") -> Applied:
     """Make the fixes of these kinds' open findings, in these records or in all: one act that can be undone.
@@ -236,6 +249,7 @@ def apply(ws: Workspace, kinds: Sequence[str], who: str, record_ids: Sequence[st
     return Applied(changed, left)
 
 
+@needs("curate")
 def drop(ws: Workspace, kind: str, who: str) -> int:
     """Drop every record that holds an open finding of this kind, as one act that can be undone; returns how many."""
     ids = records_of(ws, kind)
@@ -243,6 +257,7 @@ def drop(ws: Workspace, kind: str, who: str) -> int:
     return len(ids)
 
 
+@needs("curate")
 def undo(ws: Workspace, who: str, press_id: str = "") -> Undone | None:
     """Take back this person's newest act that still stands: a fix, a drop, an edit or a "not a problem". None where there is
     none, or where a press of this id was stored before."""
@@ -257,6 +272,7 @@ def undo(ws: Workspace, who: str, press_id: str = "") -> Undone | None:
     return Undone(f"Undone: not a problem ({BY_KEY[last['kind']].title})", last["record_id"])
 
 
+@needs("raw")
 def newest(ws: Workspace, who: str) -> int:
     """The place in the journal of this person's newest "not a problem" that stands; 0 where there is none."""
     last = _last_dismissal(ws, who)
@@ -280,6 +296,7 @@ def preview(found: Open) -> tuple[str, str]:
     return found.text, messages[found.turn]["content"]
 
 
+@needs("curate")
 def accept(ws: Workspace, transaction: Transaction, snapshot_id: str, gate: Gate, who: str) -> None:
     """Somebody freezes all the same: noted beside the snapshot, whose bytes do not depend on it."""
     transaction.decided("accepted_findings", [
@@ -287,6 +304,7 @@ def accept(ws: Workspace, transaction: Transaction, snapshot_id: str, gate: Gate
          "unchecked_records": gate.unchecked_records, "who": who, "said_at": ws.now()}])
 
 
+@needs("read")
 def accepted(ws: Workspace, snapshot_id: str) -> str:
     """Who froze this snapshot in spite of what, in a sentence; empty where nothing was open."""
     row = ws.row("select * from accepted_findings where snapshot_id = ? order by seq limit 1", [snapshot_id])
@@ -315,6 +333,7 @@ def choose(transaction: Transaction, run_id: str, only_new: bool) -> tuple[int, 
     return row["n"], row["look"]
 
 
+@needs("curate", looks=True)
 def write_out(ws: Workspace, run_id: str, path: Path) -> None:
     """The wordings a check looks at, one JSON line each, written beside and renamed in. Holds personal data."""
     beside = path.with_name(f".{path.name}.tmp")

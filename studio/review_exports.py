@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from studio import review_stats, reviews
 from studio.exports import csv_text
 from studio.opinions import FAULTS, Judged
+from studio.permissions import needs
 from studio.review_texts import Texts
 from studio.workspace import Row, Workspace
 
@@ -31,6 +32,7 @@ class Preferences:
         return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in self.lines)
 
 
+@needs("export")
 def rows(ws: Workspace, session_id: str, names: Mapping[str, str]) -> list[Row]:
     """One row an opinion, with everything behind it. `names` are what candidates are called. Raises StudioError before the
     reveal."""
@@ -49,6 +51,7 @@ def as_jsonl(found: Sequence[Row]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in found)
 
 
+@needs("export")
 def preferences(ws: Workspace, session_id: str) -> Preferences:
     """One line a pair that its reviewers decided, the winner preferred; and one where somebody wrote a better answer, which is
     preferred to the answer that lost (to both, where both were bad)."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from studio import plays, scores
 from studio.grids import PROBES
+from studio.permissions import needs
 from studio.records import Turns
 from studio.workspace import Workspace
 
@@ -25,6 +26,7 @@ PLAYGROUND = "playground"
 """What stands for a run where the answers are comparisons that were saved in the playground: the items are its questions."""
 
 
+@needs("curate", looks=True)
 def items(ws: Workspace, run_id: str, candidates: Sequence[str]) -> list[str]:
     """The items that every one of these candidates answered, by id."""
     if run_id == PLAYGROUND:
@@ -38,6 +40,7 @@ def items(ws: Workspace, run_id: str, candidates: Sequence[str]) -> list[str]:
     return [row["item_id"] for row in found]
 
 
+@needs("curate", looks=True)
 def read(ws: Workspace, run_id: str, item_ids: Sequence[str], candidates: Sequence[str]) -> dict[str, Texts]:
     """These items by id; those whose question is gone are left out. Of several samples the first one counts."""
     if run_id == PLAYGROUND:
@@ -52,11 +55,13 @@ def read(ws: Workspace, run_id: str, item_ids: Sequence[str], candidates: Sequen
     return {item_id: Texts(turns[:-1], turns[-1]["content"], answers[item_id]) for item_id, turns in asked.items()}
 
 
+@needs("curate", looks=True)
 def played(ws: Workspace) -> dict[str, str]:
     """Who answered in the saved comparisons: candidate id → name."""
     return {reply.candidate_id: reply.name for one in plays.kept(ws) for reply in one.replies if reply.said}
 
 
+@needs("read")
 def names(ws: Workspace, candidates: Sequence[str]) -> dict[str, str]:
     """What candidates are called that answered in the playground; an id for one that is gone."""
     known = {reply.candidate_id: reply.name for one in plays.of_ids(ws, list(_saved(ws))) for reply in one.replies}

@@ -19,6 +19,7 @@ from studio import decks, opinions, review_texts
 from studio.errors import StudioError
 from studio.mentions import named_in
 from studio.opinions import Judged, Opinion
+from studio.permissions import needs
 from studio.records import Turns
 from studio.review_texts import Texts
 from studio.workspace import Row, Transaction, Workspace
@@ -90,6 +91,7 @@ class Progress:
     people: int
 
 
+@needs("curate")
 def start(ws: Workspace, run_id: str, candidates: Sequence[str], item_ids: Sequence[str], settings: Settings, who: str,
           name: str = "") -> str:
     """Open a session over these items, in this order; returns its id.
@@ -115,6 +117,7 @@ def start(ws: Workspace, run_id: str, candidates: Sequence[str], item_ids: Seque
     return session_id
 
 
+@needs("review", looks=True)
 def sessions(ws: Workspace, run_id: str | None = None) -> list[Session]:
     """Newest first."""
     found = ws.rows(
@@ -128,6 +131,7 @@ def sessions(ws: Workspace, run_id: str | None = None) -> list[Session]:
     return [_session(row) for row in found]
 
 
+@needs("review", looks=True)
 def get(ws: Workspace, session_id: str) -> Session:
     """Raises StudioError when there is no such session."""
     found = next((s for s in sessions(ws) if s.session_id == session_id), None)
@@ -136,6 +140,7 @@ def get(ws: Workspace, session_id: str) -> Session:
     return found
 
 
+@needs("review")
 def join(ws: Workspace, session_id: str, who: str, more: int = 0) -> None:
     """Draw this person's deck, once; `more` adds so many pairs to it that they have not had."""
     with ws.transaction() as transaction:
@@ -157,6 +162,7 @@ def join(ws: Workspace, session_id: str, who: str, more: int = 0) -> None:
                 for place, one in enumerate(drawn)])
 
 
+@needs("review", looks=True)
 def window(ws: Workspace, session_id: str, who: str, limit: int = 30, after: str = "") -> list[Card]:
     """This person's next cards without a verdict, those behind the card `after` where one is named."""
     found = ws.rows(
@@ -167,6 +173,7 @@ def window(ws: Workspace, session_id: str, who: str, limit: int = 30, after: str
     return _cards(ws, session_id, found)
 
 
+@needs("review", looks=True)
 def mine(ws: Workspace, session_id: str, who: str, limit: int) -> list[Card]:
     """What this person judged last, the newest first, to go back to."""
     found = ws.rows(f"""{_CARDS} join ({_STANDING}) n using (card_id) where c.session_id = ? and c.who = ?
@@ -174,6 +181,7 @@ def mine(ws: Workspace, session_id: str, who: str, limit: int) -> list[Card]:
     return _cards(ws, session_id, found)
 
 
+@needs("review", looks=True)
 def card(ws: Workspace, session_id: str, card_id: str) -> Card:
     """One card, judged or not. Raises StudioError where it is not of this session."""
     found = ws.rows(f"{_CARDS} left join ({_STANDING}) n using (card_id) where c.session_id = ? and c.card_id = ?",
@@ -183,12 +191,14 @@ def card(ws: Workspace, session_id: str, card_id: str) -> Card:
     return _cards(ws, session_id, found)[0]
 
 
+@needs("review")
 def judge(ws: Workspace, session_id: str, card_id: str, opinion: Opinion, who: str, review_id: str,
           seconds: float | None = None) -> None:
     """Store one opinion. `review_id` names the press: sent again, it adds nothing."""
     _store(ws, session_id, card_id, opinion, who, review_id, seconds)
 
 
+@needs("review")
 def undo(ws: Workspace, session_id: str, who: str, review_id: str) -> str | None:
     """Take back this person's newest verdict that still stands in the session; returns its card's id, also when the press comes
     a second time."""
@@ -203,11 +213,13 @@ def undo(ws: Workspace, session_id: str, who: str, review_id: str) -> str | None
     return str(last["card_id"])
 
 
+@needs("review", looks=True)
 def stored(ws: Workspace, review_ids: Sequence[str]) -> bool:
     """Whether any of these presses was stored before."""
     return ws.row("select 1 from reviews where review_id in (select unnest(?)) limit 1", [list(review_ids)]) is not None
 
 
+@needs("review", looks=True)
 def progress(ws: Workspace, session_id: str, who: str) -> Progress:
     row = ws.row(
         f"""select count(*) filter (c.who = $2 and n.verdict is not null) as mine, count(*) filter (c.who = $2) as cards,
@@ -216,6 +228,7 @@ def progress(ws: Workspace, session_id: str, who: str) -> Progress:
     return Progress(**row)
 
 
+@needs("curate")
 def look(ws: Workspace, session_id: str, who: str) -> None:
     """The organiser looks at the result so far: from here on their own verdicts do not count. Raises StudioError for others."""
     session = get(ws, session_id)
@@ -226,11 +239,13 @@ def look(ws: Workspace, session_id: str, who: str) -> None:
             transaction.decided("review_looks", [{"session_id": session_id, "who": who, "looked_at": ws.now()}])
 
 
+@needs("review", looks=True)
 def looked(ws: Workspace, session_id: str, who: str) -> bool:
     """Whether this person has looked at the result before the reveal."""
     return bool(ws.rows("select 1 from review_looks where session_id = ? and who = ?", [session_id, who]))
 
 
+@needs("curate")
 def reveal(ws: Workspace, session_id: str, who: str) -> None:
     """End the blindness for good: from here on the session takes no more verdicts."""
     session = get(ws, session_id)
@@ -239,6 +254,7 @@ def reveal(ws: Workspace, session_id: str, who: str) -> None:
             transaction.decided("review_reveals", [{"session_id": session_id, "who": who, "revealed_at": ws.now()}])
 
 
+@needs("read")
 def standing(ws: Workspace, session_id: str, who: str = "") -> list[Judged]:
     """Every opinion that stands, by candidate. Before the reveal only for the organiser who said that they look; else raises
     StudioError."""
@@ -248,6 +264,7 @@ def standing(ws: Workspace, session_id: str, who: str = "") -> list[Judged]:
     return unnamed(ws, session_id)
 
 
+@needs("curate", looks=True)
 def unnamed(ws: Workspace, session_id: str) -> list[Judged]:
     """Every opinion that stands, for what is the same whoever leads (is the evidence enough?). Show nothing else of it."""
     found = ws.rows(
@@ -259,17 +276,20 @@ def unnamed(ws: Workspace, session_id: str) -> list[Judged]:
     return [_judged(row) for row in found]
 
 
+@needs("read")
 def texts(ws: Workspace, session_id: str, item_ids: Sequence[str]) -> dict[str, Texts]:
     """What was asked and answered of these items; those that are gone are left out."""
     session = get(ws, session_id)
     return review_texts.read(ws, session.run_id, item_ids, session.candidates)
 
 
+@needs("read")
 def total(ws: Workspace) -> int:
     """Verdicts that stand, over all sessions."""
     return int(ws.value(f"select count(*) from ({_STANDING})"))
 
 
+@needs("read")
 def people_said(ws: Workspace, run_id: str, a: str, b: str) -> dict[str, list[Literal["a", "b", "tie"]]]:
     """What people said, blind, of two candidates of an evaluation in sessions that were revealed: item id → verdicts, one a
     person. Hidden repeats, and what somebody said after a look at the result, are left out; both bad is a tie."""
@@ -284,6 +304,7 @@ def people_said(ws: Workspace, run_id: str, a: str, b: str) -> dict[str, list[Li
     return said
 
 
+@needs("raw")
 def about(ws: Workspace, answers: Sequence[tuple[str, str]], words: Sequence[str]) -> list[str]:
     """The ids of verdicts on these answers (run id, item id), and of those that name one of the words (lower case)."""
     found = ws.rows(

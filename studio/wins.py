@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from studio import metrics, runs, snapshots
 from studio.grids import Grid
+from studio.permissions import needs
 from studio.records import Turns
 from studio.runs import Run
 from studio.workspace import Workspace
@@ -83,6 +84,7 @@ def places(gain: NDArray[np.float64], won: Won = "all", order: Order = "losses",
     return found[np.argsort(by[found], kind="stable")]
 
 
+@needs("read")
 def page(ws: Workspace, run: Run, grid: Grid, metric: str, rival: str, judged: str, shown: Sequence[int]) -> list[Win]:
     """These items with their texts, in this order; items whose record is gone are left out."""
     ids = [str(grid.items[place]) for place in shown]
@@ -103,6 +105,7 @@ def page(ws: Workspace, run: Run, grid: Grid, metric: str, rival: str, judged: s
             if item_id in lines and {(rival, item_id), (judged, item_id)} <= said.keys()]
 
 
+@needs("read")
 def nearest(ws: Workspace, run: Run, item_ids: Sequence[str]) -> dict[str, list[Near]]:
     """The training examples nearest to some test items, as the evaluation found them; nothing where it did not look."""
     wanted = set(item_ids)
