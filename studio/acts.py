@@ -36,7 +36,7 @@ class Act:
     act_id: str
 
 
-@needs("curate")
+@needs("label")
 def undo(ws: Workspace, who: str, press_id: str) -> Undone | None:
     """Take back the newest act of this person that stands, of any kind and any day: a label, a skip, a mark, a decision, an
     edit, a fix, a "not a problem", a "no twins", a settled disagreement. None where nothing is left, or where the press was

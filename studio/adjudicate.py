@@ -19,7 +19,7 @@ from studio.agreement import FieldAgreement, Level, Overlap, Span, Value
 from studio.errors import StudioError
 from studio.label_sets import Answer, Field, LabelSet
 from studio.labels import Label
-from studio.permissions import needs
+from studio.permissions import ask, needs
 from studio.records import Undone
 from studio.workspace import Transaction, Workspace
 
@@ -150,6 +150,7 @@ def undo(ws: Workspace, who: str, press_id: str) -> Undone | None:
 
 def taken(read: Workspace | Transaction, press_id: str) -> bool:
     """Whether a press of this id is stored."""
+    ask(read, "raw")
     return bool(read.rows("select 1 from adjudications where adjudication_id = ?", [press_id]))
 
 

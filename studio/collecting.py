@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline import rundir
 from studio import (
     cards,
+    check_items,
     duplicates,
-    findings,
     hosted,
     judges,
     leaks,
@@ -71,7 +71,7 @@ def _made(ws: Workspace, transaction: Transaction, run: Run, folder: Path, data:
 
 
 def _findings(ws: Workspace, transaction: Transaction, run: Run, folder: Path, data: dict[str, Any]) -> None:
-    findings.collect(transaction, run.run_id, folder / run_files.FINDINGS)
+    check_items.collect(transaction, run.run_id, folder / run_files.FINDINGS)
 
 
 def _leaks(ws: Workspace, transaction: Transaction, run: Run, folder: Path, data: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from studio import managed, models, plays, reviews, runs, scores, snapshots, traffic
+from studio import managed, models, plays, review_traces, runs, scores, snapshots, traffic
 from studio.errors import StudioError
 from studio.mentions import named_in
 from studio.permissions import needs
@@ -75,7 +75,7 @@ def reach(ws: Workspace, customer: Customer, record_ids: Sequence[str]) -> Reach
     learned = _learned_from(ws, record_ids)
     names = tuple(model.name for model in models.tuned(ws)
                   if model.run_id and runs.get(ws, model.run_id).snapshot_id in learned)
-    return Reach(lines, len(answers), len(reviews.about(ws, answers, customer.said)), names,
+    return Reach(lines, len(answers), len(review_traces.about(ws, answers, customer.said)), names,
                  len(plays.about(ws, customer.said)), tuple(managed.sent(ws, sorted(learned))),
                  traffic.about(ws, customer.said))
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from studio import duplicates, records
 from studio.errors import StudioError
-from studio.permissions import needs
+from studio.permissions import ask, needs
 from studio.records import Record, Undone
 from studio.workspace import Row, Transaction, Workspace
 
@@ -298,6 +298,7 @@ def newest(ws: Workspace, who: str) -> int:
 
 def taken(read: Workspace | Transaction, press_id: str) -> bool:
     """Whether a press of this id is stored here."""
+    ask(read, "raw")
     return bool(read.rows("select 1 from duplicate_dismissals where dismissal_id = ?", [press_id]))
 
 

@@ -46,7 +46,7 @@ from studio import (
     receiving,
     records,
     review_texts,
-    reviews,
+    review_traces,
     runs,
     scores,
     snapshots,
@@ -162,7 +162,7 @@ def _order(ws: Workspace, customer: Customer, record_ids: Sequence[str], who: st
     answers = [*scores.holding(ws, record_ids, customer.said), *((review_texts.PLAYGROUND, one) for one in asks)]
     lines = ws.value("select count(*) from snapshot_items where record_id in (select unnest(?::varchar[]))", [list(record_ids)])
     return Order(ws.new_id(), who, tuple(record_ids), customer.said, customer.emails, tuple(answers),
-                 tuple(reviews.about(ws, answers, customer.said)), tuple(raw_files(ws, customer, record_ids)), lines,
+                 tuple(review_traces.about(ws, answers, customer.said)), tuple(raw_files(ws, customer, record_ids)), lines,
                  (*labels.about(ws, customer.said), *alerts.about(ws, customer.said)), tuple(named.about(ws, customer.said)),
                  asks)
 
@@ -201,7 +201,7 @@ def _clean_tables(ws: Workspace, transaction: Transaction, order: Order) -> None
     duplicates.forget(ws, transaction, order.record_ids)
     labels.forget(transaction, order.record_ids, order.spoken, order.words)
     label_sets.forget(ws, transaction, order.record_ids, order.words)
-    reviews.forget(transaction, order.answers, order.review_ids)
+    review_traces.forget(transaction, order.answers, order.review_ids)
     scores.forget(transaction, order.answers)
     judges.forget(transaction, order.answers, order.words)
     made.forget(transaction, order.record_ids, order.words)

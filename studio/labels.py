@@ -16,7 +16,7 @@ from typing import Literal
 from studio import label_sets, places, records
 from studio.label_sets import Answer, Field, LabelSet
 from studio.mentions import is_named, named_in
-from studio.permissions import needs
+from studio.permissions import ask, needs
 from studio.places import Place
 from studio.records import Undone
 from studio.standing import newest_row, rows_of_act
@@ -110,6 +110,7 @@ def newest(ws: Workspace, who: str) -> int:
 
 def taken(read: Workspace | Transaction, press_id: str) -> bool:
     """Whether a press of this id is stored; looked at again under the write lock: two tabs may send it at the same moment."""
+    ask(read, "label")
     return bool(read.rows("select 1 from labels where label_id = ?", [_part(press_id, 0)]))
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from studio import places
 from studio.errors import StudioError
-from studio.permissions import needs
+from studio.permissions import ask, needs
 from studio.records import Undone
 from studio.standing import newest_row, rows_of_act
 from studio.workspace import Row, Transaction, Workspace
@@ -115,6 +115,7 @@ def undo(ws: Workspace, who: str, press_id: str) -> Undone | None:
 
 def taken(read: Workspace | Transaction, press_id: str) -> bool:
     """Whether a press of this id is stored; looked at again under the write lock: two tabs may send it at the same moment."""
+    ask(read, "label")
     return bool(read.rows("select 1 from record_marks where mark_id = ?", [press_id]))
 
 

@@ -28,12 +28,12 @@ RIGHTS: Mapping[Right, str] = {
     "open": "open the studio, see where the work stands and who works on it",
     "read": "see data, snapshots, runs, models and results; personal data is masked",
     "raw": "read texts as they came, personal data included",
-    "label": "label, skip, mark and comment, and take back what they did",
+    "label": "label, skip, mark, comment, keep and drop on the label desk, and take back what they did",
     "review": "judge blind pairs in review sessions",
-    "curate": "import, clean, decide, edit, settle, write, freeze; open and reveal review sessions",
+    "curate": "import, clean, edit, settle, write, freeze; open and reveal review sessions",
     "run": "start and stop runs, add models, prompts and scores, ask models, serve them here",
-    "export": "take data, outputs and reports out as files",
-    "own": "invite people and give roles, read the audit trail, forget a customer, send to addresses outside",
+    "export": "take data, models and reports out: as files, to a hub, to a service that tunes",
+    "own": "invite people and give roles, read the audit trail, forget a customer, name folders, services and addresses",
 }
 MAY: Mapping[Role, frozenset[Right]] = {
     "owner": frozenset(RIGHTS),

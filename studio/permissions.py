@@ -8,17 +8,19 @@ that noun calls in turn is its own business. An act is noted in the audit trail:
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from studio import audit, people
 from studio.errors import StudioError
 from studio.people import RIGHTS, Right
-from studio.workspace import Workspace
+from studio.workspace import Transaction, Workspace
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Given = Mapping[str, Any]
+Veil = Callable[[Workspace, Any, Given], Any]
 ACTS: frozenset[Right] = frozenset(("label", "review", "curate", "run", "export", "own"))
 SIGN_IN = "Sign in again, at the foot of the navigation."
 
@@ -27,10 +29,11 @@ class NotAllowed(StudioError):
     """Somebody's role does not reach; nothing was done and nothing shown."""
 
 
-def needs(right: Right, looks: bool = False
+def needs(right: Right, looks: bool = False, veil: Veil | None = None
           ) -> Callable[[Callable[Concatenate[Workspace, P], R]], Callable[Concatenate[Workspace, P], R]]:
     """A noun that needs a right. `looks`: it changes nothing, so the trail does not note it although its right is one of acts.
-    Where the noun has a parameter `who`, that must be the person's own address."""
+    `veil` makes of what it returns, and of the arguments by name, what somebody sees who may not read personal data. Where the
+    noun has a parameter `who`, that must be the person's own address."""
     noted = right in ACTS and not looks
 
     def around(noun: Callable[Concatenate[Workspace, P], R]) -> Callable[Concatenate[Workspace, P], R]:
@@ -44,7 +47,8 @@ def needs(right: Right, looks: bool = False
             given: dict[str, Any] = dict(zip(parameters[1:], args, strict=False)) | kwargs
             if not noted:
                 _ask(ws, right, given)
-                return noun(ws.inside(), *args, **kwargs)
+                found = noun(ws.inside(), *args, **kwargs)
+                return found if veil is None or may(ws, "raw") else veil(ws.inside(), found, given)
             try:
                 _ask(ws, right, given)
             except NotAllowed:
@@ -59,18 +63,24 @@ def needs(right: Right, looks: bool = False
     return around
 
 
+def of_one(veil: Veil) -> Veil:
+    """A veil of a list, for a noun that returns one of it."""
+    return lambda ws, found, given: veil(ws, [found], given)[0]
+
+
 def may(ws: Workspace, right: Right) -> bool:
     """Whether the person of this handle has a right now: what a page draws depends on it."""
     return ws.person is None or right in people.rights_of(ws, ws.person.email)
 
 
-def ask(ws: Workspace, right: Right) -> None:
-    """Raises NotAllowed unless the person of this handle has a right now. For what is no function: a class that reads."""
-    if ws.person is not None and not ws.within:
-        _ask(ws, right, {})
+def ask(read: Workspace | Transaction, right: Right) -> None:
+    """Raises NotAllowed unless the person of this handle has a right now: for a class that reads, and for what is also called
+    within a transaction (which only a noun opens)."""
+    if isinstance(read, Workspace) and read.person is not None and not read.within:
+        _ask(read, right, {})
 
 
-def _ask(ws: Workspace, right: Right, given: dict[str, Any]) -> None:
+def _ask(ws: Workspace, right: Right, given: Given) -> None:
     person = ws.person
     assert person is not None
     if person.until is not None and ws.now() >= person.until:

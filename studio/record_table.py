@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio import findings, marks, places, record_columns, records
-from studio.permissions import needs
+from studio.permissions import ask, needs
 from studio.places import Decision
 from studio.record_columns import DECISIONS, Column, Columns, Mask
 from studio.records import Filter, Record
@@ -77,6 +77,7 @@ class Found:
     """What a filter shows, as it stands at one moment: every question about it is answered from the same numbers."""
 
     def __init__(self, ws: Workspace, wanted: Filter) -> None:
+        ask(ws, "raw")
         self._ws = ws
         self._now = record_columns.now(ws)
         self._mask = _mask(ws, self._now, wanted)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from studio import places, search
+from studio import masking, places, search
 from studio.errors import StudioError
-from studio.permissions import needs
+from studio.permissions import Given, ask, needs, of_one
 from studio.places import Decision, Place
 from studio.workspace import Row, Transaction, Workspace
 
@@ -77,6 +77,11 @@ class Undone:
     record_id: str
 
 
+def _veiled(ws: Workspace, found: list[Record], given: Given) -> list[Record]:
+    masks = masking.of_wordings(ws, {one.record_id: one.version for one in found}, [one.record_id for one in found])
+    return [replace(one, messages=masks[one.record_id].turns(one.messages)) for one in found]
+
+
 @needs("curate")
 def add(ws: Workspace, transaction: Transaction, import_id: str, conversations: str, wordings: str) -> None:
     """Add records in bulk, in the order of their position, each with its first wording.
@@ -123,7 +128,7 @@ def tags(ws: Workspace) -> list[str]:
                                                 order by tags limit 1000""")]
 
 
-@needs("read")
+@needs("read", veil=of_one(_veiled))
 def get(ws: Workspace, record_id: str) -> Record:
     """Raises StudioError when there is no such record."""
     found = every(ws, [record_id])
@@ -132,7 +137,7 @@ def get(ws: Workspace, record_id: str) -> Record:
     return found[0]
 
 
-@needs("read")
+@needs("read", veil=_veiled)
 def page(ws: Workspace, chosen: Filter, limit: int, after: str = "") -> list[Record]:
     """Records in the order they came in, those behind the record `after` where one is named."""
     where, values = _where(ws, chosen, after)
@@ -140,14 +145,14 @@ def page(ws: Workspace, chosen: Filter, limit: int, after: str = "") -> list[Rec
     return every(ws, [row["record_id"] for row in found])
 
 
-@needs("read")
+@needs("read", veil=_veiled)
 def every(ws: Workspace, record_ids: Sequence[str]) -> list[Record]:
     """These records, in this order; those that the workspace lacks are left out."""
     now = places.find(ws, record_ids)
     return standing_at(ws, [now[record_id] for record_id in record_ids if record_id in now])
 
 
-@needs("read")
+@needs("read", veil=_veiled)
 def standing_at(ws: Workspace, where: Sequence[Place]) -> list[Record]:
     """The records at these places, in their order."""
     if not where:
@@ -176,7 +181,7 @@ def wording(ws: Workspace, record_id: str, position: int, version: int) -> Turns
     return json.loads(found)  # type: ignore[no-any-return]
 
 
-@needs("curate")
+@needs("label")
 def decide(ws: Workspace, record_ids: Sequence[str], decision: Decision, who: str, batch_id: str | None = None,
            what: str = "") -> None:
     """Keep, drop or leave open, as one act that can be undone. `batch_id` names the act: sent again, it adds nothing.
@@ -252,6 +257,7 @@ def newest(ws: Workspace, who: str) -> int:
 
 def taken(read: Workspace | Transaction, batch_id: str) -> bool:
     """Whether an act of this id is stored; looked at under the write lock, because two tabs may send a press at one moment."""
+    ask(read, "raw")
     return bool(read.rows("select 1 from curation_batches where batch_id = ?", [batch_id]))
 
 

@@ -14,17 +14,17 @@ import os
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from studio import cards, findings, leaks, manifests, models, wording_keys
+from studio import cards, findings, leaks, manifests, masking, models, wording_keys
 from studio.errors import StudioError
 from studio.findings import Gate
 from studio.manifests import File
 from studio.models import Ready
-from studio.permissions import needs
+from studio.permissions import Given, needs
 from studio.planning import Plan, plan
 from studio.records import Turns
 from studio.splits import SPLITS, Piece, Recipe, SplitName, Stratify
@@ -65,6 +65,16 @@ class Item:
 
 
 _one_freezes = threading.Lock()
+
+
+def _veiled(ws: Workspace, found: Iterable[Item], given: Given) -> list[Item]:
+    lines = list(found)
+    masks = masking.of_lines(ws, given["snapshot"].snapshot_id, [one.record_id for one in lines])
+    return [replace(one, messages=masks[one.record_id].turns(one.messages)) for one in lines]
+
+
+def _veiled_lines(ws: Workspace, found: dict[str, Item], given: Given) -> dict[str, Item]:
+    return {one.record_id: one for one in _veiled(ws, found.values(), given)}
 
 
 @needs("curate")
@@ -181,7 +191,7 @@ def verify(ws: Workspace, snapshot: Snapshot) -> None:
                               "Put it back from a backup, or freeze again: results on changed data would prove nothing.")
 
 
-@needs("read")
+@needs("read", veil=_veiled)
 def items(ws: Workspace, snapshot: Snapshot, split: SplitName, skip: int = 0, limit: int | None = None) -> list[Item]:
     """Lines of a split in the order of the file."""
     found = []
@@ -192,7 +202,7 @@ def items(ws: Workspace, snapshot: Snapshot, split: SplitName, skip: int = 0, li
     return found
 
 
-@needs("read")
+@needs("read", veil=_veiled_lines)
 def lines_of(ws: Workspace, snapshot: Snapshot, record_ids: Collection[str]) -> dict[str, Item]:
     """Some lines as they were frozen, by record; ids that are not in the snapshot are left out."""
     found = ws.rows("""select split, place from (

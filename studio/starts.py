@@ -34,8 +34,8 @@ from pipeline.specs import (
 from pipeline.training import recipe
 from studio import (
     candidates,
+    check_items,
     duplicates,
-    findings,
     groups,
     judges,
     label_sets,
@@ -319,7 +319,7 @@ def _check(ws: Workspace, only_new: bool, context_tokens: int, names_model: str)
     run_id = ws.new_id()
     with ws.transaction() as transaction:
         transaction.execute("delete from check_items")
-        total, look = findings.choose(transaction, run_id, only_new)
+        total, look = check_items.choose(transaction, run_id, only_new)
         if not look:
             raise StudioError("There is nothing to check: every record was checked as it is.",
                               "Import tickets, or check all again.")
@@ -330,7 +330,7 @@ def _check(ws: Workspace, only_new: bool, context_tokens: int, names_model: str)
         runs.clear_copies(ws, run)
     folder = ws.path(f"runs/{run_id}")
     rundir.prepare(folder, dumps(spec))
-    findings.write_out(ws, run_id, folder / runs.RECORDS)
+    check_items.write_out(ws, run_id, folder / runs.RECORDS)
     launch.start(folder, ws.root)
     return run_id
 

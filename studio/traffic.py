@@ -13,7 +13,7 @@ from datetime import datetime
 
 from studio import records
 from studio.mentions import named_in
-from studio.permissions import needs
+from studio.permissions import ask, needs
 from studio.records import Turns
 from studio.workspace import Row, Transaction, Workspace
 
@@ -123,6 +123,7 @@ def about(ws: Workspace, words: Sequence[str]) -> int:
 
 def naming(read: Workspace | Transaction, record_ids: Sequence[str], words: Sequence[str]) -> list[str]:
     """Rows that became one of these records or name one of the words: what `forget` deletes."""
+    ask(read, "raw")
     found = read.rows(f"""select row_id from log_rows where {_naming()}
                           union select row_id from log_queued where record_id in (select unnest(?::varchar[]))""",
                       [list(words), list(record_ids)])
