@@ -80,6 +80,11 @@ def ask(read: Workspace | Transaction, right: Right) -> None:
         _ask(read, right, {})
 
 
+def why_not(ws: Workspace, right: Right) -> str:
+    """Why the person of this handle lacks a right, and what to do about it."""
+    return " ".join(_why(ws, ws.person.email, right)) if ws.person else ""
+
+
 def _ask(ws: Workspace, right: Right, given: Given) -> None:
     person = ws.person
     assert person is not None
