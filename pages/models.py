@@ -50,5 +50,6 @@ st.dataframe([{"model": base.name, "kind": base.base["kind"], "from": base.base[
 layout.link("Add a base model on Launch", "pages/launch.py")
 st.subheader("Endpoints", anchor=False)
 endpoint_view.draw(ws)
-with st.expander("Files at a service that tunes", icon=":material/cloud:"), layout.guarded():
-    managed_view.files(ws)
+if session.may("export"):
+    with st.expander("Files at a service that tunes", icon=":material/cloud:"), layout.guarded():
+        managed_view.files(ws)

@@ -24,7 +24,17 @@ NAMED = ("address", "role", "record_id", "run_id", "run", "session_id", "set_id"
          "model", "group_id", "card_id", "alert_id", "kind", "decision", "side", "split", "evaluation_id", "import_id",
          "source_id")
 MANY = ("record_ids", "item_ids", "row_ids", "card_ids")
-_pending: ContextVar[list[Row] | None] = ContextVar("pending act", default=None)
+
+
+@dataclass
+class Pending:
+    """An act that goes on. `idle`: it opened a transaction and stored nothing in it."""
+
+    row: Row | None
+    idle: bool = False
+
+
+_pending: ContextVar[Pending | None] = ContextVar("pending act", default=None)
 
 
 @dataclass(frozen=True)
@@ -53,25 +63,31 @@ def subject(given: Mapping[str, Any]) -> str:
 
 @contextmanager
 def noted(ws: Workspace, act: str, given: Mapping[str, Any]) -> Iterator[None]:
-    """Note the act that is done meanwhile: in its first transaction, else when it ends."""
-    pending = [_row(ws, act, subject(given), "done")]
+    """Note the act that is done meanwhile: in the first transaction that stores something, else when it ends. What stored
+    nothing although it could have (a deck that was dealt already, a press that came twice) was no act."""
+    pending = Pending(_row(ws, act, subject(given), "done"))
     token = _pending.set(pending)
     try:
         yield
     except Exception:
-        pending.clear()
         write(ws, act, subject(given), "failed")
         raise
     finally:
         _pending.reset(token)
-    if pending:
+    if pending.row and not pending.idle:
         write(ws, act, subject(given), "done")
 
 
 def join(transaction: Transaction) -> None:
     """Called before a transaction commits: the act that it is part of goes in with it."""
-    if pending := _pending.get():
-        transaction.decided("audit", [pending.pop()])
+    pending = _pending.get()
+    if pending is None or pending.row is None:
+        return
+    if transaction.wrote:
+        row, pending.row = pending.row, None
+        transaction.decided("audit", [row])
+    else:
+        pending.idle = True
 
 
 def refused(ws: Workspace, act: str, given: Mapping[str, Any]) -> None:

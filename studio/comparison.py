@@ -36,7 +36,7 @@ def counts(ws: Workspace, before: str, after: str) -> dict[Kind, int]:
     return {kind: int(row[kind]) for kind in KINDS}
 
 
-@needs("raw")
+@needs("read")
 def changes(ws: Workspace, before: str, after: str, kind: Kind, limit: int, skip: int = 0) -> list[Change]:
     """The records that differ in one way, by id."""
     found = ws.rows(f"""select coalesce(a.record_id, b.record_id) as record_id, a.split as before, b.split as after,

@@ -224,7 +224,7 @@ def _comparison(said: dict[str, Any]) -> Comparison:
               for one in said["topics"]), tuple(said["unlike"]))
 
 
-@needs("run")
+@needs("run", looks=True)
 def keep_up(ws: Workspace) -> None:
     """What follows a check that ended: an alert where drift was found, its end where none is; and the next check like it, once
     as long a time of new questions is there. Nothing before somebody asked for a first one."""

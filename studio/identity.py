@@ -72,7 +72,8 @@ def of_claims(claims: Mapping[str, Any]) -> Person:
                           "Verify it there, or let the provider send the claims email and email_verified; then sign in again.")
     since = claims.get("iat")
     if isinstance(since, bool) or not isinstance(since, int | float):
-        raise StudioError("Your provider does not say when you signed in.", "Let it send the claim iat, as OpenID Connect wants.")
+        raise StudioError("Your provider does not say when you signed in.",
+                          "Let it send the claim iat, as OpenID Connect wants.")
     name = claims.get("name")
     until = datetime.fromtimestamp(since, UTC).replace(tzinfo=None) + timedelta(hours=hours())
     return Person(people.address(email), " ".join(name.split())[:80] if isinstance(name, str) else "", until)

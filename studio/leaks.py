@@ -118,7 +118,7 @@ def collect(ws: Workspace, transaction: Transaction, snapshot_id: str, run_id: s
     _store(transaction, snapshot_id, run_id, [Leak(**row) for row in _read(ws, folder)])
 
 
-@needs("raw")
+@needs("read")
 def of_snapshot(ws: Workspace, snapshot_id: str) -> list[Leak]:
     """The lines that resemble train and are in the snapshot all the same, the strongest first."""
     found = ws.rows(f"""select split, item_id, train_id, kind, similarity, other_similarity from leaks where snapshot_id = ?

@@ -216,7 +216,7 @@ def add_hosted(ws: Workspace, transaction: Transaction, run_id: str, title: str,
                     facts | {"base_id": base_id})
 
 
-@needs("read")
+@needs("run")
 def deployed(ws: Workspace, model: Model, deployment: str) -> Model:
     """A tuned model that was deployed at its service under this name: another entry, which answers."""
     deployment = deployment.strip()

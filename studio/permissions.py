@@ -80,6 +80,11 @@ def ask(read: Workspace | Transaction, right: Right) -> None:
         _ask(read, right, {})
 
 
+def every(ws: Workspace) -> frozenset[Right]:
+    """All rights of the person of this handle now."""
+    return frozenset(RIGHTS) if ws.person is None else people.rights_of(ws, ws.person.email)
+
+
 def why_not(ws: Workspace, right: Right) -> str:
     """Why the person of this handle lacks a right, and what to do about it."""
     return " ".join(_why(ws, ws.person.email, right)) if ws.person else ""

@@ -109,7 +109,7 @@ def stop(ws: Workspace, reply: Reply) -> None:
         plays.end(ws, reply)
 
 
-@needs("run")
+@needs("run", looks=True)
 def keep_up(ws: Workspace) -> None:
     """Collect what ended; hand over what the child has not got; start it again where it ended before it could answer."""
     for run in collect(ws):

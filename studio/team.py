@@ -12,7 +12,6 @@ from typing import Any
 from studio import audit, exports, people
 from studio.audit import Noted
 from studio.errors import StudioError
-from studio.journal import Journal
 from studio.people import ROLES, Person, Role
 from studio.permissions import needs
 from studio.workspace import Transaction, Workspace
@@ -108,9 +107,15 @@ def trail_csv(ws: Workspace, whose: str = "", act: str = "", outcome: str = "") 
 
 @needs("own", looks=True)
 def differing(ws: Workspace) -> int:
-    """Acts of which the database says something else than the journal, whose lines are chained by their hashes."""
+    """Acts of which the database says something else than the journal, whose lines are chained by their hashes. Raises
+    StudioError where that chain is broken."""
+    with ws.transaction():  # nobody writes meanwhile
+        entries, whole = ws.journal.look()
+    if not whole:
+        raise StudioError("The journal's chain is broken: a line was changed, taken out or added outside the studio.",
+                          "Keep a copy of the workspace's folder as it is, and compare it with a backup.")
     written = {(entry.row["act_id"], entry.row["who"], entry.row["act"], entry.row["subject"], entry.row["outcome"])
-               for entry in Journal(ws.path("journal.jsonl")).entries if entry.table == "audit"}
+               for entry in entries if entry.table == "audit"}
     stored = {tuple(row.values()) for row in ws.rows("select act_id, who, act, subject, outcome from audit")}
     return len(written ^ stored)
 

@@ -41,9 +41,9 @@ class Transaction:
     """One write: everything in it is stored, or nothing. Rows given to `decided` are journaled before the commit."""
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection, workspace: Workspace) -> None:
-        self._cursor = cursor
-        self._workspace = workspace
+        self._cursor, self._workspace = cursor, workspace
         self.journaled: list[tuple[str, Row]] = []
+        self.wrote = False
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         return _rows(self._cursor, sql, parameters)
@@ -54,6 +54,7 @@ class Transaction:
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Write many rows at once with SQL, where they are in the database already."""
+        self.wrote = True
         self._cursor.execute(sql, list(parameters))
 
     def load(self, sql: str, name: str, table: Any) -> None:
@@ -66,6 +67,7 @@ class Transaction:
 
     def insert(self, table: str, rows: Sequence[Row]) -> None:
         """Insert rows that share their keys, in chunks of parameter lists (row by row is 100 times slower)."""
+        self.wrote = True
         for start in range(0, len(rows), CHUNK):
             chunk = rows[start : start + CHUNK]
             columns = list(chunk[0])
@@ -96,8 +98,7 @@ class Side:
     def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, alias: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self.alias = alias
-        self._cursor = connection.cursor()
+        self.alias, self._cursor = alias, connection.cursor()
         self._cancelled = self._closed = False
         self._cursor.execute(f"attach if not exists '{_quoted(path)}' as {alias}")
 

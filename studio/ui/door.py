@@ -43,8 +43,8 @@ def page(ws: Workspace, chosen: Page) -> None:
         return
     st.title(place.title, anchor=False)
     if ws.person is None:
-        st.info("Nobody signs in to this studio: whoever reaches it may do everything. Inviting people begins with a provider or "
-                "a proxy that says who somebody is; docs/people.md tells how.", icon=":material/group:")
+        st.info("Nobody signs in to this studio: whoever reaches it may do everything. Inviting people begins with a provider "
+                "or a proxy that says who somebody is; docs/people.md tells how.", icon=":material/group:")
         return
     st.info(f"This page is not for the role that you have here ({people.role_of(ws, ws.person.email)}). "
             f"{permissions.why_not(ws, place.right)}", icon=":material/lock:")

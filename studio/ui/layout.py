@@ -64,7 +64,8 @@ def empty(sentence: str, button: str = "", page_path: str = "") -> None:
 
 def go(label: str, page_path: str, query: Mapping[str, str] | None = None, primary: bool = False) -> None:
     """A button that opens another page; nothing where that page is not for who is here."""
-    if sitemap.reaches(page_path) and st.button(label, type="primary" if primary else "secondary", key=f"go-{label}-{page_path}-{query or ''}"):
+    kind, key = "primary" if primary else "secondary", f"go-{label}-{page_path}-{query or ''}"
+    if sitemap.reaches(page_path) and st.button(label, type=kind, key=key):  # type: ignore[arg-type]
         st.switch_page(sitemap.page(page_path), query_params=dict(query or {}))
 
 
@@ -172,7 +173,9 @@ def run_end(ws: Workspace, run: Run) -> None:
     elif run.result is not None:
         show = {"done": st.success, "failed": st.error, "stopped": st.warning}[run.result.outcome]
         show(f"**{plain(run.result.message)}**" + (f"\n\n{plain(run.result.hint)}" if run.result.hint else ""))
-    if run.resumable and session.may("run") and st.button("Resume from what it saved", type="primary", key=f"resume-{run.run_id}"):
+    if not run.resumable or not session.may("run"):
+        return
+    if st.button("Resume from what it saved", type="primary", key=f"resume-{run.run_id}"):
         runs.resume(ws, run.run_id)
         st.rerun()
 

@@ -10,7 +10,7 @@ from studio import managed, models, runs, services
 from studio.models import Model
 from studio.runs import Run
 from studio.services import Service
-from studio.ui import layout
+from studio.ui import layout, session
 from studio.ui.formats import ago, count, duration
 from studio.workspace import Workspace
 
@@ -84,6 +84,8 @@ def _checkpoints(steps: Sequence[Model]) -> str:
 
 
 def _deploy(ws: Workspace, tuned: Model) -> None:
+    if not session.may("run"):
+        return
     st.info("It must be deployed at its service before it answers.", icon=":material/rocket_launch:")
     with layout.guarded(), st.form(f"deploy-{tuned.model_id}", border=False), st.container(horizontal=True,
                                                                                        vertical_alignment="bottom"):

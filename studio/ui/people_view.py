@@ -35,7 +35,7 @@ def people(ws: Workspace, who: str) -> None:
 def _invite(ws: Workspace, who: str) -> None:
     with st.form("invite", clear_on_submit=True, border=True):
         st.markdown("**Invite people**")
-        text = st.text_area("E-mail addresses or domains", height=80, placeholder="anna@example.org, bo@example.org, example.com",
+        text = st.text_area("E-mail addresses or domains", height=80, placeholder="anna@example.org, example.com",
                             help="A domain invites everybody whose verified address is there. Nothing is sent: tell them the "
                                  "address of this studio.")
         role = st.selectbox("Role", [role for role in reversed(ROLES) if role != "owner"], key="invite-role",
@@ -107,5 +107,6 @@ def roles() -> None:
     st.dataframe([{"may": words, **{role: "yes" if right in MAY[role] else "" for role in ROLES}}
                   for right, words in RIGHTS.items()], hide_index=True, alt="What each role may",
                  column_config={"may": st.column_config.TextColumn(width="large")})
-    st.caption("A reviewer sees no data and no results while any review session here is blind. Viewers and reviewers see records "
-               "with open findings of personal data, or that were not checked, masked. A change of role counts at once.")
+    st.caption("A reviewer sees no data and no results while any review session here is blind. Viewers and reviewers "
+               "see records with open findings of personal data, or that were not checked, masked. A change of role counts at "
+               "once.")

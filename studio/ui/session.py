@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import getpass
+from collections.abc import Mapping
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
@@ -39,6 +40,12 @@ def workspace() -> Workspace:
 def may(right: Right) -> bool:
     """Whether who is here has a right now: what they may not do is not drawn."""
     return permissions.may(workspace(), right)
+
+
+def within(views: Mapping[str, Right]) -> list[str]:
+    """The views of a page that are for who is here."""
+    rights = permissions.every(workspace())
+    return [view for view, right in views.items() if right in rights]
 
 
 def person() -> str:
