@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from studio.workspace import Row, Transaction, Workspace
 
 AGAIN = timedelta(minutes=1)
-NAMED = ("address", "role", "record_id", "run_id", "run", "session_id", "set_id", "snapshot_id", "snapshot", "model_id",
+NAMED = ("address", "role", "run_id", "run", "session_id", "set_id", "snapshot_id", "snapshot", "model_id",
          "model", "group_id", "card_id", "alert_id", "kind", "decision", "side", "split", "evaluation_id", "import_id",
          "source_id")
 MANY = ("record_ids", "item_ids", "row_ids", "card_ids")
@@ -50,12 +50,13 @@ class Noted:
 
 
 def subject(given: Mapping[str, Any]) -> str:
-    """What an act was done to: ids and names of kinds, never a text."""
-    parts = []
+    """What an act was done to: ids and names of kinds, never a text. Records are only counted: the act's own row names them, and
+    goes with them when somebody is forgotten."""
+    parts = ["1 record"] if isinstance(given.get("record_id"), str) else []
     for name in NAMED:
         value = given.get(name)
         value = getattr(value, f"{name}_id", value)
-        if isinstance(value, str) and re.fullmatch(r"[\w.@+/:-]{1,80}", value, re.ASCII):
+        if isinstance(value, str) and re.fullmatch(r"[\w.@+-]{1,80}", value, re.ASCII):
             parts.append(f"{name.removesuffix('_id')} {value}")
     parts += [f"{len(given[name]):,} {name.removesuffix('_ids')}s" for name in MANY if isinstance(given.get(name), Sized)]
     return " · ".join(parts)

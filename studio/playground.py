@@ -123,7 +123,7 @@ def keep_up(ws: Workspace) -> None:
             starts.hand_over(ws, run, wanted, wake)
 
 
-@needs("open")
+@needs("run", looks=True)
 def collect(ws: Workspace) -> list[Run]:
     """Bring replies that ended into the tables, and those whose process died; returns the runs that owed some, as they were."""
     owing, asks = [], plays.unanswered(ws)

@@ -53,7 +53,7 @@ def address(run: Run) -> str:
     return f"http://{words}" if words else ""
 
 
-@needs("open")
+@needs("read")
 def collect(ws: Workspace) -> list[Report]:
     """Bring in every closed file of every endpoint, and what a killed one left open. A file goes when its rows are in; one that
     holds no log stays, set aside, because it was acknowledged."""
@@ -66,7 +66,7 @@ def collect(ws: Workspace) -> list[Report]:
         ]
 
 
-@needs("open")
+@needs("read")
 def settle(ws: Workspace, seconds: float = 10.0) -> None:
     """Bring in everything that was acknowledged until now. Raises StudioError where that takes too long."""
     deadline = time.monotonic() + seconds

@@ -214,7 +214,7 @@ def resume(ws: Workspace, run_id: str) -> None:
     launch.start(ws.path(run.folder), ws.root)
 
 
-@needs("open")
+@needs("read")
 def collect(ws: Workspace) -> list[Run]:
     """Bring every ended attempt that is not in the tables yet into them, one transaction each; returns those runs."""
     collected = []

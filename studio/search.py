@@ -77,7 +77,7 @@ def unread(ws: Workspace) -> int:
                             + (select count(distinct position) from words_unread)"""))
 
 
-@needs("open")
+@needs("read")
 def keep_up(ws: Workspace) -> None:
     """Let a thread read what is new, unless it does already."""
     with _starting:
@@ -87,7 +87,7 @@ def keep_up(ws: Workspace) -> None:
     threading.Thread(target=_keep_up, args=(ws,), name="word-index", daemon=True).start()
 
 
-@needs("open")
+@needs("read")
 def read_on(ws: Workspace) -> bool:
     """Take one chunk of wordings into the index; returns whether there may be more."""
     state = ws.row("select up_to, (select coalesce(max(position), 0) from record_now) as top from words_read") or {}

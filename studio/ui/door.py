@@ -80,7 +80,7 @@ def _uninvited(ws: Workspace, found: Person) -> bool:
 def _door(title: str, words: str, again: bool = False, leave: bool = False) -> bool:
     """One page, with a way in or out."""
     st.navigation([st.Page(lambda: None, title=title)], position="hidden").run()
-    with st.container(border=True, width=560, key="door"):
+    with st.container(width=560, key="door"):
         st.title(title, anchor=False)
         st.markdown(layout.plain(words))
         for name in sign_in.providers() if again else ():

@@ -134,6 +134,13 @@ def plain(text: str) -> str:
     return text
 
 
+def hidden_note() -> None:
+    """Under texts, for who may not read personal data: why letters are hidden."""
+    if not session.may("raw"):
+        st.caption("█ hides personal data that is open, and records that were not checked for it as they are. A curator settles "
+                   "both on the Clean page.")
+
+
 def conversation(messages: Sequence[Mapping[str, str]], answer_name: str = "Agent") -> None:
     """Turns one under the other, told apart by label and place; the text is shown as it is, never run."""
     parts = []

@@ -104,9 +104,9 @@ def _checked(differing: int) -> None:
 
 def roles() -> None:
     """What each role may: the table that the nouns enforce."""
-    st.dataframe([{"may": words, **{role: "yes" if right in MAY[role] else "" for role in ROLES}}
-                  for right, words in RIGHTS.items()], hide_index=True, alt="What each role may",
-                 column_config={"may": st.column_config.TextColumn(width="large")})
+    rows = [f"| {words} | " + " | ".join("yes" if right in MAY[role] else "–" for role in ROLES) + " |"
+            for right, words in RIGHTS.items()]
+    st.markdown("\n".join((f"| May | {' | '.join(ROLES)} |", "|---" * (len(ROLES) + 1) + "|", *rows)))
     st.caption("A reviewer sees no data and no results while any review session here is blind. Viewers and reviewers "
                "see records with open findings of personal data, or that were not checked, masked. A change of role counts at "
                "once.")

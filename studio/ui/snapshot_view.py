@@ -122,6 +122,7 @@ def lines(ws: Workspace, snapshot: Snapshot) -> None:
                    "agent": excerpt(item.messages[-1]["content"]), "turns": len(item.messages)}
                   for item in nouns.items(ws, snapshot, split, (page - 1) * LINES, LINES)], hide_index=True,
                  column_config={"record": layout.record_column()}, alt=f"Lines of {split}")
+    layout.hidden_note()
 
 
 def compare(ws: Workspace, snapshot: Snapshot, others: list[Snapshot]) -> None:
