@@ -50,8 +50,8 @@ class Noted:
 
 
 def subject(given: Mapping[str, Any]) -> str:
-    """What an act was done to: ids and names of kinds, never a text. Records are only counted: the act's own row names them, and
-    goes with them when somebody is forgotten."""
+    """What an act was done to: ids and names of kinds, never a text. Records are only counted: the act's own row names them,
+    and goes with them when somebody is forgotten."""
     parts = ["1 record"] if isinstance(given.get("record_id"), str) else []
     for name in NAMED:
         value = given.get(name)

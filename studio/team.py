@@ -125,7 +125,7 @@ def sign_in(ws: Workspace, person: Person) -> Role | None:
     invited, the address that the environment names becomes its owner, and nobody else anything."""
     core = ws.core
     with core.transaction() as transaction:
-        if people.nobody(core) and person.email == os.environ.get(OWNER, "").strip().lower():
+        if not transaction.rows("select 1 from people limit 1") and person.email == os.environ.get(OWNER, "").strip().lower():
             _store(transaction, core, person.email, "owner", OWNER)
     people.changed(core)
     role = people.role_of(core, person.email)

@@ -64,7 +64,7 @@ def test_a_reviewer_in_a_blind_session_reaches_no_noun_but_those_of_the_desk(
 def test_what_would_unblind_says_why_it_is_closed(ws: Workspace, session: str, name: str) -> None:
     module, _, function = name.partition(".")
     noun = getattr(importlib.import_module(f"studio.{module}"), function)
-    with pytest.raises(NotAllowed, match="still blind|Your role here is reviewer"):
+    with pytest.raises(NotAllowed, match=r"still blind|Your role here is reviewer"):
         noun(seen(ws, RITA))
 
 
@@ -118,7 +118,8 @@ def test_open_findings_are_hidden_and_the_rest_is_read(ws: Workspace) -> None:
     recorded_check(ws, [email(ws, ids[0])])
     for name, role in (("vera", "viewer"), ("lola", "labeller"), ("cora", "curator")):
         team.give(ws, f"{name}@example.org", role, "test")  # type: ignore[arg-type]
-    said = {name: records.get(seen(ws, f"{name}@example.org"), ids[0]).messages[1]["content"] for name in ("vera", "lola", "cora")}
+    said = {name: records.get(seen(ws, f"{name}@example.org"), ids[0]).messages[1]["content"]
+            for name in ("vera", "lola", "cora")}
     raw = "Where is my parcel 0? Write to ana0@mail.example"
     assert said == {"vera": "Where is my parcel 0? Write to █████████████████", "lola": raw, "cora": raw}
 

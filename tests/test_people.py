@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 
 import pytest
+from streamlit import config
 
 from studio import identity, people, team
 from studio.errors import StudioError
 from studio.people import Person
+from studio.ui import sign_in
 from studio.workspace import Workspace
 
 OLGA = Person("olga@example.org")
@@ -42,7 +45,8 @@ def test_a_domain_invites_all_its_addresses_and_a_word_on_one_stands_before_it(w
 
 def test_the_last_owner_stays_and_a_domain_owns_nothing(ws: Workspace) -> None:
     team.give(ws, "olga@example.org", "owner", "test")
-    for act in (lambda: team.remove(ws, "olga@example.org", "test"), lambda: team.give(ws, "olga@example.org", "viewer", "test"),
+    for act in (lambda: team.remove(ws, "olga@example.org", "test"),
+                lambda: team.give(ws, "olga@example.org", "viewer", "test"),
                 lambda: team.give(ws, "example.org", "owner", "test")):
         with pytest.raises(StudioError):
             act()
@@ -96,3 +100,21 @@ def test_a_trusted_header_without_a_secret_stops_the_studio(monkeypatch: pytest.
     monkeypatch.setenv("TUNEWRIGHT_PROXY_SECRET", "short")
     with pytest.raises(StudioError, match="TUNEWRIGHT_PROXY_SECRET"):
         identity.behind_proxy()
+
+
+def test_a_workspace_with_people_is_closed_where_nobody_can_sign_in(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sign_in, "providers", list)
+    assert sign_in.seen(ws) is ws  # one person's studio, as ever
+    team.give(ws, "olga@example.org", "owner", "test")
+    with pytest.raises(StudioError, match="without a way to sign in"):
+        sign_in.seen(ws)
+    monkeypatch.setenv("TUNEWRIGHT_LOGIN", "off")
+    assert sign_in.seen(ws) is ws
+
+
+def test_secrets_that_cannot_be_read_open_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = tmp_path / "secrets.toml"
+    broken.write_text("[auth\nclient_id = ")
+    monkeypatch.setattr(config, "get_option", lambda name: [str(broken)])
+    with pytest.raises(StudioError, match="cannot be read"):
+        sign_in.providers()

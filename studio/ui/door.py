@@ -27,9 +27,9 @@ def enter(ws: Workspace) -> bool:
         return _stranger()
     if found.until is not None and ws.now() >= found.until:
         return _door("Your session has expired", "Nothing that you stored is lost. Sign in again to go on.", again=True)
-    if st.session_state.get(_TOLD) != found:
+    if st.session_state.get(_TOLD) != (ws.root, found):
         team.sign_in(ws, found)
-        st.session_state[_TOLD] = found
+        st.session_state[_TOLD] = ws.root, found
     if people.role_of(ws, found.email) is None:
         return _uninvited(ws, found)
     return True

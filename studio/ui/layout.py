@@ -137,8 +137,8 @@ def plain(text: str) -> str:
 def hidden_note() -> None:
     """Under texts, for who may not read personal data: why letters are hidden."""
     if not session.may("raw"):
-        st.caption("█ hides personal data that is open, and records that were not checked for it as they are. A curator settles "
-                   "both on the Clean page.")
+        st.caption("█ hides personal data that is open, and records that were not checked for it as they are. A curator "
+                   "settles both on the Clean page.")
 
 
 def conversation(messages: Sequence[Mapping[str, str]], answer_name: str = "Agent") -> None:

@@ -52,7 +52,8 @@ def finished(ws: Workspace, run: Run) -> None:
         layout.go("Open Models", "pages/models.py", primary=True)
         return
     with st.container(horizontal=True):
-        layout.go("Evaluate this model", "pages/evaluate.py", {"model": run.run_id}, primary=True)
+        if session.may("run"):
+            layout.go("Evaluate this model", "pages/evaluate.py", {"model": run.run_id}, primary=True)
         layout.go("Chat with it", "pages/playground.py", {"model": run.run_id})
 
 
@@ -73,7 +74,8 @@ def model(ws: Workspace, tuned: Model) -> None:
             st.caption(layout.plain(f"Checkpoints, offered on Evaluate and in the Playground too: {_checkpoints(steps)}."))
         with st.container(horizontal=True, vertical_alignment="center"):
             if not tuned.waits:
-                layout.go("Evaluate it", "pages/evaluate.py", {"model": tuned.model_id}, primary=True)
+                if session.may("run"):
+                    layout.go("Evaluate it", "pages/evaluate.py", {"model": tuned.model_id}, primary=True)
                 layout.go("Chat with it", "pages/playground.py", {"model": tuned.model_id})
             layout.link("Its run", "pages/runs.py", {"run": tuned.run_id or ""})
 

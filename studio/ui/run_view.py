@@ -135,7 +135,8 @@ def finished(ws: Workspace, run: Run) -> None:
         st.markdown(f"{count(data['steps'], 'step')} in {duration(data['seconds'])}; "
                     f"{count(data['learned_tokens'], 'token')} of answers learned from{left}.")
         with st.container(horizontal=True):
-            layout.go("Evaluate this model", "pages/evaluate.py", {"model": run.run_id}, primary=True)
+            if session.may("run"):
+                layout.go("Evaluate this model", "pages/evaluate.py", {"model": run.run_id}, primary=True)
             layout.go("Chat with it", "pages/playground.py", {"model": run.run_id})
     elif run.kind == "check":
         layout.go("Open the findings", "pages/clean.py", primary=True)
