@@ -83,7 +83,7 @@ def test_people_sign_in_are_invited_and_lose_their_role_while_they_work(browser:
     links = rita.get_by_test_id("stSidebarNav").inner_text()
     assert ("Review" in links, "Import" in links, "People" in links) == (True, False, False)
     rita.goto(f"{studio.url}/people")
-    expect(rita.get_by_text("This page is not for the role").first).to_be_visible(timeout=60_000)
+    expect(rita.get_by_text("This page is not for your role").first).to_be_visible(timeout=60_000)
     shoot(rita, "not-for-you")
     rita.goto(f"{studio.url}/review")
     heading(settled(rita), "Review")

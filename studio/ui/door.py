@@ -46,8 +46,7 @@ def page(ws: Workspace, chosen: Page) -> None:
         st.info("Nobody signs in to this studio: whoever reaches it may do everything. Inviting people begins with a provider "
                 "or a proxy that says who somebody is; docs/people.md tells how.", icon=":material/group:")
         return
-    st.info(f"This page is not for the role that you have here ({people.role_of(ws, ws.person.email)}). "
-            f"{permissions.why_not(ws, place.right)}", icon=":material/lock:")
+    st.info(f"**This page is not for your role.** {permissions.why_not(ws, place.right)}", icon=":material/lock:")
     layout.link("Back to Overview", "pages/overview.py")
 
 
@@ -79,7 +78,7 @@ def _uninvited(ws: Workspace, found: Person) -> bool:
 
 def _door(title: str, words: str, again: bool = False, leave: bool = False) -> bool:
     """One page, with a way in or out."""
-    st.navigation([st.Page(lambda: None, title=title)], position="hidden").run()
+    st.navigation(sitemap.unseen(), position="hidden")
     with st.container(width=560, key="door"):
         st.title(title, anchor=False)
         st.markdown(layout.plain(words))

@@ -60,6 +60,11 @@ def page(path: str) -> Page:
                    visibility="visible" if reaches(path) else "hidden")
 
 
+def unseen() -> list[Page]:
+    """Every page for one who may see none of them: their addresses are there, so that the door stands at each."""
+    return [st.Page(lambda: None, title=place.title, url_path=place.url or None, default=not place.url) for place in PLACES]
+
+
 def reaches(path: str) -> bool:
     """Whether who is here may open the page of a file. People are for workspaces in which one signs in."""
     place = _BY_PATH[path]
