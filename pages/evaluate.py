@@ -20,6 +20,8 @@ from studio.ui import (
 VIEWS = {"start": "Start", "verdict": "Verdict", "where": "Where", "answers": "Answers", "scores": "Scores", "judge": "Judge",
          "cost": "Cost", "compare": "Compare", "report": "Report"}
 
+RIGHTS = dict.fromkeys(VIEWS, "read") | {"start": "run", "scores": "run", "judge": "run", "report": "export"}
+
 ws = session.workspace()
 layout.header(ws, "Evaluate", "Same test items, same decoding, paired differences with 95 % intervals.", "proven")
 tuned, done = models.tuned(ws), runs.every(ws, "evaluate")
@@ -29,9 +31,13 @@ if not tuned and not done:
     st.stop()
 
 session.turned("view")
-fresh = not done or "model" in st.query_params
-view = st.segmented_control("View", list(VIEWS) if done else ["start"], default="start" if fresh else "verdict", required=True,
-                            key="view", bind="query-params", format_func=VIEWS.__getitem__, label_visibility="collapsed")
+fresh = (not done or "model" in st.query_params) and session.may("run")
+if not done and not fresh:
+    layout.empty("An evaluation compares a tuned model with its base. None was made yet; a curator starts one.")
+    st.stop()
+view = st.segmented_control("View", session.within(RIGHTS) if done else ["start"], default="start" if fresh else "verdict",
+                            required=True, key="view", bind="query-params", format_func=VIEWS.__getitem__,
+                            label_visibility="collapsed")
 if view == "start":
     with layout.guarded():
         evaluation_form.draw(ws)

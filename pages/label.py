@@ -8,6 +8,7 @@ from studio.ui import label_form, label_view, layout, session, suggestion_view
 
 VIEWS = {"label": "Label", "suggestions": "Suggestions", "progress": "Progress", "agreement": "Agreement", "settle": "Settle",
          "set": "Sets"}
+RIGHTS = dict.fromkeys(VIEWS, "curate") | {"label": "label", "progress": "label", "agreement": "label"}
 
 ws = session.workspace()
 layout.header(ws, "Label", "", "labelled")
@@ -19,12 +20,14 @@ if not records.counts(ws).total:
 who = session.person()
 with st.container(horizontal=True, vertical_alignment="center"):
     chosen_set = label_view.choose_set(ws)
-    view = st.segmented_control("View", list(VIEWS), default="label", required=True, key="view", bind="query-params",
+    view = st.segmented_control("View", session.within(RIGHTS), default="label", required=True, key="view", bind="query-params",
                                 format_func=VIEWS.__getitem__, label_visibility="collapsed") if chosen_set else "set"
     if chosen_set and view == "label":
         queue, order = label_view.choose_queue(ws, chosen_set)
 
-if chosen_set is None:
+if chosen_set is None and not session.may("curate"):
+    layout.empty("A label set says what people are asked about each record. A curator of this workspace makes the first one.")
+elif chosen_set is None:
     layout.empty("A label set says what people are asked about each record. Start from a ready one and change what you like.")
     if label_form.editor(ws, who, None):
         st.rerun()

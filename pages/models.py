@@ -28,7 +28,8 @@ def one_tuned(model: Model) -> None:
                        "cannot forget: train again on a new snapshot, and delete this adapter.",
                        icon=":material/person_remove:")
         with st.container(horizontal=True):
-            layout.go("Evaluate it", "pages/evaluate.py", {"model": model.model_id}, primary=True)
+            if session.may("run"):
+                layout.go("Evaluate it", "pages/evaluate.py", {"model": model.model_id}, primary=True)
             layout.go("Chat with it", "pages/playground.py", {"model": model.model_id})
             layout.go("Deploy it", "pages/deploy.py", {"model": model.model_id})
             layout.go("Its training run", "pages/runs.py", {"run": model.run_id or ""})
@@ -50,5 +51,6 @@ st.dataframe([{"model": base.name, "kind": base.base["kind"], "from": base.base[
 layout.link("Add a base model on Launch", "pages/launch.py")
 st.subheader("Endpoints", anchor=False)
 endpoint_view.draw(ws)
-with st.expander("Files at a service that tunes", icon=":material/cloud:"), layout.guarded():
-    managed_view.files(ws)
+if session.may("export"):
+    with st.expander("Files at a service that tunes", icon=":material/cloud:"), layout.guarded():
+        managed_view.files(ws)

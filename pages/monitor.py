@@ -12,9 +12,10 @@ layout.header(ws, "Monitor", "Is the model in production as good, as quick and a
 who = session.person()
 here = bool(logs.sources(ws, 1))
 session.turned("view")
-start = "alerts" if "alert" in st.query_params else "production" if here else "logs"
-view = st.segmented_control("View", list(VIEWS), default=start, required=True, key="view", bind="query-params",
-                            format_func=VIEWS.__getitem__, label_visibility="collapsed")
+RIGHTS = dict.fromkeys(VIEWS, "curate") | {"production": "read"}
+start = "alerts" if "alert" in st.query_params else "production" if here or not session.may("curate") else "logs"
+view = st.segmented_control("View", session.within(RIGHTS), default=start, required=True, key="view",
+                            bind="query-params", format_func=VIEWS.__getitem__, label_visibility="collapsed")
 with layout.guarded():
     if "row" in st.query_params:
         monitor_rows.one(ws, st.query_params["row"])

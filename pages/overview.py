@@ -3,11 +3,15 @@
 import streamlit as st
 
 from studio import intake, loop, records, rivals, runs, verdict_words
-from studio.ui import evaluate_cache, layout, session
+from studio.ui import evaluate_cache, layout, session, sitemap
 from studio.ui.formats import count
 
 ws = session.workspace()
 layout.header(ws, "Overview", "From a pile of support tickets to a tuned model you can prove is better.")
+if not session.may("read"):
+    layout.empty("A review session is blind here: judge your pairs. Data and results are shown once it is revealed.",
+                 "Open the sessions", "pages/review.py")
+    st.stop()
 
 counted, step = records.counts(ws), loop.next_step(ws)
 recent, proven = runs.every(ws)[:6], runs.proven(ws)
@@ -40,15 +44,16 @@ def latest_verdict() -> None:
         layout.link("Open the answers behind it", "pages/evaluate.py", {"run": run.run_id})
 
 
-if not counted.total:
+if not counted.total and session.may("curate"):
     first_steps()
 else:
     left, right = st.columns([3, 2], gap="large")
     with left:
-        with st.container(border=True):
-            st.subheader("Next", anchor=False)
-            st.markdown(layout.plain(step.sentence))
-            layout.go(step.button, step.page_path, primary=True)
+        if sitemap.reaches(step.page_path):
+            with st.container(border=True):
+                st.subheader("Next", anchor=False)
+                st.markdown(layout.plain(step.sentence))
+                layout.go(step.button, step.page_path, primary=True)
         if proven:
             latest_verdict()
         st.markdown(f"{count(counted.total, 'record')}: {counted.keep:,} kept, {counted.drop:,} dropped, "

@@ -13,8 +13,9 @@ if chosen:  # nothing about candidates is drawn beside the desk
         review_view.draw(ws, reviews.get(ws, chosen))
     st.stop()
 
-proven, held = runs.proven(ws), reviews.sessions(ws)
-played = len(review_texts.played(ws)) > 1
+opens, held = session.may("curate"), reviews.sessions(ws)
+proven = runs.proven(ws) if opens else []
+played = opens and len(review_texts.played(ws)) > 1
 if not proven and not held and not played:
     layout.empty("A review needs two models' answers to the same questions: an evaluation that is done.",
                  "Evaluate a model", "pages/evaluate.py")

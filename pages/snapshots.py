@@ -6,7 +6,7 @@ from studio import snapshots
 from studio.ui import layout, session, snapshot_view
 from studio.ui.formats import ago
 
-VIEWS = ("Card", "Lines", "Compare", "Export", "Test file")
+VIEWS = {"Card": "read", "Lines": "read", "Compare": "read", "Export": "export", "Test file": "run"}
 
 ws = session.workspace()
 layout.header(ws, "Snapshots", "What was frozen, what it is like, and whether it is ready to be trained on.", "frozen")
@@ -22,8 +22,8 @@ else:
         snapshot_view.head(ws, chosen)
         card = snapshot_view.chosen_card(ws, chosen)
         snapshot_view.leak_warning(ws, chosen, card)
-        view = st.segmented_control("Show", VIEWS, default="Card", required=True, key="view", bind="query-params",
-                                    label_visibility="collapsed")
+        view = st.segmented_control("Show", session.within(VIEWS), default="Card", required=True, key="view",
+                                    bind="query-params", label_visibility="collapsed")
         if view == "Card":
             snapshot_view.card(ws, chosen, card)
         elif view == "Lines":
@@ -34,5 +34,6 @@ else:
             snapshot_view.export(ws, chosen)
         else:
             snapshot_view.foreign_file(ws, chosen)
-with st.expander("Adopt a snapshot that was frozen elsewhere", icon=":material/input:"), layout.guarded():
-    snapshot_view.adopt(ws)
+if session.may("curate"):
+    with st.expander("Adopt a snapshot that was frozen elsewhere", icon=":material/input:"), layout.guarded():
+        snapshot_view.adopt(ws)

@@ -14,6 +14,7 @@ from typing import Literal
 
 from studio import adjudicate, duplicate_groups, findings, label_sets, labels, marks, places, records
 from studio.label_sets import LabelSet
+from studio.permissions import needs
 from studio.records import Undone
 from studio.workspace import Row, Workspace
 
@@ -35,6 +36,7 @@ class Act:
     act_id: str
 
 
+@needs("label")
 def undo(ws: Workspace, who: str, press_id: str) -> Undone | None:
     """Take back the newest act of this person that stands, of any kind and any day: a label, a skip, a mark, a decision, an
     edit, a fix, a "not a problem", a "no twins", a settled disagreement. None where nothing is left, or where the press was
@@ -54,6 +56,7 @@ def undo(ws: Workspace, who: str, press_id: str) -> Undone | None:
         return take_back() if newest else None
 
 
+@needs("raw")
 def history(ws: Workspace, record_id: str) -> list[Act]:
     """Everything that happened to a record, oldest first. Raises StudioError when there is no such record."""
     position = places.one(ws, record_id).position

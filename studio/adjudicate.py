@@ -19,6 +19,7 @@ from studio.agreement import FieldAgreement, Level, Overlap, Span, Value
 from studio.errors import StudioError
 from studio.label_sets import Answer, Field, LabelSet
 from studio.labels import Label
+from studio.permissions import ask, needs
 from studio.records import Undone
 from studio.workspace import Transaction, Workspace
 
@@ -44,6 +45,7 @@ class Settled:
     who: str
 
 
+@needs("raw")
 def disagreed(ws: Workspace, label_set: LabelSet, among: NDArray[Any] | None = None) -> NDArray[Any]:
     """Positions of the records whose answers differ in a field that is compared and that nobody settled, in their order; of
     those `among` these positions (at least one), where they are named."""
@@ -59,17 +61,20 @@ def disagreed(ws: Workspace, label_set: LabelSet, among: NDArray[Any] | None = N
          *([] if among is None else [among])])["position"]
 
 
+@needs("raw")
 def stamp(ws: Workspace, set_id: str) -> tuple[Any, ...]:
     """Changes whenever something is settled in the set, or taken back, or forgotten."""
     row = ws.row("select count(*) as n, max(seq) as newest from adjudications where set_id = ?", [set_id]) or {}
     return tuple(row.values())
 
 
+@needs("read")
 def count(ws: Workspace, set_id: str) -> int:
     """How many records wait to be settled."""
     return len(disagreed(ws, label_sets.get(ws, set_id)))
 
 
+@needs("raw")
 def queue(ws: Workspace, set_id: str, limit: int, after: str = "", only_ties: bool = False,
           named: bool = True) -> list[Disagreement]:
     """Disagreements in the order the records came in, those behind the record `after` where one is named.
@@ -92,6 +97,7 @@ def queue(ws: Workspace, set_id: str, limit: int, after: str = "", only_ties: bo
     return found[:limit]
 
 
+@needs("raw")
 def get(ws: Workspace, set_id: str, record_id: str, named: bool = True) -> Disagreement:
     """One record with everybody's answer, settled or not. Raises StudioError where nobody answered."""
     said = labels.of_records(ws, set_id, [record_id]).get(record_id)
@@ -100,6 +106,7 @@ def get(ws: Workspace, set_id: str, record_id: str, named: bool = True) -> Disag
     return _disagreement(label_sets.get(ws, set_id), record_id, said, named)
 
 
+@needs("curate")
 def settle(ws: Workspace, set_id: str, record_id: str, answer: Answer, who: str, press_id: str) -> None:
     """Say which answer counts. Raises StudioError, with nothing stored, for an answer that the set does not allow."""
     if taken(ws, press_id):
@@ -116,17 +123,20 @@ def settle(ws: Workspace, set_id: str, record_id: str, answer: Answer, who: str,
                  "said_at": ws.now()}])
 
 
+@needs("raw")
 def settled(ws: Workspace, set_id: str) -> list[Settled]:
     """What was settled and stands, the newest first."""
     return [Settled(row["record_id"], json.loads(row["answer"]), row["who"]) for row in ws.rows(
         "select record_id, answer, who from settled_now where set_id = ? order by seq desc", [set_id])]
 
 
+@needs("raw")
 def newest(ws: Workspace, who: str) -> int:
     """The place in the journal of what this person settled last and did not take back; 0 where there is nothing."""
     return int(ws.value(f"select coalesce(max(seq), 0) from adjudications a where who = ? and {_STANDS}", [who]))
 
 
+@needs("curate")
 def undo(ws: Workspace, who: str, press_id: str) -> Undone | None:
     """Take back what this person settled last; the record is in the queue again, or as it was settled before."""
     with ws.transaction() as transaction:
@@ -140,9 +150,11 @@ def undo(ws: Workspace, who: str, press_id: str) -> Undone | None:
 
 def taken(read: Workspace | Transaction, press_id: str) -> bool:
     """Whether a press of this id is stored."""
+    ask(read, "raw")
     return bool(read.rows("select 1 from adjudications where adjudication_id = ?", [press_id]))
 
 
+@needs("read")
 def agreements(ws: Workspace, set_id: str) -> list[FieldAgreement]:
     """How far people agree in each field that can be compared, over records with at least two answers."""
     label_set = label_sets.get(ws, set_id)
@@ -154,6 +166,7 @@ def agreements(ws: Workspace, set_id: str) -> list[FieldAgreement]:
     return [agreement.of_field(field.key, said[field.key], _level(field)) for field in label_set.compared]
 
 
+@needs("read")
 def overlaps(ws: Workspace, set_id: str) -> list[Overlap]:
     """How far people's marks on the text meet, for each field of marks, over records with at least two answers."""
     fields = [field for field in label_sets.get(ws, set_id).fields if field.kind == "spans"]

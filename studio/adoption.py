@@ -11,12 +11,14 @@ from typing import Any
 
 from studio import cards, manifests, records, snapshots
 from studio.errors import StudioError
+from studio.permissions import needs
 from studio.snapshots import SPLITS, Snapshot
 from studio.workspace import Row, Workspace
 
 _AGAIN = "Copy the whole folder again, as it was frozen."
 
 
+@needs("curate")
 def adopt(ws: Workspace, folder: Path, name: str = "") -> Snapshot:
     """Check every byte and every line of the folder, copy it, and add its rows. One that is here already is found.
 

@@ -16,6 +16,7 @@ from typing import Literal, Protocol
 from studio import targets
 from studio.errors import StudioError
 from studio.mentions import named_in
+from studio.permissions import needs
 from studio.targets import Judged
 from studio.workspace import Row, Transaction, Workspace
 
@@ -56,6 +57,7 @@ class Alert:
         return self.over_at is None
 
 
+@needs("read")
 def every(ws: Workspace, limit: int = 100) -> list[Alert]:
     """Open ones first, then the newest."""
     rows = ws.rows(
@@ -68,6 +70,7 @@ def every(ws: Workspace, limit: int = 100) -> list[Alert]:
     return [_alert(row) for row in rows]
 
 
+@needs("read")
 def get(ws: Workspace, alert_id: str) -> Alert:
     """Raises StudioError when there is no such alert."""
     found = next((one for one in every(ws, 10_000) if one.alert_id == alert_id), None)
@@ -76,6 +79,7 @@ def get(ws: Workspace, alert_id: str) -> Alert:
     return found
 
 
+@needs("curate")
 def acknowledge(ws: Workspace, alert_id: str, note: str, who: str) -> None:
     """Somebody has seen it. Raises StudioError when there is no such alert."""
     get(ws, alert_id)
@@ -95,6 +99,7 @@ def acknowledge(ws: Workspace, alert_id: str, note: str, who: str) -> None:
         )
 
 
+@needs("run")
 def review(ws: Workspace) -> list[Alert]:
     """Judge all targets by the newest rows: open what is missed, end what is well again. Returns what was opened now."""
     found = targets.judged(ws)
@@ -108,6 +113,7 @@ def review(ws: Workspace) -> list[Alert]:
         return [one for one in opened if _open(transaction, one)]
 
 
+@needs("run")
 def about_drift(ws: Workspace, found: DriftFound) -> list[Alert]:
     """The same for the newest search for drift."""
     with ws.transaction() as transaction:
@@ -129,6 +135,7 @@ def about_drift(ws: Workspace, found: DriftFound) -> list[Alert]:
         return [one] if _open(transaction, one) else []
 
 
+@needs("read")
 def retrain(ws: Workspace) -> str:
     """Why another training is suggested, in a sentence; empty where nothing speaks for it."""
     standing = [one for one in every(ws) if one.open]
@@ -137,6 +144,7 @@ def retrain(ws: Workspace) -> str:
     return " ".join(reasons)
 
 
+@needs("raw")
 def about(ws: Workspace, words: Sequence[str]) -> list[str]:
     """The notes (by their word_id) that name one of the words (lower case)."""
     return [row["word_id"] for row in ws.rows(

@@ -12,25 +12,31 @@ if str(ROOT) not in sys.path:  # Streamlit puts only this file's folder there
 import streamlit as st  # noqa: E402
 
 from studio import forgetting, runs, search, watching  # noqa: E402
-from studio.ui import layout, session, sitemap, theme  # noqa: E402
+from studio import workspace as folders  # noqa: E402
+from studio.ui import door, layout, session, sitemap, theme  # noqa: E402
 
 
 def main() -> None:
     theme.apply()
-    page = st.navigation(sitemap.sections(), expanded=True)
-    sitemap.forward(page)
-    session.ask_person()
     session.settle_memory()
     with layout.guarded():
+        if not door.enter(folders.open_workspace(folders.default_folder())):
+            return
         ws = session.workspace()
-        forgetting.go_on(ws)
-        runs.collect(ws)
-        search.keep_up(ws)
-        watching.keep_up(ws)
+        page = st.navigation(sitemap.sections(), expanded=True)
+        sitemap.forward(page)
+        if ws.person is None:
+            session.ask_person()
+        else:
+            door.foot(ws)
+        forgetting.go_on(ws.core)
+        runs.collect(ws.core)
+        search.keep_up(ws.core)
+        watching.keep_up(ws.core)
         with st.container():  # always there: a part of the page is known by its place, which must not move with the warnings
             for warning in ws.warnings:
                 st.warning(layout.plain(warning))
-        page.run()
+        door.page(ws, page)
 
 
 main()

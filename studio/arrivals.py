@@ -19,6 +19,7 @@ from studio import files, intake
 from studio.columns import Choices
 from studio.errors import StudioError
 from studio.intake import Preview, Report
+from studio.permissions import needs
 from studio.staging import WAITING, Overrides, Staging
 from studio.workspace import Cancelled, Side, Workspace
 
@@ -69,6 +70,7 @@ _arrivals: dict[Path, dict[str, Arrival]] = {}
 _guard = threading.Lock()
 
 
+@needs("curate")
 def receive(ws: Workspace, uploads: Sequence[tuple[str, bytes | memoryview]]) -> Arrival:
     """Take uploaded files in and begin to read them; a name is cut to its last part."""
     token = uuid.uuid4().hex[:12]
@@ -84,12 +86,14 @@ def receive(ws: Workspace, uploads: Sequence[tuple[str, bytes | memoryview]]) ->
     return _begin(ws, token, tuple(paths), Overrides())
 
 
+@needs("curate")
 def open_paths(ws: Workspace, paths: Sequence[Path], overrides: Overrides | None = None) -> Arrival:
     """Begin to read files that lie on this machine."""
     _sweep(ws)
     return _begin(ws, uuid.uuid4().hex[:12], tuple(paths), overrides or Overrides())
 
 
+@needs("curate")
 def read_again(ws: Workspace, arrival: Arrival, overrides: Overrides) -> Arrival:
     """Read the same files in another way; the first reading is given up."""
     _stop(arrival)
@@ -98,11 +102,13 @@ def read_again(ws: Workspace, arrival: Arrival, overrides: Overrides) -> Arrival
     return _begin(ws, arrival.token, arrival.paths, overrides)
 
 
+@needs("curate", looks=True)
 def find(ws: Workspace, token: str) -> Arrival | None:
     """None when the files are not here any more: the studio was restarted, or they were discarded."""
     return _arrivals.get(ws.root, {}).get(token)
 
 
+@needs("curate")
 def begin_import(ws: Workspace, arrival: Arrival, choices: Choices) -> None:
     """Import in the background what was read."""
     staging = arrival.staging
@@ -117,6 +123,7 @@ def begin_import(ws: Workspace, arrival: Arrival, choices: Choices) -> None:
     _run(arrival, work, "done")
 
 
+@needs("curate")
 def cancel(ws: Workspace, arrival: Arrival) -> None:
     """Stop what goes on and throw away what was read; nothing of it is in the workspace."""
     _stop(arrival)
@@ -124,6 +131,7 @@ def cancel(ws: Workspace, arrival: Arrival) -> None:
         discard(ws, arrival)
 
 
+@needs("curate")
 def discard(ws: Workspace, arrival: Arrival) -> None:
     """Let go of the files and of everything read from them."""
     with _guard:
@@ -133,6 +141,7 @@ def discard(ws: Workspace, arrival: Arrival) -> None:
     shutil.rmtree(arrival.folder, ignore_errors=True)
 
 
+@needs("curate", looks=True)
 def discard_idle(ws: Workspace) -> None:
     """Let go of everything that was read and not imported. Raises StudioError while something moves."""
     with _guard:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from studio import pins, records
+from studio.permissions import needs
 from studio.rebuilds import REBUILD_AUTHORED
 from studio.records import Turns
 from studio.workspace import Transaction, Workspace
@@ -21,6 +22,7 @@ _NOW = """insert into record_now
     where r.record_id = ? and r.record_id not in (select record_id from record_now)"""
 
 
+@needs("curate")
 def add(ws: Workspace, messages: Turns, origin: Origin, who: str, press_id: str, tags: str = "",
         part: Literal["train", "test"] = "train") -> str:
     """Write a record, keep it, and tie it to a part of later snapshots; returns its id.
@@ -42,6 +44,7 @@ def add(ws: Workspace, messages: Turns, origin: Origin, who: str, press_id: str,
     return record_id
 
 
+@needs("read")
 def origins(ws: Workspace, record_ids: Sequence[str]) -> dict[str, str]:
     """Where these records were written, of those that were written here."""
     return {row["record_id"]: row["origin"] for row in ws.rows(

@@ -12,6 +12,7 @@ from typing import Any
 
 from studio import models, snapshots
 from studio.models import Model
+from studio.permissions import needs
 from studio.runs import Candidate, Shots, labels_of, normal
 from studio.snapshots import Snapshot
 from studio.workspace import Row, Workspace
@@ -59,6 +60,7 @@ class Chosen:
         return f"{self.model.name} + {', '.join(parts)}" if parts else self.model.name
 
 
+@needs("read")
 def default_set(ws: Workspace, tuned: Model, snapshot: Snapshot) -> list[Chosen]:
     """Base, base with a well-written prompt, tuned: a good prompt is the rival that a tuned model must beat."""
     base = models.base_of(ws, tuned)
@@ -71,6 +73,7 @@ def few_shot(snapshot: Snapshot, examples: int = 4, choice: Any = "nearest") -> 
                  examples=examples, choice=choice)
 
 
+@needs("read")
 def checkpoints(ws: Workspace, tuned: Model) -> list[Model]:
     """The kept checkpoints of a tuned model's run, the first step first, as models that can answer."""
     run = f"runs/{tuned.run_id}"
@@ -80,6 +83,7 @@ def checkpoints(ws: Workspace, tuned: Model) -> list[Model]:
                   tuned.added_at) for path in found]
 
 
+@needs("read")
 def default_prompt(ws: Workspace, snapshot: Snapshot) -> str:
     """A well-written system prompt for what the answers of *train* are: labels (all of them are named), JSON, or text.
 
@@ -94,6 +98,7 @@ def default_prompt(ws: Workspace, snapshot: Snapshot) -> str:
     return FOR_TEXT.format(words=max(5, 5 * round(words / 5)))
 
 
+@needs("read")
 def spec(ws: Workspace, chosen: Chosen, held: Any) -> Candidate:
     """What the child is told. `held` is how the base is held where no adapter says it ("qlora", "lora")."""
     model = chosen.model

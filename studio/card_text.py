@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from studio import cards, findings, readiness
 from studio.cards import Card
+from studio.permissions import needs
 from studio.readiness import Readiness
 from studio.snapshots import SPLITS, Snapshot
 from studio.ui.formats import count, share
@@ -37,6 +38,7 @@ def sections(snapshot: Snapshot, card: Card, accepted: str = "") -> list[Section
         Section("Made for", (_base(snapshot),))]
 
 
+@needs("read")
 def markdown(ws: Workspace, snapshot: Snapshot) -> str:
     """The card as a Markdown document; text from the data is escaped."""
     card = cards.get(ws, snapshot.snapshot_id)

@@ -11,6 +11,7 @@ from typing import Any
 from studio import findings, leaks
 from studio.findings import Gate
 from studio.leaks import Checked
+from studio.permissions import needs
 from studio.planning import Plan
 from studio.readiness import Facts
 from studio.splits import SPLITS
@@ -69,6 +70,7 @@ class Card:
             conflicts=self.conflicts, worth=str(self.worth[0][0]) if self.worth else "", worth_training=self.worth_training)
 
 
+@needs("curate", looks=True)
 def make(ws: Workspace, manifest: Mapping[str, Any], snapshot_id: str, planned: Plan | None, checked: Checked | None,
          gate: Gate | None) -> Card:
     """Measure a snapshot whose rows are there. Without a plan (it came from elsewhere) its manifest says what it can."""
@@ -87,6 +89,7 @@ def make(ws: Workspace, manifest: Mapping[str, Any], snapshot_id: str, planned: 
         tied={str(part): number for part, number in planned.division.tied.items()} if planned else {})
 
 
+@needs("curate")
 def keep(ws: Workspace, transaction: Transaction, snapshot_id: str, card: Card) -> None:
     """Store a card in place of an earlier one."""
     transaction.execute("delete from snapshot_cards where snapshot_id = ?", [snapshot_id])
@@ -98,12 +101,14 @@ def is_there(transaction: Transaction, snapshot_id: str) -> bool:
     return bool(transaction.rows("select 1 from snapshot_cards where snapshot_id = ?", [snapshot_id]))
 
 
+@needs("read")
 def get(ws: Workspace, snapshot_id: str) -> Card | None:
     """None for a snapshot that an older Tunewright froze."""
     text = ws.value("select card from snapshot_cards where snapshot_id = ?", [snapshot_id])
     return Card(**json.loads(text)) if text else None
 
 
+@needs("curate")
 def measured_later(ws: Workspace, transaction: Transaction, snapshot_id: str, manifest: Mapping[str, Any], data: Row) -> None:
     """A check of a snapshot that was frozen without one: its card says from now on what was found and measured."""
     card = get(ws, snapshot_id) or make(ws, manifest, snapshot_id, None, None, None)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline import rundir
 from studio import (
     cards,
+    check_items,
     duplicates,
-    findings,
     hosted,
     judges,
     leaks,
@@ -23,6 +23,7 @@ from studio import (
     snapshots,
     suggestions,
 )
+from studio.permissions import needs
 from studio.workspace import Transaction, Workspace
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ ADAPTER_FACTS = ("best_validation_loss", "first_validation_loss", "last_train_lo
                  "best_step", "method")
 
 
+@needs("run")
 def collect(ws: Workspace, transaction: Transaction, run: Run, ended: Result) -> None:
     """All that belongs to the end of this attempt; doing it again changes nothing."""
     found = HOWEVER_IT_ENDED.get(run.kind) or (DONE.get(run.kind) if ended.outcome == "done" else None)
@@ -69,7 +71,7 @@ def _made(ws: Workspace, transaction: Transaction, run: Run, folder: Path, data:
 
 
 def _findings(ws: Workspace, transaction: Transaction, run: Run, folder: Path, data: dict[str, Any]) -> None:
-    findings.collect(transaction, run.run_id, folder / run_files.FINDINGS)
+    check_items.collect(transaction, run.run_id, folder / run_files.FINDINGS)
 
 
 def _leaks(ws: Workspace, transaction: Transaction, run: Run, folder: Path, data: dict[str, Any]) -> None:

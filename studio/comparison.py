@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from studio.permissions import needs
 from studio.workspace import Workspace
 
 Kind = Literal["added", "removed", "edited", "moved"]
@@ -27,6 +28,7 @@ class Change:
     version_after: int | None
 
 
+@needs("read")
 def counts(ws: Workspace, before: str, after: str) -> dict[Kind, int]:
     """How many records differ in each way; one that was edited and moved counts as both."""
     parts = ", ".join(f"count(*) filter ({_WHERE[kind]}) as {kind}" for kind in KINDS)
@@ -34,6 +36,7 @@ def counts(ws: Workspace, before: str, after: str) -> dict[Kind, int]:
     return {kind: int(row[kind]) for kind in KINDS}
 
 
+@needs("read")
 def changes(ws: Workspace, before: str, after: str, kind: Kind, limit: int, skip: int = 0) -> list[Change]:
     """The records that differ in one way, by id."""
     found = ws.rows(f"""select coalesce(a.record_id, b.record_id) as record_id, a.split as before, b.split as after,

@@ -14,6 +14,7 @@ from typing import Any
 
 from studio import duplicate_groups, records
 from studio.duplicate_groups import CONFLICT, Group, Member
+from studio.permissions import needs
 from studio.records import Record
 from studio.workspace import Row, Workspace
 
@@ -83,6 +84,7 @@ class Conflict:
     more: int
 
 
+@needs("raw")
 def listing(ws: Workspace, limit: int, skip: int = 0, low: float = LOW, shown: int = 6) -> tuple[int, list[Conflict]]:
     """How many groups wait for a person, and those of one page, the largest first, each with its most frequent answers."""
     clause, values = duplicate_groups.stated(ws, SIDE)
@@ -96,6 +98,7 @@ def listing(ws: Workspace, limit: int, skip: int = 0, low: float = LOW, shown: i
     return found[0]["total"] if found else 0, [_conflict(row, given[row["group_id"]], by_id) for row in found]
 
 
+@needs("curate")
 def keep_answer(ws: Workspace, conflict: Conflict, answer: Answer, who: str) -> int:
     """Drop the records of the group that answer otherwise and whose question is a twin of one that keeps this answer.
 
@@ -110,6 +113,7 @@ def keep_answer(ws: Workspace, conflict: Conflict, answer: Answer, who: str) -> 
     return len(found)
 
 
+@needs("curate")
 def all_right(ws: Workspace, conflict: Conflict, who: str) -> None:
     """The answers differ and are all right: not asked about again until the group changes."""
     duplicate_groups.dismiss(ws, SIDE, conflict.group, who, conflict=True)

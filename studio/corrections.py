@@ -12,6 +12,7 @@ from typing import Literal
 
 from studio import authored, pins, records, reviews
 from studio.errors import StudioError
+from studio.permissions import needs
 from studio.records import Turns
 from studio.workspace import Transaction, Workspace
 
@@ -33,6 +34,7 @@ class Correction:
     has_record: bool
 
 
+@needs("curate", looks=True)
 def of_session(ws: Workspace, session_id: str) -> list[Correction]:
     """All better answers of a revealed session, those that wait first. Raises StudioError before the reveal."""
     written = [one for one in reviews.standing(ws, session_id) if one.better]
@@ -46,6 +48,7 @@ def of_session(ws: Workspace, session_id: str) -> list[Correction]:
     return sorted(found, key=lambda one: bool(one.state))
 
 
+@needs("curate")
 def take(ws: Workspace, session_id: str, one: Correction, how: How, who: str, press_id: str) -> str:
     """Make it a new version of its record, or a record of its own, or leave it; returns the record's id ("" where it was left).
 

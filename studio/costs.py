@@ -9,6 +9,7 @@ import numpy as np
 from studio import metrics, rivals, runs
 from studio.grids import PROBES
 from studio.models import Model
+from studio.permissions import needs
 from studio.prices import Price
 from studio.runs import Run
 from studio.verdicts import Comparison
@@ -44,6 +45,7 @@ class Kept:
     found: Comparison
 
 
+@needs("read")
 def of(ws: Workspace, run: Run) -> list[Cost]:
     """In the order of the candidates; the general suite's questions are not counted."""
     found = {row["candidate_id"]: row for row in ws.rows(
@@ -71,6 +73,7 @@ def unit(run: Run) -> str:
     return next((one.endpoint.money for one in runs.candidates(run) if one.endpoint), "USD")
 
 
+@needs("read")
 def kept(ws: Workspace, run: Run, before: str, after: str) -> list[Kept]:
     """The general suite by kind, all kinds together last; nothing where it was not asked of both."""
     rows = ws.rows(
@@ -83,6 +86,7 @@ def kept(ws: Workspace, run: Run, before: str, after: str) -> list[Kept]:
     return [*(_kept(metrics.KINDS[kind], part) for kind, part in kinds.items() if part), _kept("All together", rows)]
 
 
+@needs("read")
 def training(ws: Workspace, run: Run, model: Model) -> Run | None:
     """The run that a tuned model comes from; None for other models, and where it is gone."""
     if not model.run_id:

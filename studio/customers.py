@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from studio import managed, models, plays, reviews, runs, scores, snapshots, traffic
+from studio import managed, models, plays, review_traces, runs, scores, snapshots, traffic
 from studio.errors import StudioError
 from studio.mentions import named_in
+from studio.permissions import needs
 from studio.workspace import Workspace
 
 FEWEST_CHARACTERS = 2
@@ -42,6 +43,7 @@ class Reach:
     log_rows: int = 0
 
 
+@needs("own", looks=True)
 def find(ws: Workspace, words: str) -> Customer:
     """Look for somebody by e-mail address, by name as the tickets have it, or by ticket number.
 
@@ -63,6 +65,7 @@ def find(ws: Workspace, words: str) -> Customer:
     return Customer(tuple(emails), tuple(names), said, tuple(_in_order(ws, ids)), tuple(_in_order(ws, list(mentions))))
 
 
+@needs("own", looks=True)
 def reach(ws: Workspace, customer: Customer, record_ids: Sequence[str]) -> Reach:
     """What hangs on these records."""
     lines = {row["name"]: row["n"] for row in ws.rows(
@@ -72,11 +75,12 @@ def reach(ws: Workspace, customer: Customer, record_ids: Sequence[str]) -> Reach
     learned = _learned_from(ws, record_ids)
     names = tuple(model.name for model in models.tuned(ws)
                   if model.run_id and runs.get(ws, model.run_id).snapshot_id in learned)
-    return Reach(lines, len(answers), len(reviews.about(ws, answers, customer.said)), names,
+    return Reach(lines, len(answers), len(review_traces.about(ws, answers, customer.said)), names,
                  len(plays.about(ws, customer.said)), tuple(managed.sent(ws, sorted(learned))),
                  traffic.about(ws, customer.said))
 
 
+@needs("own", looks=True)
 def sentences(ws: Workspace, customer: Customer, record_ids: Sequence[str]) -> list[str]:
     """What would go with these records, in words; the raw files are named by `forgetting.raw_files`."""
     found = reach(ws, customer, record_ids)
@@ -128,6 +132,7 @@ def _in_order(ws: Workspace, record_ids: Sequence[str]) -> list[str]:
     return [row["record_id"] for row in found]
 
 
+@needs("read")
 def forgotten_lines(ws: Workspace, run_id: str) -> int:
     """How many lines of the snapshot that this run used were taken out since because somebody asked to be forgotten."""
     snapshot_id = runs.get(ws, run_id).snapshot_id

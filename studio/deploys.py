@@ -20,6 +20,7 @@ from studio import candidates, model_cards, models, parity_words, runs, snapshot
 from studio.candidates import Chosen
 from studio.errors import StudioError
 from studio.models import Model
+from studio.permissions import needs
 from studio.runs import Run
 from studio.snapshots import Snapshot
 from studio.workspace import Row, Workspace
@@ -60,6 +61,7 @@ class Standing:
     sentence: str
 
 
+@needs("read")
 def exports(ws: Workspace, model: Model) -> list[Export]:
     """What is there of this model, newest first; a folder that somebody deleted is left out."""
     found = []
@@ -71,6 +73,7 @@ def exports(ws: Workspace, model: Model) -> list[Export]:
     return found
 
 
+@needs("read")
 def newest_export(ws: Workspace, model: Model) -> Run | None:
     """The newest export run, however it stands."""
     return next(iter(_of(ws, model, "export")), None)
@@ -87,6 +90,7 @@ def suited_precision(model: Model) -> str:
     return "bfloat16" if learned_on_4_bits(model) else "float16"
 
 
+@needs("export")
 def export(ws: Workspace, model: Model, forms: Sequence[str], precision: str = "", onto: str = "trained") -> str:
     """Make folders that others can use; returns the run's id. `precision` empty: what suits the model. Raises StudioError where
     nothing can be made."""
@@ -100,6 +104,7 @@ def export(ws: Workspace, model: Model, forms: Sequence[str], precision: str = "
     return runs.begin(ws, spec, f"Export of {model.name}", write=lambda folder: _write(folder / CARD, card))
 
 
+@needs("export")
 def push(ws: Workspace, exported: Export, form: str, repository: str, private: bool = True) -> str:
     """Put one exported folder on the Hugging Face Hub as `owner/name`; returns the run's id. Raises StudioError in words."""
     repository = repository.strip()
@@ -111,11 +116,13 @@ def push(ws: Workspace, exported: Export, form: str, repository: str, private: b
     return runs.begin(ws, spec, f"Push to {repository}")
 
 
+@needs("read")
 def pushes(ws: Workspace, exported: Export) -> list[Run]:
     """Newest first."""
     return [run for run in runs.every(ws, "push") if str(run.spec["folder"]).startswith(f"{exported.folder}/")]
 
 
+@needs("run")
 def serve(ws: Workspace, model: Model, exported: Export | None = None, engine: str = "tunewright", host: str = HERE,
           port: int | None = None, key_env: str = "", memory_share: float = 0.5) -> str:
     """Serve a model: as it was evaluated, or an export's merged folder; returns the run's id. It is registered as an endpoint.
@@ -146,6 +153,7 @@ def serve(ws: Workspace, model: Model, exported: Export | None = None, engine: s
     return runs.begin(ws, spec, f"{model.name} served")
 
 
+@needs("read")
 def servers(ws: Workspace, model: Model) -> list[Run]:
     """Newest first."""
     return _of(ws, model, "serve")
@@ -162,12 +170,14 @@ def address(spec: Row) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{spec['port']}/v1"
 
 
+@needs("read")
 def endpoint(ws: Workspace, run: Run) -> Model | None:
     """The model by which Playground, Evaluate and Monitor know this server."""
     return next((one for one in models.endpoints(ws) if one.base["base_url"] == address(run.spec)
                  and one.base["model"] == run.spec["name"]), None)
 
 
+@needs("read")
 def adapter_of(ws: Workspace, served: Model) -> Model | None:
     """The model that was tuned here and that an endpoint of this studio serves; None for any other endpoint."""
     run = next((one for one in runs.every(ws, "serve") if address(one.spec) == served.base["base_url"]
@@ -176,6 +186,7 @@ def adapter_of(ws: Workspace, served: Model) -> Model | None:
     return known.get(run.spec["tuned"]["model_id"]) if run else None
 
 
+@needs("run")
 def parity(ws: Workspace, model: Model, snapshot: Snapshot, exported: Export | None = None, server: Run | None = None,
            prompts: int = PROMPTS, tokens: int = TOKENS) -> str:
     """Put stored prompts to adapter, merged model and server, and compare; returns the run's id."""
@@ -196,11 +207,13 @@ def parity(ws: Workspace, model: Model, snapshot: Snapshot, exported: Export | N
     return runs.begin(ws, spec, f"Is {model.name} the same model?", snapshot.snapshot_id)
 
 
+@needs("read")
 def parities(ws: Workspace, model: Model) -> list[Run]:
     """Newest first."""
     return _of(ws, model, "parity")
 
 
+@needs("read")
 def proof(ws: Workspace, server: Run) -> Run | None:
     """The newest parity test of a server that is done."""
     done = (run for run in runs.every(ws, "parity") if run.state == "done")
@@ -213,6 +226,7 @@ def passed(run: Run | None) -> bool:
     return any(leg["name"] == "served" and not leg["mismatches"] for leg in legs)
 
 
+@needs("read")
 def standing(ws: Workspace, model: Model) -> Standing:
     """How far this model is out of the door."""
     up = [run for run in servers(ws, model) if run.moving]
@@ -233,16 +247,19 @@ def standing(ws: Workspace, model: Model) -> Standing:
     return Standing("not exported", "It lives in this studio only.")
 
 
+@needs("read")
 def live(ws: Workspace) -> list[Run]:
     """Servers of models that are deployed."""
     return [run for run in runs.every(ws, "serve") if run.moving and passed(proof(ws, run))]
 
 
+@needs("raw")
 def rows(ws: Workspace, run: Run) -> list[Row]:
     """Item by item what was said, and what was wrong; only those where something was."""
     return [row for row in runs.lines(ws, run, "parity.jsonl") if row["differences"]]
 
 
+@needs("read")
 def vllm_command(ws: Workspace, model: Model, exported: Export, port: int = 8000) -> str:
     """What to type to serve an export with vLLM, wherever the folder lies."""
     arguments = tools.vllm_arguments(str(ws.path(exported.merged)), served_name(model), HERE, port, exported.precision, 0.9)

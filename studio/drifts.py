@@ -18,6 +18,7 @@ from typing import Any, Literal
 from pipeline.specs import DriftSpec, Meaning
 from studio import alerts, deploys, live, models, production, runs, snapshots, webhooks
 from studio.errors import StudioError
+from studio.permissions import needs
 from studio.runs import Run
 from studio.snapshots import Snapshot
 from studio.workspace import Transaction, Workspace
@@ -122,6 +123,7 @@ class Found:
         return tuple(dict.fromkeys(ids[place] for place in range(most) for ids in lists if place < len(ids)))
 
 
+@needs("read")
 def reference(ws: Workspace, model: str = "") -> Snapshot | None:
     """The snapshot that the model in production learned from, as far as it can be told: that of the model of this name, else
     of the newest tuned model, else the newest snapshot."""
@@ -134,6 +136,7 @@ def reference(ws: Workspace, model: str = "") -> Snapshot | None:
     return next((one for name in names for one in found if one.snapshot_id == name), found[0] if found else None)
 
 
+@needs("run")
 def start(ws: Workspace, snapshot: Snapshot | None = None, model: str = "", days: float = DAYS, weeks: int = WEEKS,
           meaning: Meaning | None = None) -> str:
     """Check the newest `days` of the logs (of one model, or of all) against a snapshot's train part and the `weeks` such times
@@ -195,6 +198,7 @@ def _write_out(ws: Workspace, spec: DriftSpec, path: Path) -> None:
     beside.rename(path)
 
 
+@needs("raw")
 def newest(ws: Workspace) -> Found | None:
     """What the newest check that is done and collected found."""
     row = ws.row("""select r.run_id from runs r join run_results e using (run_id)
@@ -220,6 +224,7 @@ def _comparison(said: dict[str, Any]) -> Comparison:
               for one in said["topics"]), tuple(said["unlike"]))
 
 
+@needs("run", looks=True)
 def keep_up(ws: Workspace) -> None:
     """What follows a check that ended: an alert where drift was found, its end where none is; and the next check like it, once
     as long a time of new questions is there. Nothing before somebody asked for a first one."""

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from studio import duplicates, records
 from studio.errors import StudioError
+from studio.permissions import ask, needs
 from studio.records import Record, Undone
 from studio.workspace import Row, Transaction, Workspace
 
@@ -90,6 +91,7 @@ class Step:
     fall: int
 
 
+@needs("raw")
 def twins(ws: Workspace, side: str) -> tuple[str, list[Any]]:
     """The `with` clause that other questions begin with, and its values: `levels`, `members` and `pairs` of one side."""
     levels = duplicates.thresholds(ws, duplicates.known_side(side))
@@ -107,6 +109,7 @@ def twins(ws: Workspace, side: str) -> tuple[str, list[Any]]:
         """, [list(levels), list(levels.values()), side, side]
 
 
+@needs("raw")
 def stated(ws: Workspace, side: str) -> tuple[str, list[Any]]:
     """The same, and `groups` with the columns of `Group`."""
     clause, values = twins(ws, side)
@@ -132,6 +135,7 @@ def stated(ws: Workspace, side: str) -> tuple[str, list[Any]]:
         """, [*values, side]
 
 
+@needs("raw")
 def stamp(ws: Workspace) -> str:
     """Changes when a group, a plan or its cost may have: with every word said, import, edit, finished run and forgetting."""
     row = ws.row("""select (select count(*) from imports) as imports, (select count(*) from run_results) as ended,
@@ -139,10 +143,12 @@ def stamp(ws: Workspace) -> str:
     return "-".join(map(str, (ws.root, ws.journal.next_n, *row.values())))
 
 
+@needs("raw")
 def tally(ws: Workspace, side: str) -> Tally:
     return listing(ws, side, 0)[0]
 
 
+@needs("raw")
 def listing(ws: Workspace, side: str, limit: int, skip: int = 0, order: Order = "size",
             state: State = "open") -> tuple[Tally, list[Group]]:
     """All groups counted, and those in one state page by page; where the order leaves two equal, the smaller id comes first.
@@ -163,6 +169,7 @@ def listing(ws: Workspace, side: str, limit: int, skip: int = 0, order: Order = 
     return Tally(**counted), [as_group(row) for row in found if row["place"] is not None]
 
 
+@needs("raw")
 def get(ws: Workspace, side: str, group_id: str) -> Group:
     """Raises StudioError when there is no such group (any more)."""
     clause, values = stated(ws, side)
@@ -173,6 +180,7 @@ def get(ws: Workspace, side: str, group_id: str) -> Group:
     return as_group(row)
 
 
+@needs("raw")
 def members(ws: Workspace, side: str, record_ids: Sequence[str]) -> list[Member]:
     """These records with their texts, in this order; those that are in no group of this side are left out."""
     ids = list(record_ids)
@@ -186,6 +194,7 @@ def members(ws: Workspace, side: str, record_ids: Sequence[str]) -> list[Member]
             for record in records.every(ws, ids) if record.record_id in found]
 
 
+@needs("raw")
 def everyone(ws: Workspace, side: str, group_id: str, limit: int) -> list[Member]:
     """All that were found together, dropped and reworded ones too, in the order they came in."""
     clause, values = twins(ws, side)
@@ -194,6 +203,7 @@ def everyone(ws: Workspace, side: str, group_id: str, limit: int) -> list[Member
     return members(ws, side, [row["record_id"] for row in found])
 
 
+@needs("raw")
 def pairs(ws: Workspace, side: str, group_id: str, limit: int = 1_000) -> list[Pair]:
     """The pairs that hold a group together, the most alike first."""
     clause, values = twins(ws, side)
@@ -203,6 +213,7 @@ def pairs(ws: Workspace, side: str, group_id: str, limit: int = 1_000) -> list[P
     return [Pair(**row) for row in found]
 
 
+@needs("raw")
 def likeness(ws: Workspace, side: str, wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Pair]:
     """How alike two wordings are, for each (text, text) that is a pair at or above its threshold; the best measure counts."""
     clause, values = twins(ws, side)
@@ -214,11 +225,13 @@ def likeness(ws: Workspace, side: str, wanted: Sequence[tuple[str, str]]) -> dic
     return {pair: by_ends[min(pair), max(pair)] for pair in wanted if (min(pair), max(pair)) in by_ends}
 
 
+@needs("read")
 def kinds(ws: Workspace, side: str) -> list[str]:
     """The kinds of pairs that the newest search stored."""
     return [row["kind"] for row in ws.rows("select distinct kind from duplicate_pairs where side = ? order by kind", [side])]
 
 
+@needs("raw")
 def steps(ws: Workspace, side: str, kind: str) -> list[Step]:
     """How many records would fall at each threshold of a kind, from 0.50 (or its lowest stored pair) to 1.00 in steps of 0.02.
 
@@ -244,6 +257,7 @@ def steps(ws: Workspace, side: str, kind: str) -> list[Step]:
     return _summed({row["step"]: row["fall"] for row in found})
 
 
+@needs("curate")
 def dismiss(ws: Workspace, side: str, group: Group, who: str, conflict: bool = False) -> None:
     """No twins: this set of records is not asked about again until another record joins it or one leaves.
 
@@ -254,12 +268,14 @@ def dismiss(ws: Workspace, side: str, group: Group, who: str, conflict: bool = F
         transaction.decided("duplicate_dismissals", [_mark(ws, about, group.key, True, who)])
 
 
+@needs("curate")
 def take_back(ws: Workspace, side: str, group: Group, who: str) -> None:
     """A group that was dismissed is asked about again."""
     with ws.transaction() as transaction:
         transaction.decided("duplicate_dismissals", [_mark(ws, duplicates.known_side(side), group.key, False, who)])
 
 
+@needs("curate")
 def undo(ws: Workspace, who: str, press_id: str = "") -> Undone | None:
     """Take back this person's newest act that still stands: a drop, a "no twins", "all answers are right", an edit. None where
     there is none, or where a press of this id was stored before."""
@@ -273,6 +289,7 @@ def undo(ws: Workspace, who: str, press_id: str = "") -> Undone | None:
     return Undone("Undone: all answers are right" if last["side"] == CONFLICT else "Undone: no twins", "")
 
 
+@needs("raw")
 def newest(ws: Workspace, who: str) -> int:
     """The place in the journal of this person's newest "no twins" or "all answers are right" that stands; 0 for none."""
     last = _last_dismissal(ws, who)
@@ -281,9 +298,11 @@ def newest(ws: Workspace, who: str) -> int:
 
 def taken(read: Workspace | Transaction, press_id: str) -> bool:
     """Whether a press of this id is stored here."""
+    ask(read, "raw")
     return bool(read.rows("select 1 from duplicate_dismissals where dismissal_id = ?", [press_id]))
 
 
+@needs("read")
 def sources(ws: Workspace) -> dict[str, str]:
     """What each import's files were called."""
     return {row["import_id"]: row["source_name"] for row in ws.rows("select import_id, source_name from imports")}

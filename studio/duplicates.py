@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from studio.errors import StudioError
+from studio.permissions import needs
 from studio.workspace import Row, Transaction, Workspace
 
 SIDES = ("question", "answer", "both")
@@ -48,6 +49,7 @@ class Search:
     data: Row
 
 
+@needs("read")
 def latest(ws: Workspace, side: str) -> Search | None:
     """The newest search of this side that is done and collected."""
     row = _newest(ws, side)
@@ -57,6 +59,7 @@ def latest(ws: Workspace, side: str) -> Search | None:
     return Search(row["run_id"], side, int(data["records"]), row["ended_at"], _changed(ws, side), data)
 
 
+@needs("read")
 def thresholds(ws: Workspace, side: str) -> dict[str, float]:
     """From which similarity on a pair counts, by kind: the newest word said of it, or what suits the newest search."""
     row = _newest(ws, side)
@@ -64,6 +67,7 @@ def thresholds(ws: Workspace, side: str) -> dict[str, float]:
     return {"near": NEAR_THRESHOLD, "meaning": float(suited)} | _said(ws.rows(_SAID, [side]))
 
 
+@needs("curate")
 def set_threshold(ws: Workspace, side: str, kind: str, threshold: float, who: str) -> None:
     """Pairs of this kind count from here on, and the groups are written anew at once. Said twice, it is stored once."""
     if kind not in KINDS:
@@ -86,12 +90,14 @@ def known_side(side: str) -> str:
     return side
 
 
+@needs("curate")
 def regroup(ws: Workspace, side: str) -> None:
     """Write the groups of one side anew from copies, pairs and thresholds."""
     with ws.transaction() as transaction:
         _regroup(transaction, known_side(side), thresholds(ws, side))
 
 
+@needs("read")
 def together(ws: Workspace) -> dict[str, str]:
     """Records that must stay on one side of a split, each with the smallest id among those it hangs together with.
 
@@ -106,6 +112,7 @@ def together(ws: Workspace) -> dict[str, str]:
     return {name: names[root] for name, root in zip(names, roots, strict=True)}
 
 
+@needs("own")
 def forget(ws: Workspace, transaction: Transaction, record_ids: Sequence[str]) -> None:
     """Take these records out of what searches found. Where one stood for its copies, the smallest of the others does now."""
     gone = [list(record_ids)]
@@ -140,6 +147,7 @@ def choose(transaction: Transaction, run_id: str) -> int:
     return total
 
 
+@needs("curate", looks=True)
 def write_out(ws: Workspace, run_id: str, side: str, path: Path, chunk_texts: int) -> None:
     """The texts a search looks at, as Parquet in row groups of `chunk_texts`, written beside and renamed in. Personal data.
 

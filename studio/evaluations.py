@@ -13,6 +13,7 @@ from datetime import datetime
 from studio import distributions, metrics, rivals, runs, snapshots
 from studio.errors import StudioError
 from studio.grids import PROBES
+from studio.permissions import needs
 from studio.verdicts import Comparison, Interval
 from studio.workspace import Workspace
 
@@ -40,12 +41,14 @@ class Entry:
         return f"{self.run_id}/{self.candidate_id}"
 
 
+@needs("read")
 def measured(ws: Workspace) -> list[str]:
     """The metrics that some evaluation has, in the order of reading."""
     found = {row["metric"] for row in ws.rows("select distinct metric from scores where metric not in ('expected', 'probe')")}
     return metrics.in_order(found)
 
 
+@needs("read")
 def entries(ws: Workspace, metric: str) -> list[Entry]:
     """Every candidate of every evaluation that is done and has this metric, oldest first."""
     logs = metrics.of(metric).logs
@@ -90,6 +93,7 @@ def warning(a: Entry, b: Entry) -> str:
     return "" if a.decoding == b.decoding else f"Their answers were made differently: {a.decoding}; {b.decoding}."
 
 
+@needs("read")
 def paired(ws: Workspace, a: Entry, b: Entry, metric: str) -> Comparison:
     """Entry b against entry a, item by item. Raises StudioError where they cannot be compared."""
     if reason := why_not(a, b):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from studio import reviews, rivals, runs, verdicts
 from studio.opinions import FAULTS, Judged
+from studio.permissions import needs
 from studio.verdicts import Interval
 from studio.workspace import Workspace
 
@@ -56,6 +57,7 @@ def count(judged: Sequence[Judged]) -> list[Fault]:
     return sorted(found, key=lambda one: (-len(one.items), one.candidate, one.kind))
 
 
+@needs("read")
 def of_evaluation(ws: Workspace, run_id: str) -> Mapping[str, tuple[str, ...]]:
     """The items of an evaluation by the fault that revealed sessions marked, named by kind and candidate: parts for slices."""
     sessions = [one for one in reviews.sessions(ws, run_id) if one.revealed]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -20,14 +19,13 @@ from pipeline.checking.kinds import BY_KEY, GROUPS, KINDS, OF_ALL_RECORDS
 from pipeline.checking.pseudonyms import Style
 from studio import records
 from studio.errors import StudioError
+from studio.permissions import ask, needs
 from studio.records import Record, Turns, Undone
 from studio.workspace import Row, Transaction, Workspace
 
-__all__ = ["GROUPS", "KINDS", "Applied", "Gate", "Group", "Kind", "KindCount", "Open", "Style"]
+__all__ = ["GROUPS", "KINDS", "OF_ALL_RECORDS", "Applied", "Gate", "Group", "Kind", "KindCount", "Open", "Style"]
 
 _MARK = ("record_id", "kind", "turn", "start", "end_")
-_COLUMNS = """{record_id: 'varchar', kind: 'varchar', turn: 'integer', start: 'integer', end_: 'integer', score: 'double',
-               evidence: 'varchar', replacement: 'varchar'}"""
 _SEEN = """
 from findings f
 join record_now n on n.record_id = f.record_id and n.version = f.version
@@ -113,6 +111,7 @@ class InSnapshot:
     conflicts: int
 
 
+@needs("read")
 def kinds(ws: Workspace) -> list[KindCount]:
     """Every kind with its counts, in the order people see them."""
     levels = thresholds(ws)
@@ -124,6 +123,7 @@ def kinds(ws: Workspace) -> list[KindCount]:
     return [KindCount(kind, levels[kind.key], *(by_kind.get(kind.key, nothing)[part] for part in nothing)) for kind in KINDS]
 
 
+@needs("raw")
 def page(ws: Workspace, kind: str, limit: int, skip: int = 0, least_sure_first: bool = False) -> list[Open]:
     """Open findings of one kind, the surest first, in the order of their records where they score the same."""
     order = "asc" if least_sure_first else "desc"
@@ -133,28 +133,33 @@ def page(ws: Workspace, kind: str, limit: int, skip: int = 0, least_sure_first: 
     return _with_records(ws, found)
 
 
+@needs("raw")
 def of_record(ws: Workspace, record_id: str) -> list[Open]:
     """The open findings of one record, in reading order."""
     found = ws.rows(f"select f.* {_OPEN} and f.record_id = ? order by f.turn, f.start", [*_levels(ws), record_id])
     return _with_records(ws, found)
 
 
+@needs("raw")
 def records_of(ws: Workspace, kind: str) -> list[str]:
     """The records that hold open findings of a kind, in the order they came in."""
     found = ws.rows(f"select f.record_id {_OPEN} group by f.record_id order by min(n.position)", _levels(ws, [kind]))
     return [row["record_id"] for row in found]
 
 
+@needs("raw")
 def positions_of(ws: Workspace, kind: str) -> NDArray[Any]:
     """Their positions, in no order."""
     return ws.columns(f"select distinct n.position {_OPEN}", _levels(ws, [kind]))["position"]
 
 
+@needs("read")
 def unchecked(ws: Workspace) -> int:
     """Records that nobody dropped and that were not checked in the wording they have now."""
     return int(ws.value(f"{_UNCHECKED} and n.decision <> 'drop'"))
 
 
+@needs("read")
 def privacy_gate(ws: Workspace, only_kept: bool = False) -> Gate:
     """Whether what would be frozen was checked for personal data, and holds some that nobody settled."""
     decided = "n.decision = 'keep'" if only_kept else "n.decision <> 'drop'"
@@ -164,6 +169,7 @@ def privacy_gate(ws: Workspace, only_kept: bool = False) -> Gate:
     return Gate(int(held), int(new), bool(ws.value("select exists (from checked_now)")))
 
 
+@needs("read")
 def of_snapshot(ws: Workspace, snapshot_id: str, splits: Sequence[str] = ("train", "validation", "test")) -> InSnapshot:
     """What is open now in the records of a snapshot, or of some of its parts."""
     if not ws.value("select exists (from checked_now)"):
@@ -178,6 +184,7 @@ def of_snapshot(ws: Workspace, snapshot_id: str, splits: Sequence[str] = ("train
     return InSnapshot(groups | {"unchecked": int(unchecked)}, sum(row["kind"] == "contradiction" for row in found))
 
 
+@needs("read")
 def thresholds(ws: Workspace) -> dict[str, float]:
     """The threshold of every kind: the newest word said of it, or its own."""
     said = ws.rows("select kind, arg_max(threshold, seq) as threshold from finding_thresholds group by kind")
@@ -185,6 +192,7 @@ def thresholds(ws: Workspace) -> dict[str, float]:
                                                             if row["kind"] in BY_KEY}
 
 
+@needs("curate")
 def set_threshold(ws: Workspace, kind: str, threshold: float, who: str) -> None:
     """From now on findings of this kind count from this score on; nothing is checked again. Said twice, it is stored once."""
     if not 0 <= threshold <= 1:
@@ -196,6 +204,7 @@ def set_threshold(ws: Workspace, kind: str, threshold: float, who: str) -> None:
                                                     "who": who, "said_at": ws.now()}])
 
 
+@needs("curate")
 def dismiss(ws: Workspace, found: Open, who: str) -> None:
     """Not a problem: this place in this record is not asked about again, whatever else changes in the record."""
     mark = {"record_id": found.record.record_id, "kind": found.kind, "turn": found.turn, "start": found.start,
@@ -204,6 +213,7 @@ def dismiss(ws: Workspace, found: Open, who: str) -> None:
         _dismissed(ws, transaction, mark, True, who)
 
 
+@needs("curate")
 def apply(ws: Workspace, kinds: Sequence[str], who: str, record_ids: Sequence[str] | None = None,
           style: Style = "placeholder") -> Applied:
     """Make the fixes of these kinds' open findings, in these records or in all: one act that can be undone.
@@ -236,6 +246,7 @@ def apply(ws: Workspace, kinds: Sequence[str], who: str, record_ids: Sequence[st
     return Applied(changed, left)
 
 
+@needs("curate")
 def drop(ws: Workspace, kind: str, who: str) -> int:
     """Drop every record that holds an open finding of this kind, as one act that can be undone; returns how many."""
     ids = records_of(ws, kind)
@@ -243,6 +254,7 @@ def drop(ws: Workspace, kind: str, who: str) -> int:
     return len(ids)
 
 
+@needs("curate")
 def undo(ws: Workspace, who: str, press_id: str = "") -> Undone | None:
     """Take back this person's newest act that still stands: a fix, a drop, an edit or a "not a problem". None where there is
     none, or where a press of this id was stored before."""
@@ -257,6 +269,7 @@ def undo(ws: Workspace, who: str, press_id: str = "") -> Undone | None:
     return Undone(f"Undone: not a problem ({BY_KEY[last['kind']].title})", last["record_id"])
 
 
+@needs("raw")
 def newest(ws: Workspace, who: str) -> int:
     """The place in the journal of this person's newest "not a problem" that stands; 0 where there is none."""
     last = _last_dismissal(ws, who)
@@ -265,6 +278,7 @@ def newest(ws: Workspace, who: str) -> int:
 
 def taken(read: Workspace | Transaction, press_id: str) -> bool:
     """Whether a press of this id is stored here."""
+    ask(read, "raw")
     return bool(read.rows("select 1 from finding_dismissals where dismissal_id = ?", [press_id]))
 
 
@@ -280,6 +294,7 @@ def preview(found: Open) -> tuple[str, str]:
     return found.text, messages[found.turn]["content"]
 
 
+@needs("curate")
 def accept(ws: Workspace, transaction: Transaction, snapshot_id: str, gate: Gate, who: str) -> None:
     """Somebody freezes all the same: noted beside the snapshot, whose bytes do not depend on it."""
     transaction.decided("accepted_findings", [
@@ -287,6 +302,7 @@ def accept(ws: Workspace, transaction: Transaction, snapshot_id: str, gate: Gate
          "unchecked_records": gate.unchecked_records, "who": who, "said_at": ws.now()}])
 
 
+@needs("read")
 def accepted(ws: Workspace, snapshot_id: str) -> str:
     """Who froze this snapshot in spite of what, in a sentence; empty where nothing was open."""
     row = ws.row("select * from accepted_findings where snapshot_id = ? order by seq limit 1", [snapshot_id])
@@ -301,52 +317,6 @@ def forget(transaction: Transaction, record_ids: Sequence[str]) -> None:
     """Delete what was found in these records and what people said of it."""
     for table in ("findings", "checked_now", "check_items", "finding_dismissals", "surrogates"):
         transaction.execute(f"delete from {table} where record_id in (select unnest(?::varchar[]))", [list(record_ids)])
-
-
-# What a check run needs -------------------------------------------------------------------------------------------------
-
-def choose(transaction: Transaction, run_id: str, only_new: bool) -> tuple[int, int]:
-    """Note which wordings a check looks at: (all that are not dropped, those it looks at by themselves)."""
-    transaction.execute("""insert into check_items select ?, n.record_id, n.version, not ? or c.record_id is null
-                           from record_now n left join checked_now c on c.record_id = n.record_id and c.version = n.version
-                           where n.decision <> 'drop'""", [run_id, only_new])
-    row = transaction.rows("select count(*) as n, count(*) filter (look) as look from check_items where run_id = ?",
-                           [run_id])[0]
-    return row["n"], row["look"]
-
-
-def write_out(ws: Workspace, run_id: str, path: Path) -> None:
-    """The wordings a check looks at, one JSON line each, written beside and renamed in. Holds personal data."""
-    beside = path.with_name(f".{path.name}.tmp")
-    name = str(beside).replace("'", "''")
-    ws.rows(f"""copy (
-        select i.record_id as id, i.look, p.people, s.own, v.messages::json as messages
-        from check_items i
-        join record_versions v on v.record_id = i.record_id and v.version = i.version
-        join record_now n on n.record_id = i.record_id
-        left join (select record_id,
-                       list_filter([any_value(name), any_value(email)], lambda said: coalesce(said, '') <> '') as people
-                   from record_people group by record_id) p on p.record_id = i.record_id
-        left join (select record_id, list(distinct value) as own from surrogates group by record_id) s
-            on s.record_id = i.record_id
-        where i.run_id = ? order by n.position) to '{name}' (format json)""", [run_id])
-    beside.rename(path)
-
-
-def collect(transaction: Transaction, run_id: str, path: Path) -> None:
-    """What a check found, in place of what earlier checks had found in the same records. One statement reads the file."""
-    looked = "(select record_id from check_items where run_id = ? and look)"
-    transaction.execute(f"delete from findings where record_id in {looked} or list_contains(?::varchar[], kind)",
-                        [run_id, list(OF_ALL_RECORDS)])
-    if path.exists() and path.stat().st_size:
-        transaction.execute(
-            f"""insert into findings select f.record_id, i.version, f.kind, f.turn, f.start, f.end_, f.score, f.evidence,
-                f.replacement, i.run_id from read_json(?, format = 'newline_delimited', columns = {_COLUMNS}) f
-                join check_items i on i.run_id = ? and i.record_id = f.record_id""", [str(path), run_id])
-    transaction.execute(f"delete from checked_now where record_id in {looked}", [run_id])
-    transaction.execute("insert into checked_now select record_id, version, run_id from check_items where run_id = ? and look",
-                        [run_id])
-    transaction.execute("delete from check_items where run_id = ?", [run_id])
 
 
 def _levels(ws: Workspace, only: Sequence[str] = ()) -> list[Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from studio import inspections, leaks, runs, snapshots
 from studio.errors import StudioError
+from studio.permissions import needs
 from studio.runs import Meaning, Run
 from studio.snapshots import Snapshot
 from studio.workspace import Workspace
@@ -25,6 +26,7 @@ class Known:
     train_question: str
 
 
+@needs("run")
 def start(ws: Workspace, snapshot: Snapshot, file: str, near_floor: float, meaning: Meaning | None = None) -> str:
     """Begin to look through a file, by its path in the workspace or on this machine; returns the run's id."""
     path = ws.path(str(Path(file).expanduser()))
@@ -33,11 +35,13 @@ def start(ws: Workspace, snapshot: Snapshot, file: str, near_floor: float, meani
     return inspections.of_foreign(ws, snapshot, str(Path(file).expanduser()), near_floor, meaning)
 
 
+@needs("read")
 def every(ws: Workspace, snapshot: Snapshot) -> list[Run]:
     """Files held against this snapshot, newest first."""
     return [run for run in runs.every(ws, "inspect") if run.snapshot_id == snapshot.snapshot_id and not run.spec["measure"]]
 
 
+@needs("raw")
 def known(ws: Workspace, run: Run, limit: int = 1_000_000, skip: int = 0) -> list[Known]:
     """What was found, the most alike first."""
     found = leaks.every_match(ws, run.folder)[skip : skip + limit]

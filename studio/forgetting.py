@@ -46,7 +46,7 @@ from studio import (
     receiving,
     records,
     review_texts,
-    reviews,
+    review_traces,
     runs,
     scores,
     snapshots,
@@ -55,6 +55,7 @@ from studio import (
 from studio.customers import Customer
 from studio.errors import StudioError
 from studio.mentions import is_named, named_in
+from studio.permissions import needs
 from studio.workspace import Row, Transaction, Workspace
 
 NOTE = "forgetting.json"
@@ -101,6 +102,7 @@ class Forgotten:
     said_at: datetime
 
 
+@needs("own")
 def forget(ws: Workspace, customer: Customer, record_ids: Sequence[str], who: str) -> Forgotten:
     """Take these records, and every trace of the customer, out of the workspace. There is no undo.
 
@@ -127,6 +129,7 @@ def _forget(ws: Workspace, customer: Customer, record_ids: Sequence[str], who: s
     return _carry_out(ws, order)
 
 
+@needs("own")
 def go_on(ws: Workspace) -> None:
     """Carry out to its end what a crash cut off; nothing where nothing was."""
     note = ws.path(NOTE)
@@ -134,12 +137,14 @@ def go_on(ws: Workspace) -> None:
         _carry_out(ws, _READ.validate_json(note.read_text(encoding="utf-8")))
 
 
+@needs("own", looks=True)
 def every(ws: Workspace) -> list[Forgotten]:
     """Newest first."""
     return [Forgotten(**row) for row in ws.rows(
         "select forget_id, records, snapshot_lines, files, who, said_at from forgettings order by seq desc")]
 
 
+@needs("own", looks=True)
 def raw_files(ws: Workspace, customer: Customer, record_ids: Sequence[str]) -> list[str]:
     """Files under uploads/ that hold the customer, relative to the workspace: the kept exports of the desks the records came
     from, and any other file in which one of the words stands."""
@@ -157,7 +162,7 @@ def _order(ws: Workspace, customer: Customer, record_ids: Sequence[str], who: st
     answers = [*scores.holding(ws, record_ids, customer.said), *((review_texts.PLAYGROUND, one) for one in asks)]
     lines = ws.value("select count(*) from snapshot_items where record_id in (select unnest(?::varchar[]))", [list(record_ids)])
     return Order(ws.new_id(), who, tuple(record_ids), customer.said, customer.emails, tuple(answers),
-                 tuple(reviews.about(ws, answers, customer.said)), tuple(raw_files(ws, customer, record_ids)), lines,
+                 tuple(review_traces.about(ws, answers, customer.said)), tuple(raw_files(ws, customer, record_ids)), lines,
                  (*labels.about(ws, customer.said), *alerts.about(ws, customer.said)), tuple(named.about(ws, customer.said)),
                  asks)
 
@@ -196,7 +201,7 @@ def _clean_tables(ws: Workspace, transaction: Transaction, order: Order) -> None
     duplicates.forget(ws, transaction, order.record_ids)
     labels.forget(transaction, order.record_ids, order.spoken, order.words)
     label_sets.forget(ws, transaction, order.record_ids, order.words)
-    reviews.forget(transaction, order.answers, order.review_ids)
+    review_traces.forget(transaction, order.answers, order.review_ids)
     scores.forget(transaction, order.answers)
     judges.forget(transaction, order.answers, order.words)
     made.forget(transaction, order.record_ids, order.words)

@@ -12,6 +12,7 @@ from typing import Literal
 
 from studio import label_sets, labels, rivals, runs, slices
 from studio.grids import Grid
+from studio.permissions import needs
 from studio.runs import Run
 from studio.workspace import Workspace
 
@@ -33,6 +34,7 @@ class Gap:
     seeds: tuple[str, ...]
 
 
+@needs("raw")
 def find(ws: Workspace, run: Run | None = None, grid: Grid | None = None) -> list[Gap]:
     """Gaps of every kind, those of a failing evaluation first, then the rarest; at most a dozen.
 
@@ -101,6 +103,7 @@ def _outside(ws: Workspace, run: Run, record_ids: Sequence[str]) -> list[str]:
     return [one for one in record_ids if one not in tested]
 
 
+@needs("read")
 def newest(ws: Workspace) -> Run | None:
     """The newest evaluation that is done."""
     return next(iter(runs.proven(ws)), None)

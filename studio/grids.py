@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio import planning
+from studio.permissions import needs
 from studio.workspace import Workspace
 
 PROBES = "probe:"
@@ -60,6 +61,7 @@ class Grid:
         return self.labels[place] if place >= 0 else None
 
 
+@needs("read")
 def stamp(ws: Workspace, run_id: str) -> str:
     """Changes when a grid, or what is said of it, may have: with every run that ends, and when somebody is forgotten."""
     row = ws.row("""select (select count(*) from run_results) as ended, (select count(*) from forgettings) as forgotten,
@@ -67,6 +69,7 @@ def stamp(ws: Workspace, run_id: str) -> str:
     return "-".join(map(str, (ws.root, run_id, *row.values())))
 
 
+@needs("read")
 def read(ws: Workspace, run_id: str) -> Grid:
     """The scores of an evaluation; an empty grid where it has none. 500,000 scores take about 0.2 s."""
     items = ws.columns(f"with {_ITEMS} select item_id from items order by place", [run_id])["item_id"]

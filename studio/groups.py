@@ -11,6 +11,7 @@ from datetime import datetime
 from studio import runs
 from studio.dials import Dials, read, scientific
 from studio.errors import StudioError
+from studio.permissions import needs
 from studio.runs import Run
 from studio.workspace import Row, Transaction, Workspace
 
@@ -37,11 +38,13 @@ class Member:
     seconds: float
 
 
+@needs("read")
 def every(ws: Workspace) -> list[Group]:
     """Newest first."""
     return [Group(**row) for row in ws.rows("select * from run_groups order by started_at desc")]
 
 
+@needs("read")
 def get(ws: Workspace, group_id: str) -> Group:
     """Raises StudioError when there is no such group."""
     row = ws.row("select * from run_groups where group_id = ?", [group_id])
@@ -50,6 +53,7 @@ def get(ws: Workspace, group_id: str) -> Group:
     return Group(**row)
 
 
+@needs("read")
 def members(ws: Workspace, group_id: str) -> list[Member]:
     """Its runs, the best first; those without a validation loss last, in the order they were started."""
     found = [_member(ws, run, place) for place, run in enumerate(runs.of_group(ws, group_id))]
@@ -68,6 +72,7 @@ def words(member: Member, members: Sequence[Member]) -> str:
     return " · ".join(said[name] for name in varied(members)) or member.dials.words
 
 
+@needs("run")
 def stop(ws: Workspace, group_id: str) -> int:
     """Ask all its runs that still move to stop, the waiting ones first; returns how many were asked."""
     moving = [run for run in runs.of_group(ws, group_id) if run.moving]
@@ -76,6 +81,7 @@ def stop(ws: Workspace, group_id: str) -> int:
     return len(moving)
 
 
+@needs("run")
 def add_row(ws: Workspace, transaction: Transaction, group_id: str, name: str, snapshot_id: str) -> None:
     transaction.insert("run_groups", [{"group_id": group_id, "name": name, "snapshot_id": snapshot_id, "started_at": ws.now()}])
 

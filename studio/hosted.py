@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from studio import models
+from studio.permissions import needs
 from studio.services import Service
 from studio.workspace import Row, Transaction, Workspace
 
@@ -12,6 +13,7 @@ FACTS = ("best_validation_loss", "first_validation_loss", "last_train_loss", "st
          "needs_deployment", "job_id")
 
 
+@needs("run")
 def collect(ws: Workspace, transaction: Transaction, run_id: str, title: str, spec: Row, data: dict[str, Any]) -> None:
     """The tuned model, each checkpoint, and the base that they were tuned from; collecting again adds nothing."""
     service = Service("", **spec["service"])

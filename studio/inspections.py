@@ -7,6 +7,7 @@ from pathlib import Path
 
 from studio import runs, snapshots
 from studio.errors import StudioError
+from studio.permissions import needs
 from studio.runs import InspectSpec, Meaning, Tested
 from studio.snapshots import SPLITS, Recipe, Snapshot
 from studio.splits import HELD_OUT
@@ -18,6 +19,7 @@ NEAR_FLOOR = 0.8
 _one_starts = threading.Lock()
 
 
+@needs("run")
 def of_plan(ws: Workspace, recipe: Recipe, near_floor: float = NEAR_FLOOR, meaning: Meaning | None = None) -> str:
     """Look whether validation and test of what this recipe plans resemble its train; returns the run's id.
 
@@ -44,6 +46,7 @@ def of_plan(ws: Workspace, recipe: Recipe, near_floor: float = NEAR_FLOOR, meani
         return runs.begin(ws, spec, f"Check for leaks, seed {recipe.seed}", write=write)
 
 
+@needs("run")
 def of_snapshot(ws: Workspace, snapshot: Snapshot, near_floor: float = NEAR_FLOOR, meaning: Meaning | None = None) -> str:
     """The same for a snapshot that is frozen already; what is found is noted on its card. Returns the run's id."""
     snapshots.verify(ws, snapshot)
@@ -54,6 +57,7 @@ def of_snapshot(ws: Workspace, snapshot: Snapshot, near_floor: float = NEAR_FLOO
     return runs.begin(ws, spec, f"Check of {snapshot.name} for leaks", snapshot.snapshot_id)
 
 
+@needs("run")
 def of_foreign(ws: Workspace, snapshot: Snapshot, file: str, near_floor: float = NEAR_FLOOR,
                meaning: Meaning | None = None) -> str:
     """Look whether lines of a file made elsewhere, in the workspace or by absolute path, resemble a snapshot's train."""

@@ -16,6 +16,7 @@ from studio.columns import Choices, Guess
 from studio.errors import StudioError
 from studio.files import Source
 from studio.mappings import Mapping
+from studio.permissions import needs
 from studio.ratings import Scale
 from studio.staging import Overrides, Say, Staging, check_rows, stage
 from studio.workspace import Side, Transaction, Workspace
@@ -86,6 +87,7 @@ class Refused:
     excerpt: str
 
 
+@needs("curate")
 def read(ws: Workspace, paths: Sequence[Path], say: Say = lambda share, sentence: None,
          opened: Callable[[Side], None] = lambda side: None, written: Overrides | None = None,
          folder: str = "") -> Staging:
@@ -111,6 +113,7 @@ def _open(path: Path, written: Overrides) -> Source:
     return source
 
 
+@needs("curate", looks=True)
 def look(ws: Workspace, staging: Staging, head: int = 8) -> Preview:
     """The first rows and the guessed choices. Raises StudioError when nothing in the files is text to learn from."""
     sampled = staging.sample(SAMPLED)
@@ -135,6 +138,7 @@ def days(staging: Staging, column: str) -> tuple[date, date] | None:
     return plans.days_of(staging, column)
 
 
+@needs("curate", looks=True)
 def outlook(ws: Workspace, staging: Staging, choices: Choices) -> Outlook:
     """What an import with these choices would do; nothing is changed. Raises StudioError when they do not fit the files."""
     plans.make(staging, choices)
@@ -142,6 +146,7 @@ def outlook(ws: Workspace, staging: Staging, choices: Choices) -> Outlook:
     return _count(staging)
 
 
+@needs("curate")
 def import_staged(ws: Workspace, staging: Staging, choices: Choices, source_name: str = "",
                   say: Say = lambda share, sentence: None) -> Report:
     """Import what was read, in one transaction. Raises StudioError, with the workspace unchanged, when it cannot be used."""
@@ -161,6 +166,7 @@ def import_staged(ws: Workspace, staging: Staging, choices: Choices, source_name
     return report
 
 
+@needs("curate")
 def import_file(ws: Workspace, path: Path, source_name: str, choices: Choices) -> Report:
     """Read and import one file at once."""
     staging = read(ws, [path])
@@ -170,6 +176,7 @@ def import_file(ws: Workspace, path: Path, source_name: str, choices: Choices) -
         staging.discard()
 
 
+@needs("curate", looks=True)
 def preview(ws: Workspace, path: Path) -> Preview:
     """Look at one file and let go of it."""
     staging = read(ws, [path])
@@ -179,6 +186,7 @@ def preview(ws: Workspace, path: Path) -> Preview:
         staging.discard()
 
 
+@needs("curate")
 def import_sample(ws: Workspace) -> Report:
     """Write the sample tickets and import them as a person would: four stars and better."""
     path = ws.path(f"uploads/{SAMPLE_NAME}")
@@ -188,6 +196,7 @@ def import_sample(ws: Workspace) -> Report:
     return import_file(ws, path, SAMPLE_NAME, Choices(guessed, rating_min=4, keep_unrated=False))
 
 
+@needs("read")
 def get(ws: Workspace, import_id: str) -> Report:
     """Raises StudioError when there is no such import."""
     found = next((report for report in imports(ws) if report.import_id == import_id), None)
@@ -196,18 +205,21 @@ def get(ws: Workspace, import_id: str) -> Report:
     return found
 
 
+@needs("read")
 def imports(ws: Workspace) -> list[Report]:
     """Every import, newest first."""
     return [Report(**row) for row in ws.rows(f"select {', '.join(Report.__dataclass_fields__)} from imports "
                                              "order by imported_at desc")]
 
 
+@needs("raw")
 def refused_rows(ws: Workspace, import_id: str, limit: int = 1_000_000) -> list[Refused]:
     found = ws.rows("""select source_name, line, reason, excerpt from refused_rows where import_id = ?
                        order by source_name, line limit ?""", [import_id, limit])
     return [Refused(**row) for row in found]
 
 
+@needs("read")
 def filtered_reasons(ws: Workspace, import_id: str) -> dict[str, int]:
     """Rows that were left out on purpose, by reason."""
     found = ws.rows("select reason, row_count from filtered_rows where import_id = ? order by row_count desc", [import_id])

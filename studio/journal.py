@@ -48,6 +48,18 @@ class Journal:
     def next_n(self) -> int:
         return self._last_n + 1
 
+    def look(self) -> tuple[list[Entry], bool]:
+        """Every line as it is on the disk, and whether the chain is whole; nothing is mended."""
+        found: list[Entry] = []
+        sha = GENESIS
+        for line in self.path.read_bytes().split(b"\n")[:-1] if self.path.exists() else ():
+            row = json.loads(line)
+            if row["prev"] != sha or row["sha"] != _sha(sha, row["n"], row["table"], row["row"]):
+                return found, False
+            sha = row["sha"]
+            found.append(Entry(row["n"], row["table"], row["row"]))
+        return found, sha == self._last_sha
+
     def append(self, rows: list[tuple[str, dict[str, Any]]]) -> list[int]:
         """Write rows as lines, flush them to the disk, and return their numbers."""
         lines, numbers = [], []

@@ -17,6 +17,7 @@ from studio import agreement, named, reviews, verdicts
 from studio.errors import StudioError
 from studio.mentions import named_in
 from studio.named import RUBRICS
+from studio.permissions import needs
 from studio.verdicts import Interval
 from studio.workspace import Row, Transaction, Workspace
 
@@ -93,6 +94,7 @@ class Licence:
     why: str
 
 
+@needs("read")
 def rubrics(ws: Workspace, mode: Mode) -> list[Rubric]:
     """The built-in one first, then those that were saved, by name."""
     saved = [Rubric(row["rubric_id"], row["name"], row["mode"], row["text"]) for row in named.every(ws, RUBRICS)
@@ -100,6 +102,7 @@ def rubrics(ws: Workspace, mode: Mode) -> list[Rubric]:
     return [Rubric("", BUILT_IN[mode][0], mode, BUILT_IN[mode][1]), *saved]
 
 
+@needs("run")
 def save_rubric(ws: Workspace, name: str, mode: Mode, text: str, who: str) -> Rubric:
     """Keep a rubric under a name; what stood under it before is replaced. Raises StudioError for what cannot be used."""
     name, text = named.name_of(RUBRICS, name, [BUILT_IN[mode][0]]), text.strip()
@@ -113,6 +116,7 @@ def check_text(text: str) -> None:
         raise StudioError(f"A rubric has 1 to {LONGEST_TEXT:,} characters.", "Say what makes one answer better than another.")
 
 
+@needs("run")
 def delete_rubric(ws: Workspace, rubric: Rubric, who: str) -> None:
     """Take a saved rubric off the list. Raises StudioError where there is none of that name."""
     named.delete(ws, RUBRICS, rubric.name, who, mode=rubric.mode)
@@ -136,6 +140,7 @@ def collect(transaction: Transaction, run_id: str, evaluation_id: str, mode: Mod
             "metric": "judge", "value": row["score"], "label": None} for row in rows if row["score"] is not None])
 
 
+@needs("read")
 def of_evaluation(ws: Workspace, evaluation_id: str) -> list[Judging]:
     """Judges' runs over an evaluation that are done, newest first."""
     found = ws.rows("""select r.run_id, r.spec, e.data, e.ended_at from runs r join run_results e using (run_id)
@@ -149,12 +154,14 @@ def of_evaluation(ws: Workspace, evaluation_id: str) -> list[Judging]:
     return made
 
 
+@needs("read")
 def pairs(ws: Workspace, run_id: str) -> list[tuple[str, str]]:
     """The pairs of candidate ids a judge's run was asked about."""
     spec = json.loads(ws.value("select spec from runs where run_id = ?", [run_id]))
     return [(str(a), str(b)) for a, b in spec["pairs"]]
 
 
+@needs("read")
 def first_items(ws: Workspace, evaluation_id: str, most: int) -> list[str]:
     """So many test items, those that people judged first (they decide on a licence), the others in no order that means
     anything."""
@@ -166,6 +173,7 @@ def first_items(ws: Workspace, evaluation_id: str, most: int) -> list[str]:
     return [row["item_id"] for row in found]
 
 
+@needs("read")
 def outcome(ws: Workspace, run_id: str, a: str, b: str) -> Outcome:
     """What the judge says of candidate b against a."""
     rows = _judged(ws, run_id, a, b)
@@ -175,6 +183,7 @@ def outcome(ws: Workspace, run_id: str, a: str, b: str) -> Outcome:
                    verdicts.wilson(sum(flips), len(flips)))
 
 
+@needs("read")
 def licence(ws: Workspace, run_id: str, a: str, b: str) -> Licence:
     """The judge's agreement with people on the items that both judged, and whether it may be believed for these two."""
     people = _people(ws, run_id, a, b)
@@ -189,6 +198,7 @@ def licence(ws: Workspace, run_id: str, a: str, b: str) -> Licence:
     return Licence(licensed, len(shared), accuracy, kappa, chance, _why(len(shared), accuracy, chance))
 
 
+@needs("read")
 def unsure(ws: Workspace, run_id: str, a: str, b: str) -> set[str]:
     """Items on which the judge said another thing once the order was swapped, or called a tie."""
     return {row["item_id"] for row in _judged(ws, run_id, a, b) if row["flipped"] or row["winner"] == "tie"}

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from studio import duplicate_groups, findings, records, runs
 from studio.duplicate_groups import Group
+from studio.permissions import needs
 from studio.workspace import Workspace
 
 Rule = Literal["rated", "newest", "longest", "central", "hand"]
@@ -188,6 +189,7 @@ def greedy(texts: Numbers, a: Numbers, b: Numbers, forced: NDArray[np.bool_]) ->
     return np.where(forced, np.arange(size), found)
 
 
+@needs("raw")
 def plan(ws: Workspace, side: str, rule: Rule, group_ids: Sequence[str] | None = None, at_least: float = 0.0,
          spare: bool = True) -> Plan:
     """What the rule proposes for these groups, or for all open ones, looking only at pairs `at_least` this alike.
@@ -207,6 +209,7 @@ def plan(ws: Workspace, side: str, rule: Rule, group_ids: Sequence[str] | None =
     return Plan(side, rule, ids, groups, texts, marked, stays)
 
 
+@needs("curate")
 def accept(ws: Workspace, proposed: Plan, who: str, group_id: str | None = None) -> int:
     """Drop what the plan proposes, in one group or in all of it, as one act that can be undone; returns how many."""
     ids = proposed.drops if group_id is None else proposed.drops_of(group_id)
@@ -214,6 +217,7 @@ def accept(ws: Workspace, proposed: Plan, who: str, group_id: str | None = None)
     return len(ids)
 
 
+@needs("raw")
 def by_hand(ws: Workspace, side: str, group: Group, record_id: str) -> list[str]:
     """What falls when this record stays: the records of its group that are its own twins, in the order they came in."""
     clause, values = duplicate_groups.twins(ws, side)
@@ -226,6 +230,7 @@ def by_hand(ws: Workspace, side: str, group: Group, record_id: str) -> list[str]
     return [row["record_id"] for row in found]
 
 
+@needs("curate")
 def keep_this(ws: Workspace, side: str, group: Group, record_id: str, who: str) -> int:
     """A person chose: this record stays and its own twins are dropped, as one act that can be undone; returns how many."""
     ids = by_hand(ws, side, group, record_id)
@@ -233,6 +238,7 @@ def keep_this(ws: Workspace, side: str, group: Group, record_id: str, who: str) 
     return len(ids)
 
 
+@needs("raw")
 def cost(ws: Workspace, drops: Sequence[str]) -> list[Slice]:
     """Before and after by tag, source, rating and language, the slices that lose most of their rows first.
 
@@ -256,6 +262,7 @@ def cost(ws: Workspace, drops: Sequence[str]) -> list[Slice]:
     return [Slice(**row) for row in found]
 
 
+@needs("raw")
 def languages(ws: Workspace, record_ids: Sequence[str]) -> dict[str, str]:
     """The language of each of these records, as `cost` has it."""
     language, threshold = _checked_language(ws)

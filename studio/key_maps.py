@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from studio.errors import StudioError
+from studio.permissions import needs
 from studio.workspace import Workspace
 
 
@@ -47,6 +48,7 @@ RESERVED = {"c": "C is a key of the page itself (it clears the cache).",
 _BY_NAME = {verb.do: verb for verb in VERBS}
 
 
+@needs("label", looks=True)
 def get(ws: Workspace, who: str) -> dict[str, str]:
     """This person's key for every act."""
     row = ws.row("select keys from key_maps where who = ? order by seq desc limit 1", [who])
@@ -54,6 +56,7 @@ def get(ws: Workspace, who: str) -> dict[str, str]:
     return {verb.do: verb.key if verb.fixed else changed.get(verb.do, verb.key) for verb in VERBS}
 
 
+@needs("label")
 def save(ws: Workspace, who: str, keys: Mapping[str, str], map_id: str) -> dict[str, str]:
     """Store this person's keys; acts that are left out get the keys they come with. `map_id` names the press: sent again, it
     adds nothing. Raises StudioError, in a sentence, for a key that is taken or cannot be used."""

@@ -16,6 +16,7 @@ from studio import label_fields
 from studio.errors import StudioError
 from studio.label_fields import COMPARED, Field, Option, in_words, once, plain_text, values_of
 from studio.mentions import without
+from studio.permissions import needs
 from studio.records import Turns
 from studio.workspace import Row, Transaction, Workspace
 
@@ -75,6 +76,7 @@ class Shown:
     offered: bool
 
 
+@needs("read")
 def every(ws: Workspace, archived: bool = False) -> list[LabelSet]:
     """The newest version of every set, by name; archived ones only on demand."""
     found = [_read(row) for row in ws.rows("""select * from label_sets
@@ -82,6 +84,7 @@ def every(ws: Workspace, archived: bool = False) -> list[LabelSet]:
     return sorted((one for one in found if archived or not one.archived), key=lambda one: (one.name.lower(), one.set_id))
 
 
+@needs("read")
 def get(ws: Workspace, set_id: str, version: int | None = None) -> LabelSet:
     """A set in its newest version, or in the one asked for. Raises StudioError when there is none."""
     kept = _kept.setdefault(ws, {})
@@ -94,6 +97,7 @@ def get(ws: Workspace, set_id: str, version: int | None = None) -> LabelSet:
     return kept[set_id, version]
 
 
+@needs("curate")
 def save(ws: Workspace, definition: Row, who: str, set_id: str = "") -> LabelSet:
     """Store a definition as a new set, or as the next version of `set_id`. Saved again unchanged, it stays the version it is.
 
@@ -114,6 +118,7 @@ def save(ws: Workspace, definition: Row, who: str, set_id: str = "") -> LabelSet
     return _read(row)
 
 
+@needs("curate")
 def archive(ws: Workspace, set_id: str, who: str, archived: bool = True) -> LabelSet:
     """Take a set out of use, or back into it. Its answers stay."""
     return save(ws, definition_of(get(ws, set_id)) | {"archived": archived}, who, set_id)
@@ -177,6 +182,7 @@ def shown(given_under: LabelSet, newest: LabelSet, answer: Answer) -> list[Shown
     return found
 
 
+@needs("read")
 def starter_sets(ws: Workspace) -> list[Row]:
     """Ready definitions: intent (its options are the records' tags), quality, sentiment."""
     tags = [row["tags"] for row in ws.rows("""select tags from record_now where tags is not null
@@ -202,6 +208,7 @@ def about(row: Row, record_ids: Collection[str], words: Sequence[str]) -> bool:
     return bool(_without(said, record_ids, words) != said)
 
 
+@needs("own")
 def forget(ws: Workspace, transaction: Transaction, record_ids: Collection[str], words: Sequence[str]) -> None:
     """Take these records out of every version's examples, and the words out of what it says; the set itself stays."""
     for row in transaction.rows("select * from label_sets"):

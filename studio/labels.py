@@ -16,6 +16,7 @@ from typing import Literal
 from studio import label_sets, places, records
 from studio.label_sets import Answer, Field, LabelSet
 from studio.mentions import is_named, named_in
+from studio.permissions import ask, needs
 from studio.places import Place
 from studio.records import Undone
 from studio.standing import newest_row, rows_of_act
@@ -51,6 +52,7 @@ class Label:
     label_id: str
 
 
+@needs("label")
 def answer(ws: Workspace, set_id: str, record_id: str, answer: Answer, who: str, label_id: str, seconds: float | None = None,
            suggested: Answer | None = None, set_version: int | None = None, record_version: int | None = None) -> None:
     """Store one person's answer under the press's id; a later one of theirs on the same record takes its place.
@@ -64,6 +66,7 @@ def answer(ws: Workspace, set_id: str, record_id: str, answer: Answer, who: str,
     _store(ws, label_set, [Given(record_id, answer, suggested, seconds, record_version)], "answered", who, label_id)
 
 
+@needs("label")
 def answer_many(ws: Workspace, set_id: str, given: Sequence[Given], who: str, batch_id: str) -> int:
     """Store many answers as one act that can be undone; returns how many, 0 when the press was stored before."""
     if not given or taken(ws, batch_id):
@@ -71,12 +74,14 @@ def answer_many(ws: Workspace, set_id: str, given: Sequence[Given], who: str, ba
     return _store(ws, label_sets.get(ws, set_id), given, "answered", who, batch_id)
 
 
+@needs("label")
 def skip(ws: Workspace, set_id: str, record_id: str, who: str, label_id: str, seconds: float | None = None) -> None:
     """Leave a record to others: it does not come back to this person unless they ask for what they skipped."""
     if not taken(ws, label_id):
         _store(ws, label_sets.get(ws, set_id), [Given(record_id, {}, None, seconds)], "skipped", who, label_id)
 
 
+@needs("label")
 def undo(ws: Workspace, set_id: str, who: str, press_id: str) -> Undone | None:
     """Take back this person's newest answer or skip that stands (all of them where one press gave many); None where none is.
 
@@ -97,6 +102,7 @@ def undo(ws: Workspace, set_id: str, who: str, press_id: str) -> Undone | None:
     return Undone(f"Undone: {many}", rows[0]["record_id"])
 
 
+@needs("label", looks=True)
 def newest(ws: Workspace, who: str) -> int:
     """The place in the journal of this person's newest answer or skip that stands; 0 where there is none."""
     return (newest_row(ws, "labels", "label_id", who) or {"seq": 0})["seq"]  # type: ignore[no-any-return]
@@ -104,9 +110,11 @@ def newest(ws: Workspace, who: str) -> int:
 
 def taken(read: Workspace | Transaction, press_id: str) -> bool:
     """Whether a press of this id is stored; looked at again under the write lock: two tabs may send it at the same moment."""
+    ask(read, "label")
     return bool(read.rows("select 1 from labels where label_id = ?", [_part(press_id, 0)]))
 
 
+@needs("raw")
 def of_records(ws: Workspace, set_id: str, record_ids: Sequence[str]) -> dict[str, list[Label]]:
     """Everybody's word on these records, in the order it was given."""
     positions = [place.position for place in places.find(ws, record_ids).values()]
@@ -119,6 +127,7 @@ def of_records(ws: Workspace, set_id: str, record_ids: Sequence[str]) -> dict[st
     return dict(found)
 
 
+@needs("raw")
 def votes(ws: Workspace, set_id: str) -> Iterator[tuple[str, str, Answer]]:
     """Every answer that stands: (record id, who, answer), record by record in the order they came in."""
     for row in ws.rows("""select record_id, who, answer from label_now where set_id = ? and state = 'answered'
@@ -126,6 +135,7 @@ def votes(ws: Workspace, set_id: str) -> Iterator[tuple[str, str, Answer]]:
         yield row["record_id"], row["who"], json.loads(row["answer"])
 
 
+@needs("raw")
 def final(ws: Workspace, set_id: str) -> dict[str, Answer]:
     """One answer a record: the adjudicated one, else the majority's, else the only one; a tie is left out.
 
@@ -166,6 +176,7 @@ def differing(label_set: LabelSet, answers: Sequence[Answer]) -> list[Field]:
     return [field for field in label_set.compared if len({_comparable(given.get(field.key)) for given in answers}) > 1]
 
 
+@needs("export")
 def export(ws: Workspace, set_id: str) -> list[Row]:
     """One row an answer that stands, flat: record, ticket, who, when, and a column a field; then what counts at the end."""
     label_set, finals = label_sets.get(ws, set_id), final(ws, set_id)
@@ -181,11 +192,13 @@ def export(ws: Workspace, set_id: str) -> list[Row]:
     return found
 
 
+@needs("read")
 def total(ws: Workspace) -> int:
     """Records that have an answer in any set."""
     return int(ws.value("select count(distinct position) from label_now where state = 'answered'"))
 
 
+@needs("raw")
 def about(ws: Workspace, words: Sequence[str]) -> list[str]:
     """The ids of labels, marks and settled answers whose text names one of the words (lower case)."""
     found = ws.rows(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from studio.errors import StudioError
+from studio.permissions import needs
 from studio.workspace import Row, Transaction, Workspace
 
 Decision = Literal["accept", "quarantine"]
@@ -54,6 +55,7 @@ class Checked:
         return [leak for leak in self.leaks if leak.decision == decision]
 
 
+@needs("raw")
 def of_plan(ws: Workspace, plan: str) -> Checked | None:
     """What was found for exactly this plan; None where nobody looked yet, or where what was found is gone."""
     row = ws.row("""select r.run_id, r.folder, e.data from runs r join run_results e using (run_id)
@@ -68,6 +70,7 @@ def of_plan(ws: Workspace, plan: str) -> Checked | None:
     return Checked(row["run_id"], tuple(Leak(**leak, decision=said.get(leak["item_id"], "")) for leak in found), data)
 
 
+@needs("read")
 def decisions(ws: Workspace, plan: str) -> dict[str, str]:
     """The newest word on every line of a plan."""
     found = ws.rows("""select item_id, arg_max(decision, seq) as decision from leak_decisions where plan = ?
@@ -75,6 +78,7 @@ def decisions(ws: Workspace, plan: str) -> dict[str, str]:
     return {row["item_id"]: row["decision"] for row in found}
 
 
+@needs("curate")
 def decide(ws: Workspace, plan: str, item_ids: Collection[str], decision: Decision, who: str) -> None:
     """Quarantine or accept these lines of a plan; the newest word counts."""
     if not item_ids:
@@ -85,6 +89,7 @@ def decide(ws: Workspace, plan: str, item_ids: Collection[str], decision: Decisi
              "said_at": ws.now()} for item_id in sorted(item_ids)])
 
 
+@needs("read")
 def accepted_by(ws: Workspace, plan: str) -> list[str]:
     """Who accepted lines of a plan."""
     found = ws.rows("""select distinct arg_max(who, seq) as who from leak_decisions where plan = ? group by item_id
@@ -107,11 +112,13 @@ def keep(transaction: Transaction, snapshot_id: str, checked: Checked) -> None:
     _store(transaction, snapshot_id, checked.run_id, [leak for leak in checked.leaks if leak.decision != "quarantine"])
 
 
+@needs("run")
 def collect(ws: Workspace, transaction: Transaction, snapshot_id: str, run_id: str, folder: str) -> None:
     """A check of a snapshot that is frozen already: all it found is in there."""
     _store(transaction, snapshot_id, run_id, [Leak(**row) for row in _read(ws, folder)])
 
 
+@needs("read")
 def of_snapshot(ws: Workspace, snapshot_id: str) -> list[Leak]:
     """The lines that resemble train and are in the snapshot all the same, the strongest first."""
     found = ws.rows(f"""select split, item_id, train_id, kind, similarity, other_similarity from leaks where snapshot_id = ?
@@ -119,11 +126,13 @@ def of_snapshot(ws: Workspace, snapshot_id: str) -> list[Leak]:
     return [Leak(**row) for row in found]
 
 
+@needs("read")
 def suspicious(ws: Workspace, snapshot_id: str) -> frozenset[str]:
     """Test items whose scores may be too good, as train holds something like them."""
     return frozenset(leak.item_id for leak in of_snapshot(ws, snapshot_id) if leak.split == "test")
 
 
+@needs("read")
 def learned(ws: Workspace, snapshot_id: str, model_ids: Collection[str]) -> frozenset[str]:
     """Test items of a snapshot that one of these models learned from: their records are in train of the snapshot it was trained
     on (a reviewer's correction, say)."""
@@ -141,6 +150,7 @@ def forget(transaction: Transaction, record_ids: Sequence[str]) -> None:
         transaction.execute(f"delete from {where} in (select unnest(?::varchar[]))", [list(record_ids)])
 
 
+@needs("raw")
 def every_match(ws: Workspace, folder: str) -> list[Leak]:
     """What a run found, the strongest match of each line, the strongest first."""
     return [Leak(**row) for row in _read(ws, folder)]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
+from studio.permissions import needs
 from studio.workspace import Row, Transaction, Workspace
 
 
@@ -52,6 +53,7 @@ def add(transaction: Transaction, run_id: str, model: str, money: str, calls: Se
          "money": money, "outcome": one["outcome"]} for one in calls if one["call"] not in known])
 
 
+@needs("read")
 def by_run(ws: Workspace) -> list[Spent]:
     """Newest first: syntheses, evaluations with endpoints, judges."""
     rows = ws.rows(f"""
@@ -63,6 +65,7 @@ def by_run(ws: Workspace) -> list[Spent]:
     return [Spent(**row) for row in rows]
 
 
+@needs("read")
 def by_day(ws: Workspace) -> list[Day]:
     """Newest first, each currency by itself."""
     rows = ws.rows(f"""
@@ -73,6 +76,7 @@ def by_day(ws: Workspace) -> list[Day]:
     return [Day(**row) for row in rows]
 
 
+@needs("read")
 def outcomes(ws: Workspace, run_id: str) -> dict[str, int]:
     """How often each outcome came, of one run's calls."""
     return {row["outcome"]: row["n"] for row in ws.rows(

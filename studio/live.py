@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from studio import intervals
 from studio.intervals import Z
+from studio.permissions import needs
 from studio.verdicts import wilson
 from studio.workspace import Row, Workspace
 
@@ -90,6 +91,7 @@ _pictures: weakref.WeakKeyDictionary[Workspace, dict[object, Picture]] = weakref
 _making = threading.Lock()
 
 
+@needs("read")
 def stamp(ws: Workspace) -> tuple[Any, ...]:
     """Another value whenever the logs are others."""
     row = (
@@ -100,11 +102,13 @@ def stamp(ws: Workspace) -> tuple[Any, ...]:
     return tuple(row.values())
 
 
+@needs("read")
 def newest(ws: Workspace) -> datetime | None:
     """When the newest row was."""
     return ws.value("select max(happened_at) from log_rows")  # type: ignore[no-any-return]
 
 
+@needs("read")
 def models(ws: Workspace) -> list[str]:
     """Names of the models in the logs, the most seen first."""
     return [
@@ -114,6 +118,7 @@ def models(ws: Workspace) -> list[str]:
     ]
 
 
+@needs("read")
 def slices(ws: Workspace) -> list[str]:
     return [
         row["slice"]
@@ -122,6 +127,7 @@ def slices(ws: Workspace) -> list[str]:
     ]
 
 
+@needs("read")
 def picture(ws: Workspace, days: float | None) -> Picture | None:
     """The newest `days` of the logs (none: all); None where no row has a time."""
     until = newest(ws)
@@ -136,6 +142,7 @@ def picture(ws: Workspace, days: float | None) -> Picture | None:
         return found
 
 
+@needs("read")
 def figure(ws: Workspace, measure: Measure, since: datetime, model: str = "", slice_name: str = "", z: float = Z) -> Figure:
     """One measure of the rows from `since` on, of one model or slice where one is named."""
     rows = ws.rows(

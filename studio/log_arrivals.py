@@ -15,6 +15,7 @@ from studio import files, log_columns, logs, watching
 from studio.errors import StudioError
 from studio.log_staging import READING
 from studio.logs import Look, Report
+from studio.permissions import needs
 from studio.workspace import Cancelled, Side, Workspace
 
 State = Literal["ready", "reading", "done", "failed"]
@@ -45,6 +46,7 @@ _comings: dict[Path, dict[str, Coming]] = {}
 _guard = threading.Lock()
 
 
+@needs("curate")
 def receive(ws: Workspace, name: str, content: bytes | memoryview) -> Coming:
     """Take an uploaded file in and look at it. Raises StudioError, with nothing kept, where it is no log."""
     token = uuid.uuid4().hex[:12]
@@ -59,6 +61,7 @@ def receive(ws: Workspace, name: str, content: bytes | memoryview) -> Coming:
         raise
 
 
+@needs("curate")
 def open_path(ws: Workspace, path: str) -> Coming:
     """Look at a file on this machine, or at the first of a folder. Raises StudioError where there is no log."""
     if not path.strip():
@@ -72,6 +75,7 @@ def choose(coming: Coming, role: str, label: str | None) -> None:
     coming.seen = replace(coming.seen, found=log_columns.choose(coming.seen.found, role, label))
 
 
+@needs("curate")
 def begin(ws: Workspace, coming: Coming, who: str) -> None:
     """Read it, in a thread."""
     coming.state, coming.error, coming.reports = "reading", None, []
@@ -79,11 +83,13 @@ def begin(ws: Workspace, coming: Coming, who: str) -> None:
     threading.Thread(target=_read, args=(ws, coming, who), name=f"log-{coming.token}", daemon=True).start()
 
 
+@needs("curate", looks=True)
 def find(ws: Workspace, token: str) -> Coming | None:
     """None where it was discarded, or the studio was restarted."""
     return _comings.get(ws.root, {}).get(token)
 
 
+@needs("curate")
 def discard(ws: Workspace, coming: Coming) -> None:
     """Let go of it; while it is read, nothing of the file that is on its way is stored."""
     if coming.state == "reading" and coming.side:
@@ -95,6 +101,7 @@ def discard(ws: Workspace, coming: Coming) -> None:
         shutil.rmtree(coming.folder, ignore_errors=True)
 
 
+@needs("curate", looks=True)
 def discard_idle(ws: Workspace) -> None:
     """Let go of everything that was looked at and not read: it holds texts. Raises StudioError while something is read."""
     here = list(_comings.get(ws.root, {}).values())

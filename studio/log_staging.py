@@ -11,6 +11,7 @@ from typing import Any, Literal
 from studio import files, log_sql, staging
 from studio.log_columns import Found
 from studio.log_sql import Cells, quoted
+from studio.permissions import needs
 from studio.sources import Source
 from studio.workspace import Refused, Row, Side, Workspace
 
@@ -36,6 +37,7 @@ class Look:
     formats: tuple[str, ...]
 
 
+@needs("curate")
 def stage(ws: Workspace, side: Side, folder: Path, seen: Look) -> tuple[list[Row], int]:
     """Make `side.ready` (n, problem, and the columns of a row); returns refused lines to list, and how many there are."""
     refused: list[Row] = []

@@ -24,6 +24,7 @@ from studio import files, log_columns, log_staging
 from studio.errors import StudioError
 from studio.log_staging import LISTED, READING, Kind, Look
 from studio.moments import formats_of
+from studio.permissions import needs
 from studio.ratings import read_scale
 from studio.staging import Say
 from studio.workspace import Refused, Row, Side, Transaction, Workspace
@@ -53,6 +54,7 @@ class Report:
     told_later: int = 0
 
 
+@needs("curate", looks=True)
 def look(ws: Workspace, path: Path, name: str = "") -> Look:
     """See what a file holds. Raises StudioError where it can be no log."""
     name = name or path.name
@@ -81,6 +83,7 @@ def look(ws: Workspace, path: Path, name: str = "") -> Look:
     return Look(path, name, kind, found, tuple(head[:5]), formats_of(moments))
 
 
+@needs("curate", looks=True)
 def chosen_before(ws: Workspace) -> list[dict[str, list[str]]]:
     """Roles that people chose for earlier logs, the newest first."""
     rows = ws.rows("""select columns from log_sources where json_extract_string(columns, '$.said') = 'true'
@@ -88,6 +91,7 @@ def chosen_before(ws: Workspace) -> list[dict[str, list[str]]]:
     return [json.loads(row["columns"])["roles"] for row in rows]
 
 
+@needs("curate")
 def add(
     ws: Workspace,
     seen: Look,
@@ -124,11 +128,13 @@ def _add(
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@needs("read")
 def sources(ws: Workspace, limit: int = 50) -> list[Report]:
     """What was read, the newest first."""
     return [_report(row) for row in ws.rows("select * from log_sources order by read_at desc, source_id limit ?", [limit])]
 
 
+@needs("raw")
 def refused(ws: Workspace, source_id: str) -> list[Row]:
     """Lines that were no rows: line, reason and how they begin."""
     return ws.rows(
@@ -136,6 +142,7 @@ def refused(ws: Workspace, source_id: str) -> list[Row]:
     )
 
 
+@needs("curate")
 def take_out(ws: Workspace, source_id: str) -> int:
     """Undo the reading of one log: its rows go, and the file can be read again in another way. Returns how many went."""
     with ws.transaction() as transaction:

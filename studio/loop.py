@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from studio import deploys, labels, models, records, reviews, runs, snapshots
+from studio.permissions import needs
 from studio.workspace import Workspace
 
 OPTIONAL = "labelled"
@@ -32,6 +33,7 @@ class NextStep:
     page_path: str
 
 
+@needs("open")
 def stages(ws: Workspace) -> list[Stage]:
     """imported → kept → labelled → frozen → trained → proven → live, with counts; nothing waits for labels."""
     counted = records.counts(ws)
@@ -52,6 +54,7 @@ def stages(ws: Workspace) -> list[Stage]:
     return found
 
 
+@needs("open")
 def next_step(ws: Workspace) -> NextStep:
     """The first stage that is still empty names the next thing to do; a moving run goes before it."""
     moving = [run for run in runs.every(ws) if run.moving and run.kind not in ("play", "receive", "serve")]  # idle mostly

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from studio import ledger, records
 from studio.mentions import named_in
+from studio.permissions import needs
 from studio.ui.formats import count
 from studio.workspace import Row, Transaction, Workspace
 
@@ -35,6 +36,7 @@ class Origin:
         return said + (f", scored {self.score:g} of 5" if self.score is not None else "")
 
 
+@needs("run")
 def collect(ws: Workspace, transaction: Transaction, run_id: str, spec: Row, examples: Sequence[Row],
             calls: Sequence[Row]) -> None:
     """Store what a run made and what it asked, whether it got to its end or not; what passed becomes records, once each. A
@@ -54,11 +56,13 @@ def collect(ws: Workspace, transaction: Transaction, run_id: str, spec: Row, exa
     _as_records(ws, transaction, run_id, sum(row["state"] == "accepted" for row in newest.values()))
 
 
+@needs("read")
 def some(ws: Workspace) -> bool:
     """Whether any record here was written by a model."""
     return bool(ws.rows("select 1 from imports where synthetic and conversations > 0 limit 1"))
 
 
+@needs("read")
 def origins(ws: Workspace, record_ids: Sequence[str]) -> dict[str, Origin]:
     """Where records come from, of those that a model wrote here."""
     rows = ws.rows("""select m.record_id, m.run_id, r.title, json_extract_string(r.spec, '$.model.name') as model, m.scenario,
@@ -68,6 +72,7 @@ def origins(ws: Workspace, record_ids: Sequence[str]) -> dict[str, Origin]:
     return {row.pop("record_id"): Origin(**(row | {"seeds": tuple(json.loads(row["seeds"]))})) for row in rows}
 
 
+@needs("raw")
 def refused(ws: Workspace, run_id: str, limit: int = 500) -> list[Row]:
     """What was set aside: scenario, reasons and the words."""
     return [{"scenario": row["scenario"], "reasons": json.loads(row["reasons"]), "messages": json.loads(row["messages"])}

@@ -12,6 +12,7 @@ from pipeline.spec_managed import ManagedSpec, QuoteSpec, ServiceFilesSpec
 from pipeline.spec_managed import Service as ServiceSpec
 from studio import findings, runs, services, snapshots
 from studio.errors import StudioError
+from studio.permissions import needs
 from studio.runs import Run
 from studio.services import Price, Service
 from studio.snapshots import Snapshot
@@ -87,6 +88,7 @@ class Leaving:
         return self.ever_checked and not self.open and not self.unchecked
 
 
+@needs("read")
 def leaving(ws: Workspace, snapshot: Snapshot) -> Leaving:
     """What would leave the house with this snapshot's lines."""
     found = findings.of_snapshot(ws, snapshot.snapshot_id, ("train", "validation")).groups
@@ -102,12 +104,14 @@ def question(snapshot: Snapshot, service: Service, dials: Dials) -> Row:
     return {key: value for key, value in spec.model_dump().items() if key != "run_id"}
 
 
+@needs("read")
 def newest(ws: Workspace, asked: Row) -> Run | None:
     """The newest look that asked this, however it stands."""
     return next((run for run in runs.every(ws, "quote")
                  if all(run.spec.get(key) == value for key, value in asked.items())), None)
 
 
+@needs("export")
 def look(ws: Workspace, snapshot: Snapshot, service: Service, dials: Dials) -> str:
     """Look what would be sent, whether the service takes it, and what it would cost; returns the run's id. Nothing is sent."""
     _check(dials)
@@ -132,12 +136,14 @@ def read(run: Run) -> Quote:
         data["account"]["words"], data["shutdown_date"], data["closing"])
 
 
+@needs("export", looks=True)
 def lines(ws: Workspace, run: Run, split: str) -> bytes:
     """The very bytes that would be sent; empty where a look no longer keeps them."""
     path = ws.path(run.folder) / f"{split}.jsonl"
     return path.read_bytes() if path.is_file() else b""
 
 
+@needs("export")
 def start(ws: Workspace, snapshot: Snapshot, service: Service, dials: Dials, title: str, who: str,
           accepted: bool = False) -> str:
     """Start the tuning; returns the run's id. `accepted`: somebody knows that open personal data leaves.
@@ -174,6 +180,7 @@ def start(ws: Workspace, snapshot: Snapshot, service: Service, dials: Dials, tit
     return runs.set_off(ws, spec)
 
 
+@needs("export")
 def ask(ws: Workspace, run: Run, act: str) -> None:
     """Ask the service, through the child that watches, to cancel, pause or resume the job."""
     if act not in ACTS:
@@ -183,6 +190,7 @@ def ask(ws: Workspace, run: Run, act: str) -> None:
     (ws.path(run.folder) / act).touch()
 
 
+@needs("read")
 def remote(ws: Workspace, run: Run) -> Row:
     """What exists at the service: `{"files": {split: {"id", "sha256", …}}, "job": {"id", "status", …}}`, parts missing that do
     not exist yet."""
@@ -190,18 +198,21 @@ def remote(ws: Workspace, run: Run) -> Row:
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
+@needs("export")
 def files(ws: Workspace, service: Service, delete: tuple[str, ...] = ()) -> str:
     """List the files at the service, after deleting some; returns the run's id."""
     what = f"Delete {len(delete)} files at {service.name}" if delete else f"Files at {service.name}"
     return runs.begin(ws, ServiceFilesSpec(run_id=ws.new_id(), service=_service(service), delete=delete), what)
 
 
+@needs("read")
 def newest_files(ws: Workspace, service: Service) -> Run | None:
     """The newest list of a service's files, however it stands."""
     asked = _service(service).model_dump()
     return next((run for run in runs.every(ws, "service_files") if run.spec["service"] == asked), None)
 
 
+@needs("read")
 def sent(ws: Workspace, snapshot_ids: list[str]) -> list[str]:
     """Services that were sent lines of these snapshots."""
     return [row["service"] for row in ws.rows(
@@ -209,6 +220,7 @@ def sent(ws: Workspace, snapshot_ids: list[str]) -> list[str]:
            order by service""", [snapshot_ids])]
 
 
+@needs("read")
 def speed(ws: Workspace, service: Service, model: str) -> float | None:
     """Trained tokens a second of the newest job of this model there, waiting included; None where none was done from here."""
     for run in runs.every(ws, "managed"):

@@ -10,6 +10,7 @@ from datetime import date, datetime
 from typing import Any
 
 from studio.columns import Choices, Columns, Condition
+from studio.permissions import needs
 from studio.workspace import Transaction, Workspace
 
 
@@ -28,6 +29,7 @@ def shape(columns: Sequence[str]) -> str:
     return hashlib.sha256(json.dumps(sorted(name.strip().lower() for name in columns)).encode()).hexdigest()[:16]
 
 
+@needs("curate")
 def remember(ws: Workspace, transaction: Transaction, columns: Sequence[str], choices: Choices) -> None:
     """Keep choices under the name of their desk; the newest of a name counts."""
     transaction.insert("mappings", [{
@@ -35,6 +37,7 @@ def remember(ws: Workspace, transaction: Transaction, columns: Sequence[str], ch
         "saved_at": ws.now()}])
 
 
+@needs("curate", looks=True)
 def offered(ws: Workspace, columns: Sequence[str]) -> list[Mapping]:
     """What was chosen for files of this shape, one a name, newest first."""
     found = ws.rows("""select arg_max(mapping_id, saved_at) as mapping_id, name, arg_max(choices, saved_at) as choices,

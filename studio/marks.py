@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from studio import places
 from studio.errors import StudioError
+from studio.permissions import ask, needs
 from studio.records import Undone
 from studio.standing import newest_row, rows_of_act
 from studio.workspace import Row, Transaction, Workspace
@@ -37,6 +38,7 @@ class Mark:
     who: str
 
 
+@needs("label")
 def put(ws: Workspace, record_id: str, kind: MarkKind, value: str, who: str, press_id: str, standing: bool = True) -> None:
     """Flag a record, rate it 1 to 5, tag it or comment on it; with `standing` false, take that mark off again.
 
@@ -46,6 +48,7 @@ def put(ws: Workspace, record_id: str, kind: MarkKind, value: str, who: str, pre
     put_many(ws, [record_id], kind, value, who, press_id, standing)
 
 
+@needs("label")
 def put_many(ws: Workspace, record_ids: Sequence[str], kind: MarkKind, value: str, who: str, press_id: str,
              standing: bool = True) -> int:
     """The same for many records as one act that can be undone; returns how many, 0 when the press was stored before."""
@@ -62,6 +65,7 @@ def put_many(ws: Workspace, record_ids: Sequence[str], kind: MarkKind, value: st
     return len(record_ids)
 
 
+@needs("raw")
 def of(ws: Workspace, record_ids: Sequence[str]) -> dict[str, list[Mark]]:
     """The marks that stand on these records, oldest first."""
     found: dict[str, list[Mark]] = defaultdict(list)
@@ -71,6 +75,7 @@ def of(ws: Workspace, record_ids: Sequence[str]) -> dict[str, list[Mark]]:
     return dict(found)
 
 
+@needs("raw")
 def positions(ws: Workspace, kind: MarkKind, value: str = "") -> NDArray[Any]:
     """The positions of the records that bear a mark of this kind, of this value where one is named, in no order."""
     marked = "select distinct record_id from marks_now where kind = $1 and ($2 = '' or value = $2)"
@@ -80,17 +85,20 @@ def positions(ws: Workspace, kind: MarkKind, value: str = "") -> NDArray[Any]:
     return np.array([place.position for place in places.find(ws, list(ids)).values()], dtype=np.int64)
 
 
+@needs("read")
 def tags(ws: Workspace) -> list[str]:
     """The tags that people put on records and that stand, the most frequent first, at most 200."""
     return [row["value"] for row in ws.rows("""select value from marks_now where kind = 'tag' group by value
                                                order by count(*) desc, value limit ?""", [MOST_TAGS])]
 
 
+@needs("label", looks=True)
 def newest(ws: Workspace, who: str) -> int:
     """The place in the journal of this person's newest mark that was not taken back; 0 where there is none."""
     return (newest_row(ws, "record_marks", "mark_id", who) or {"seq": 0})["seq"]  # type: ignore[no-any-return]
 
 
+@needs("label")
 def undo(ws: Workspace, who: str, press_id: str) -> Undone | None:
     """Take back this person's newest act of marking, or of taking marks off; what stood before stands again."""
     with ws.transaction() as transaction:
@@ -107,6 +115,7 @@ def undo(ws: Workspace, who: str, press_id: str) -> Undone | None:
 
 def taken(read: Workspace | Transaction, press_id: str) -> bool:
     """Whether a press of this id is stored; looked at again under the write lock: two tabs may send it at the same moment."""
+    ask(read, "label")
     return bool(read.rows("select 1 from record_marks where mark_id = ?", [press_id]))
 
 

@@ -8,6 +8,7 @@ from studio import card_text, cards, grids, report, rivals, runs, snapshots
 from studio.card_text import plain
 from studio.dials import METHODS, scientific
 from studio.models import Model
+from studio.permissions import needs
 from studio.runs import Run
 from studio.snapshots import Snapshot
 from studio.ui.formats import count, duration
@@ -17,6 +18,7 @@ DATA = ("Size", "Length", "Privacy and open findings", "Leaks and duplicates")
 """Sections of the data's card that name no source, no tag and no person."""
 
 
+@needs("read")
 def markdown(ws: Workspace, model: Model) -> str:
     """The card as a Markdown document; names that people gave are escaped."""
     run = runs.get(ws, model.run_id or "")
@@ -32,6 +34,7 @@ def markdown(ws: Workspace, model: Model) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+@needs("read")
 def proven(ws: Workspace, model: Model) -> tuple[str, ...]:
     """What its newest evaluation allows one to say, and what is not known."""
     for run in runs.proven(ws):  # the newest first

@@ -13,6 +13,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from studio.errors import StudioError
+from studio.permissions import needs
 from studio.workspace import Row, Transaction, Workspace
 
 BaseKind = Literal["starter", "folder", "gguf", "hub"]
@@ -67,6 +68,7 @@ class Ready:
         return {"name": self.name, "chat_template_sha256": _template(self.folder), "tokenizer_sha256": tokenizer}
 
 
+@needs("read")
 def ready(ws: Workspace) -> list[Ready]:
     """Base models that are ready here, the newest made ready first; then folders that were added."""
     made = sorted(ws.path("models").glob("*/tunewright.json"), key=lambda path: (-path.stat().st_mtime, path.parent.name))
@@ -75,6 +77,7 @@ def ready(ws: Workspace) -> list[Ready]:
     return found + [one for one in folders if one.folder.is_dir()]
 
 
+@needs("read")
 def every(ws: Workspace) -> list[Model]:
     """The starter first, then the newest."""
     _ensure_starter(ws)
@@ -82,34 +85,41 @@ def every(ws: Workspace) -> list[Model]:
     return [_model(row) for row in found]
 
 
+@needs("read")
 def answering(ws: Workspace) -> list[Model]:
     """All but those that a service tuned and that nobody deployed there yet."""
     return [model for model in every(ws) if not model.waits]
 
 
+@needs("read")
 def bases(ws: Workspace) -> list[Model]:
     return [model for model in every(ws) if model.kind == "base"]
 
 
+@needs("read")
 def adapters(ws: Workspace) -> list[Model]:
     return [model for model in every(ws) if model.kind == "adapter"]
 
 
+@needs("read")
 def tuned(ws: Workspace) -> list[Model]:
     """Adapters, and models that a service tuned and that answer; not their checkpoints."""
     return [model for model in answering(ws) if model.run_id and not model.facts.get("checkpoint")]
 
 
+@needs("read")
 def hosted(ws: Workspace, run_id: str = "") -> list[Model]:
     """Models that a service tuned (in this run), also checkpoints and those that must be deployed first."""
     return [model for model in every(ws) if model.kind == "endpoint" and model.run_id and run_id in ("", model.run_id)]
 
 
+@needs("read")
 def endpoints(ws: Workspace) -> list[Model]:
     """Servers that answer: those that people added, and models that a service tuned."""
     return [model for model in every(ws) if model.kind == "endpoint" and not model.waits]
 
 
+@needs("read")
 def get(ws: Workspace, model_id: str) -> Model:
     """Raises StudioError when there is no such model."""
     found = next((model for model in every(ws) if model.model_id == model_id), None)
@@ -118,6 +128,7 @@ def get(ws: Workspace, model_id: str) -> Model:
     return found
 
 
+@needs("read")
 def base_of(ws: Workspace, model: Model) -> Model:
     """The model that another was tuned from (a base is its own)."""
     if model.kind == "endpoint":
@@ -125,6 +136,7 @@ def base_of(ws: Workspace, model: Model) -> Model:
     return next((base for base in bases(ws) if base.base == model.base), model)
 
 
+@needs("run")
 def add_base(ws: Workspace, kind: BaseKind, ref: str) -> Model:
     """Add a local folder, a GGUF file or a Hugging Face id. Raises StudioError when it cannot be a base model."""
     ref = ref.strip()
@@ -150,6 +162,7 @@ def add_base(ws: Workspace, kind: BaseKind, ref: str) -> Model:
     return get(ws, model_id)
 
 
+@needs("run")
 def add_endpoint(ws: Workspace, name: str, base_url: str, model: str, key_env: str = "", price_in: float | None = None,
                  price_out: float | None = None, money: str = "USD") -> Model:
     """Add a server that speaks OpenAI's chat API; an empty address is OpenAI's own. Prices are per million tokens.
@@ -175,6 +188,7 @@ def add_endpoint(ws: Workspace, name: str, base_url: str, model: str, key_env: s
     return get(ws, model_id)
 
 
+@needs("run")
 def add_adapter(ws: Workspace, transaction: Transaction, run_id: str, name: str, base: Row, adapter: str,
                 fingerprint: str, facts: Row) -> None:
     """Register what a training run made, once: collecting the run again adds nothing."""
@@ -182,6 +196,7 @@ def add_adapter(ws: Workspace, transaction: Transaction, run_id: str, name: str,
         _insert(ws, transaction, run_id, name, "adapter", base, adapter, run_id, fingerprint, facts)
 
 
+@needs("run")
 def add_hosted(ws: Workspace, transaction: Transaction, run_id: str, title: str, server: Row, base_model: str,
                made: Sequence[tuple[str, str, Row]]) -> None:
     """Register what a service tuned, once: (its name there, its name here, facts) each, the final one first; and the model it
@@ -201,6 +216,7 @@ def add_hosted(ws: Workspace, transaction: Transaction, run_id: str, title: str,
                     facts | {"base_id": base_id})
 
 
+@needs("run")
 def deployed(ws: Workspace, model: Model, deployment: str) -> Model:
     """A tuned model that was deployed at its service under this name: another entry, which answers."""
     deployment = deployment.strip()

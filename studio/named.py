@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from studio.errors import StudioError
 from studio.mentions import named_in
+from studio.permissions import needs
 from studio.workspace import Row, Transaction, Workspace
 
 
@@ -38,6 +39,7 @@ TUNING_PRICES = Kind("tuning_prices", "price_id", "price", "price", 120)
 KINDS = (PRESETS, PROMPTS, RUBRICS, OWN_METRICS, RECIPES, SERVICES, TUNING_PRICES)
 
 
+@needs("read")
 def every(ws: Workspace, kind: Kind) -> list[Row]:
     """The newest row of each name that is not deleted, by name."""
     parts = ", ".join((*kind.within, "lower(name)"))
@@ -55,6 +57,7 @@ def name_of(kind: Kind, name: str, built_in: Sequence[str] = ()) -> str:
     return name
 
 
+@needs("curate")
 def say(ws: Workspace, kind: Kind, name: str, text: str, who: str, **within: str) -> str:
     """Keep a text under a name; what stood under it before is replaced. Returns the row's key."""
     row: Row = {kind.key: ws.new_id(), "seq": 0, "name": name, **within, kind.text: text, "who": who, "said_at": ws.now()}
@@ -63,6 +66,7 @@ def say(ws: Workspace, kind: Kind, name: str, text: str, who: str, **within: str
     return str(row[kind.key])
 
 
+@needs("curate")
 def delete(ws: Workspace, kind: Kind, name: str, who: str, **within: str) -> None:
     """Take a name off the list. Raises StudioError where there is none."""
     if not any(row["name"] == name and all(row[key] == value for key, value in within.items()) for row in every(ws, kind)):
@@ -71,6 +75,7 @@ def delete(ws: Workspace, kind: Kind, name: str, who: str, **within: str) -> Non
     say(ws, kind, name, "", who, **within)
 
 
+@needs("raw")
 def about(ws: Workspace, words: Sequence[str]) -> list[str]:
     """The keys of all rows, of every kind, that name one of the words (lower case)."""
     return [row["key"] for kind in KINDS for row in ws.rows(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from studio import runs
+from studio.permissions import needs
 from studio.runs import OUTPUTS
 from studio.workspace import Row, Workspace
 
 LIKELIHOODS = ("reference_nats", "reference_tokens", "label_scores")
 
 
+@needs("raw")
 def known(ws: Workspace, snapshot_id: str, keys: Collection[str]) -> list[Row]:
     """One line for each of these keys that an evaluation has answered, the newest one: those that are in the tables, and what
     runs that did not get to their end have in their folders.
@@ -23,6 +25,7 @@ def known(ws: Workspace, snapshot_id: str, keys: Collection[str]) -> list[Row]:
     return list(found.values())
 
 
+@needs("read")
 def there(ws: Workspace, keys: Collection[str]) -> set[str]:
     """Which of these keys an evaluation has answered, finished or not."""
     rows = ws.rows("select distinct answer_key from outputs where answer_key in (select unnest(?::varchar[]))", [list(keys)])

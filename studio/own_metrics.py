@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from studio import named
 from studio.errors import StudioError
 from studio.named import OWN_METRICS
+from studio.permissions import needs
 from studio.workspace import Workspace
 
 LONGEST_NAME, LONGEST_CODE = OWN_METRICS.longest_name, 20_000
@@ -33,11 +34,13 @@ class OwnMetric:
     who: str
 
 
+@needs("read")
 def every(ws: Workspace) -> list[OwnMetric]:
     """By name."""
     return [OwnMetric(row["own_metric_id"], row["name"], row["code"], row["who"]) for row in named.every(ws, OWN_METRICS)]
 
 
+@needs("read")
 def get(ws: Workspace, name: str) -> OwnMetric:
     """Raises StudioError where there is none of that name."""
     found = next((one for one in every(ws) if one.name == name), None)
@@ -46,6 +49,7 @@ def get(ws: Workspace, name: str) -> OwnMetric:
     return found
 
 
+@needs("run")
 def save(ws: Workspace, name: str, code: str, who: str) -> OwnMetric:
     """Keep a function under a name; what stood under it before is replaced. Raises StudioError for what cannot be one."""
     name = " ".join(name.split())
@@ -57,6 +61,7 @@ def save(ws: Workspace, name: str, code: str, who: str) -> OwnMetric:
     return OwnMetric(named.say(ws, OWN_METRICS, name, code, who), name, code, who)
 
 
+@needs("run")
 def delete(ws: Workspace, name: str, who: str) -> None:
     """Take a function off the list; scores it gave stay. Raises StudioError where there is none of that name."""
     named.delete(ws, OWN_METRICS, name, who)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from studio.permissions import needs
 from studio.workspace import Transaction, Workspace
 
 Part = Literal["train", "test"]
 _NEWEST = "select record_id, arg_max(part, seq) as part, arg_max(why, seq) as why from record_pins group by record_id"
 
 
+@needs("curate")
 def put(ws: Workspace, record_ids: Sequence[str], part: Part, why: str, who: str, press_id: str) -> None:
     """Tie records to a part. `press_id` names the act: sent again, it adds nothing."""
     with ws.transaction() as transaction:
@@ -21,6 +23,7 @@ def put(ws: Workspace, record_ids: Sequence[str], part: Part, why: str, who: str
              "said_at": ws.now()} for place, record_id in enumerate(record_ids)])
 
 
+@needs("read")
 def every(ws: Workspace) -> dict[str, Part]:
     """The part of each record that is tied to one."""
     return {row["record_id"]: row["part"] for row in ws.rows(_NEWEST)}

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.errors import StudioError
+from studio.permissions import needs
 from studio.workspace import Workspace
 
 Decision = Literal["keep", "drop", "undecided"]
@@ -52,11 +53,13 @@ _indexes: weakref.WeakKeyDictionary[Workspace, _Index] = weakref.WeakKeyDictiona
 _building = threading.Lock()
 
 
+@needs("read")
 def extent(ws: Workspace) -> Extent:
     row = ws.row("select count(*) as records, coalesce(max(position), 0) as top from record_now") or {}
     return Extent(**row)
 
 
+@needs("read")
 def find(ws: Workspace, record_ids: Sequence[str]) -> dict[str, Place]:
     """The places of these records; those that the workspace lacks are left out."""
     ids = list(dict.fromkeys(record_ids))
@@ -72,6 +75,7 @@ def find(ws: Workspace, record_ids: Sequence[str]) -> dict[str, Place]:
     return {record_id: by_id[record_id] for record_id in ids if record_id in by_id}
 
 
+@needs("read")
 def one(ws: Workspace, record_id: str) -> Place:
     """Raises StudioError when there is no such record."""
     found = find(ws, [record_id])
@@ -80,6 +84,7 @@ def one(ws: Workspace, record_id: str) -> Place:
     return found[record_id]
 
 
+@needs("read")
 def at(ws: Workspace, positions: Sequence[int]) -> list[Place]:
     """The records at these positions, in no order; where none stands, none is given."""
     if not positions:
@@ -89,6 +94,7 @@ def at(ws: Workspace, positions: Sequence[int]) -> list[Place]:
     return [Place(**row) for row in rows]
 
 
+@needs("curate", looks=True)
 def forget(ws: Workspace) -> None:
     """Positions may be given anew: look at everything again."""
     _indexes.pop(ws, None)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio import duplicates, pins, splits, traffic, wording_keys
+from studio.permissions import needs
 from studio.splits import SPLITS, Division, Piece, Recipe, SplitName
 from studio.workspace import Row, Workspace
 
@@ -52,6 +53,7 @@ class Plan:
         return self.division.left_over
 
 
+@needs("curate", looks=True)
 def plan(ws: Workspace, recipe: Recipe) -> Plan:
     """Decide which record goes where. Raises StudioError when there is too little, or the recipe makes no sense.
 

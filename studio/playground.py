@@ -14,6 +14,7 @@ from studio import authored, candidates, models, plays, runs, snapshots, starts
 from studio.candidates import Chosen
 from studio.errors import StudioError
 from studio.models import Model
+from studio.permissions import needs
 from studio.plays import Ask, Reply
 from studio.records import Turns
 from studio.runs import Candidate, Decoding, Run
@@ -36,6 +37,7 @@ class SavedAsk:
     who: str
 
 
+@needs("run", looks=True)
 def options(ws: Workspace, checkpoints: bool = False) -> list[Chosen]:
     """Everyone that can answer: tuned models, bases, bases with a written prompt where there is a snapshot, endpoints."""
     tuned, bases = models.tuned(ws), models.bases(ws)
@@ -48,6 +50,7 @@ def options(ws: Workspace, checkpoints: bool = False) -> list[Chosen]:
     return found + [Chosen(one) for model in tuned if checkpoints for one in candidates.checkpoints(ws, model)]
 
 
+@needs("run", looks=True)
 def defaults(ws: Workspace, model_id: str = "") -> list[str]:
     """Candidate ids to begin with: the model that is named; else the newest tuned one and its base; else the first base."""
     known = {model.model_id for model in models.answering(ws)}
@@ -57,6 +60,7 @@ def defaults(ws: Workspace, model_id: str = "") -> list[str]:
     return [tuned[0].model_id, models.base_of(ws, tuned[0]).model_id] if tuned else [models.bases(ws)[0].model_id]
 
 
+@needs("run")
 def ask(ws: Workspace, question: str, chosen: Sequence[Chosen], decoding: Decoding, who: str, ask_id: str) -> str:
     """Begin a conversation with these; returns the thread's id. Raises StudioError for what cannot be asked."""
     ids = [one.candidate_id for one in chosen]
@@ -70,6 +74,7 @@ def ask(ws: Workspace, question: str, chosen: Sequence[Chosen], decoding: Decodi
     return thread_id
 
 
+@needs("run")
 def follow(ws: Workspace, thread_id: str, question: str, who: str, ask_id: str) -> None:
     """Go on with a conversation. Raises StudioError while a reply is on its way."""
     collect(ws)
@@ -80,18 +85,21 @@ def follow(ws: Workspace, thread_id: str, question: str, who: str, ask_id: str) 
     _ask(ws, thread_id, question, specs, Decoding.model_validate(before[-1].decoding), who, ask_id)
 
 
+@needs("run", looks=True)
 def thread(ws: Workspace, thread_id: str) -> list[Ask]:
     """A conversation as it stands now. Raises StudioError where there is none."""
     keep_up(ws)
     return [_live(ws, one) for one in _thread(ws, thread_id)]
 
 
+@needs("run", looks=True)
 def now(ws: Workspace, ask_id: str) -> Ask:
     """One question with its replies as they stand now."""
     keep_up(ws)
     return _live(ws, _one(ws, ask_id))
 
 
+@needs("run")
 def stop(ws: Workspace, reply: Reply) -> None:
     """End a reply; what it said so far stays."""
     run = runs.get(ws, _one(ws, reply.ask_id).run_id)
@@ -101,6 +109,7 @@ def stop(ws: Workspace, reply: Reply) -> None:
         plays.end(ws, reply)
 
 
+@needs("run", looks=True)
 def keep_up(ws: Workspace) -> None:
     """Collect what ended; hand over what the child has not got; start it again where it ended before it could answer."""
     for run in collect(ws):
@@ -114,6 +123,7 @@ def keep_up(ws: Workspace) -> None:
             starts.hand_over(ws, run, wanted, wake)
 
 
+@needs("run", looks=True)
 def collect(ws: Workspace) -> list[Run]:
     """Bring replies that ended into the tables, and those whose process died; returns the runs that owed some, as they were."""
     owing, asks = [], plays.unanswered(ws)
@@ -129,6 +139,7 @@ def collect(ws: Workspace) -> list[Run]:
     return owing
 
 
+@needs("run", looks=True)
 def rest(ws: Workspace) -> None:
     """End a process that nobody has asked anything, so that nothing waits for it; the next question starts it again."""
     owing = {one.run_id for one in plays.unanswered(ws)}
@@ -138,6 +149,7 @@ def rest(ws: Workspace) -> None:
             runs.wait(ws, run.run_id, REST_SECONDS)
 
 
+@needs("run", looks=True)
 def conversation(ws: Workspace, ask: Ask, candidate_id: str) -> Turns:
     """What a candidate reads: the earlier questions of the thread that it answered, with its answers, and this question."""
     turns: Turns = []
@@ -148,6 +160,7 @@ def conversation(ws: Workspace, ask: Ask, candidate_id: str) -> Turns:
     return [*turns, {"role": "user", "content": ask.question}]
 
 
+@needs("curate")
 def save_as_item(ws: Workspace, ask_id: str, candidate_id: str, expected: str, who: str) -> str:
     """Keep a question with the answer that is expected, tied to the test part of later snapshots; returns the record's id.
 
@@ -159,11 +172,13 @@ def save_as_item(ws: Workspace, ask_id: str, candidate_id: str, expected: str, w
     return authored.add(ws, messages, "playground", who, f"play-{ask_id}-{stamp}", tags="playground", part="test")
 
 
+@needs("run", looks=True)
 def is_comparison(ws: Workspace, one: Ask) -> bool:
     """Whether it can be reviewed: at least two answers to the first question of a thread. (Later on each has read others.)"""
     return sum(reply.said for reply in one.replies) >= 2 and plays.thread(ws, one.thread_id)[0].ask_id == one.ask_id
 
 
+@needs("run")
 def save_for_review(ws: Workspace, ask_id: str, who: str, press_id: str) -> None:
     """Put a comparison on the list that a review can be started from. Raises StudioError for what is none."""
     if not is_comparison(ws, _one(ws, ask_id)):
@@ -172,11 +187,13 @@ def save_for_review(ws: Workspace, ask_id: str, who: str, press_id: str) -> None
     plays.keep(ws, ask_id, True, who, press_id)
 
 
+@needs("run")
 def unsave(ws: Workspace, ask_id: str, who: str, press_id: str) -> None:
     """Take it off the list."""
     plays.keep(ws, ask_id, False, who, press_id)
 
 
+@needs("run", looks=True)
 def saved(ws: Workspace) -> list[SavedAsk]:
     """What is on the list for review, the oldest first."""
     return [SavedAsk(one.ask_id, [{"role": "user", "content": one.question}],

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from studio.mentions import named_in
+from studio.permissions import needs
 from studio.workspace import Row, Transaction, Workspace
 
 UNANSWERED = ("failed", "filter")
@@ -83,6 +84,7 @@ class Thread:
     said_at: datetime
 
 
+@needs("run")
 def add(ws: Workspace, ask_id: str, run_id: str, thread_id: str, question: str, candidates: Sequence[Row], decoding: Row,
         who: str) -> None:
     """Write a question down, once."""
@@ -94,20 +96,24 @@ def add(ws: Workspace, ask_id: str, run_id: str, thread_id: str, question: str, 
                 "said_at": ws.now()}])
 
 
+@needs("run", looks=True)
 def thread(ws: Workspace, thread_id: str) -> list[Ask]:
     """Its questions in order; replies that are on their way are empty."""
     return _asks(ws, "thread_id = ?", [thread_id])
 
 
+@needs("run", looks=True)
 def of_ids(ws: Workspace, ask_ids: Sequence[str]) -> list[Ask]:
     return _asks(ws, "ask_id in (select unnest(?::varchar[]))", [list(ask_ids)])
 
 
+@needs("run", looks=True)
 def unanswered(ws: Workspace) -> list[Ask]:
     """Questions of which a reply has not ended, in order."""
     return _asks(ws, """json_array_length(candidates) > (select count(*) from play_replies r where r.ask_id = a.ask_id)""", [])
 
 
+@needs("run", looks=True)
 def threads(ws: Workspace, most: int) -> list[Thread]:
     """The newest first."""
     rows = ws.rows("""select thread_id, arg_min(question, seq) as question, arg_min(candidates, seq) as candidates,
@@ -139,6 +145,7 @@ def with_heard(ask: Ask, told: dict[str, dict[str, Any]]) -> Ask:
     return replace(ask, replies=tuple(replace(one, **told.get(one.reply_id, {})) if one.open else one for one in ask.replies))
 
 
+@needs("run")
 def collect(ws: Workspace, transaction: Transaction, lines: Iterable[Row], over: bool) -> None:
     """Store replies that ended; where the run is `over`, also those that it died upon. May be repeated."""
     told = {reply_id: one for reply_id, one in heard(lines).items() if one.get("finish") or (over and one.get("begun"))}
@@ -153,6 +160,7 @@ def collect(ws: Workspace, transaction: Transaction, lines: Iterable[Row], over:
             _put(ws, transaction, reply_id, ask_id, asked[ask_id][int(place)]["candidate_id"], {"finish": "cut"} | one)
 
 
+@needs("run")
 def end(ws: Workspace, reply: Reply) -> None:
     """A person stopped a reply that no process works on."""
     with ws.transaction() as transaction:
@@ -160,6 +168,7 @@ def end(ws: Workspace, reply: Reply) -> None:
             _put(ws, transaction, reply.reply_id, reply.ask_id, reply.candidate_id, {"finish": "stopped", "text": reply.text})
 
 
+@needs("run")
 def keep(ws: Workspace, ask_id: str, kept: bool, who: str, press_id: str) -> None:
     """Put a comparison on the list for review, or take it off; sent again, it adds nothing."""
     with ws.transaction() as transaction:
@@ -168,11 +177,13 @@ def keep(ws: Workspace, ask_id: str, kept: bool, who: str, press_id: str) -> Non
                                                 "said_at": ws.now()}])
 
 
+@needs("run", looks=True)
 def kept(ws: Workspace) -> list[Ask]:
     """Comparisons on the list for review, the oldest first."""
     return _asks(ws, "ask_id in (select ask_id from play_saved group by ask_id having arg_max(kept, seq))", [])
 
 
+@needs("run", looks=True)
 def about(ws: Workspace, words: Sequence[str]) -> list[str]:
     """Questions in which one of the words (lower case) stands, or in an answer to them or a prompt before them."""
     named = (("a.question", "play_asks a"), ("a.candidates", "play_asks a"),

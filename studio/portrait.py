@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from studio.permissions import needs
 from studio.workspace import Workspace
 
 LENGTH_STEPS = (0, 5, 10, 20, 40, 80, 160, 320, 640, 1280)
@@ -42,6 +43,7 @@ class Portrait:
     months: dict[date, int]
 
 
+@needs("raw")
 def of_import(ws: Workspace, import_id: str) -> Portrait | None:
     """What came in with this import, in its present wording; None when nothing did."""
     words = "len(string_split_regex(trim({}), '\\s+'))"

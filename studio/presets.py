@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from studio import dials, named
 from studio.dials import Dials
 from studio.named import PRESETS
+from studio.permissions import needs
 from studio.workspace import Workspace
 
 
@@ -28,6 +29,7 @@ BUILT_IN = (
            "One epoch, rank 8, four evaluations: does it learn at all? It underfits."))
 
 
+@needs("read")
 def every(ws: Workspace) -> list[Preset]:
     """The built-in ones, then those that were saved, by name."""
     saved = named.every(ws, PRESETS)
@@ -35,17 +37,20 @@ def every(ws: Workspace) -> list[Preset]:
                          for row in saved)]
 
 
+@needs("run")
 def save(ws: Workspace, name: str, said: Dials, who: str) -> Preset:
     """Keep dials under a name; what stood under it before is replaced. Raises StudioError for a name that cannot be used."""
     name = named.name_of(PRESETS, name, [preset.name for preset in BUILT_IN])
     return Preset(named.say(ws, PRESETS, name, dials.written(said), who), name, said, False, f"Saved by {who}.")
 
 
+@needs("run")
 def delete(ws: Workspace, name: str, who: str) -> None:
     """Take a saved preset off the list. Raises StudioError where there is none of that name."""
     named.delete(ws, PRESETS, name, who)
 
 
+@needs("read")
 def is_saved(ws: Workspace, name: str) -> bool:
     """Whether saving under this name would replace something."""
     wanted = " ".join(name.split()).lower()

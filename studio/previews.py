@@ -8,6 +8,7 @@ from typing import Any
 
 from studio import runs
 from studio.errors import StudioError
+from studio.permissions import needs
 from studio.runs import Run
 from studio.workspace import Row, Workspace
 
@@ -82,11 +83,13 @@ class Rendered:
     learned: int
 
 
+@needs("read")
 def newest(ws: Workspace, question: Row) -> Run | None:
     """The newest preview that asked this, however it stands."""
     return next((run for run in runs.every(ws, "preview") if _asks(run, question, tuple(question))), None)
 
 
+@needs("read")
 def known_speed(ws: Workspace, base: Row, processes: int) -> Row:
     """Tokens/s of the newest finished training run on this base model with as many processes, and how it held the base, under
     the names that a preview knows them by; empty without one."""
@@ -98,6 +101,7 @@ def known_speed(ws: Workspace, base: Row, processes: int) -> Row:
                  if spec["base"] == base and spec.get("processes", 1) == processes and data.get("tokens_s")), {})
 
 
+@needs("read")
 def refusal(ws: Workspace, question: Row, too_long: str) -> StudioError | None:
     """Why a training run of this data must not start yet, as the newest preview of the same data found; None: it may."""
     run = next((run for run in runs.every(ws, "preview") if run.state == "done" and _asks(run, question, DATA)), None)
@@ -135,12 +139,14 @@ def read(run: Run) -> Preview:
         data["recommended"] or "", data["why"], min(run.spec["max_tokens"] or 10**9, data["model"]["context"] or 10**9))
 
 
+@needs("raw")
 def examples(ws: Workspace, run: Run) -> list[Rendered]:
     """The examples it rendered; none where they were cleared away or forgotten."""
     return [Rendered(row["id"], tuple((text, learned) for text, learned in row["pieces"]), row["tokens"], row["learned"])
             for row in runs.lines(ws, run, runs.PREVIEW)]
 
 
+@needs("run", looks=True)
 def clear_older(ws: Workspace) -> None:
     """Take the rendered examples of all but the newest previews away."""
     for run in runs.every(ws, "preview")[KEPT - 1:]:

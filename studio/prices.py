@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from studio.errors import StudioError
+from studio.permissions import needs
 from studio.workspace import Workspace
 
 
@@ -21,11 +22,13 @@ class Price:
         return f"{cost:,.2f} {self.money}" if cost >= 0.005 else f"under 0.01 {self.money}"
 
 
+@needs("read")
 def now(ws: Workspace) -> Price:
     row = ws.row("select per_hour, money from hour_prices order by seq desc limit 1")
     return Price(**row) if row else Price()
 
 
+@needs("run")
 def say(ws: Workspace, per_hour: float, money: str, who: str) -> Price:
     """Keep a price. Raises StudioError for what is none."""
     money = " ".join(money.split())

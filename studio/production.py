@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from studio import live, models
 from studio.models import Model
+from studio.permissions import needs
 from studio.workspace import Workspace
 
 
+@needs("read")
 def chosen(ws: Workspace) -> str:
     """The name of the model in production, as the logs have it: the one that somebody chose, else the most seen one of the
     newest thousand rows; empty where no log names a model."""
@@ -19,12 +21,14 @@ def chosen(ws: Workspace) -> str:
     return str(found or "")
 
 
+@needs("run")
 def choose(ws: Workspace, model: str, who: str) -> None:
     with ws.transaction() as transaction:
         transaction.decided("production_models", [{"choice_id": ws.new_id(), "seq": 0, "model": model, "who": who,
                                                    "said_at": ws.now()}])
 
 
+@needs("read")
 def entry(ws: Workspace, name: str) -> Model | None:
     """The model of this workspace that goes by such a name in the logs: an endpoint's name for its model, or a model's own."""
     found = models.every(ws)
@@ -32,6 +36,7 @@ def entry(ws: Workspace, name: str) -> Model | None:
                 next((one for one in found if name in (one.name, one.model_id, one.run_id)), None))
 
 
+@needs("read")
 def comparison(ws: Workspace) -> dict[str, str] | None:
     """The address of an evaluation of the newest tuned model beside the one in production; None where nothing was tuned."""
     tuned = models.tuned(ws)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from studio import named
 from studio.errors import StudioError
 from studio.named import PROMPTS
+from studio.permissions import needs
 from studio.workspace import Workspace
 
 LONGEST_NAME, LONGEST_TEXT = PROMPTS.longest_name, 20_000
@@ -22,11 +23,13 @@ class Prompt:
     who: str
 
 
+@needs("read")
 def every(ws: Workspace) -> list[Prompt]:
     """By name."""
     return [Prompt(row["prompt_id"], row["name"], row["text"], row["who"]) for row in named.every(ws, PROMPTS)]
 
 
+@needs("run")
 def save(ws: Workspace, name: str, text: str, who: str) -> Prompt:
     """Keep a prompt under a name; what stood under it before is replaced. Raises StudioError for what cannot be used."""
     name, text = named.name_of(PROMPTS, name), text.strip()
@@ -35,6 +38,7 @@ def save(ws: Workspace, name: str, text: str, who: str) -> Prompt:
     return Prompt(named.say(ws, PROMPTS, name, text, who), name, text, who)
 
 
+@needs("run")
 def delete(ws: Workspace, name: str, who: str) -> None:
     """Take a prompt off the list. Raises StudioError where there is none of that name."""
     named.delete(ws, PROMPTS, name, who)

@@ -18,6 +18,7 @@ import numpy as np
 
 from studio import places
 from studio.boards import REVIEWING, Board, Order, QueueFilter
+from studio.permissions import needs
 from studio.workspace import Workspace
 
 __all__ = ["Order", "PersonProgress", "Progress", "QueueFilter"]
@@ -52,6 +53,7 @@ class Progress:
     people: tuple[PersonProgress, ...]
 
 
+@needs("label", looks=True)
 def window(ws: Workspace, chosen: QueueFilter, order: Order, who: str, session: str, limit: int, after: str = "") -> list[str]:
     """The next records for this person, leased to their session, in order: those behind the record `after`, and when the end is
     reached, from the start again what the session does not hold yet.
@@ -76,6 +78,7 @@ def window(ws: Workspace, chosen: QueueFilter, order: Order, who: str, session: 
         return found
 
 
+@needs("label", looks=True)
 def renew(ws: Workspace, set_id: str, who: str, session: str, record_ids: Sequence[str]) -> list[str]:
     """Take the leases of records that a browser still holds, after a restart say; returns those that somebody else has now,
     or that have all their answers."""
@@ -91,6 +94,7 @@ def renew(ws: Workspace, set_id: str, who: str, session: str, record_ids: Sequen
     return [record_id for record_id in record_ids if record_id not in free]
 
 
+@needs("label", looks=True)
 def give_back(ws: Workspace, set_id: str, session: str, record_ids: Sequence[str]) -> None:
     """Let go of records that the session holds but will not answer (it changed its filter, say)."""
     board = _board(ws, set_id)
@@ -98,6 +102,7 @@ def give_back(ws: Workspace, set_id: str, session: str, record_ids: Sequence[str
         board.release(session, {board.position(ws, record_id) for record_id in record_ids})
 
 
+@needs("label", looks=True)
 def leave(ws: Workspace, session: str) -> None:
     """The session is over: everything it holds, in any set, goes back."""
     for board in list(_boards.get(ws, {}).values()):
@@ -105,6 +110,7 @@ def leave(ws: Workspace, session: str) -> None:
             board.release(session)
 
 
+@needs("label", looks=True)
 def elsewhere(ws: Workspace, chosen: QueueFilter, who: str, session: str) -> int:
     """How many records would be this person's, were they not before somebody else right now."""
     board = _board(ws, chosen.set_id)
@@ -115,6 +121,7 @@ def elsewhere(ws: Workspace, chosen: QueueFilter, who: str, session: str) -> int
         return sum(1 for position, lease in board.leases.items() if lease.session != session and mask[position])
 
 
+@needs("label", looks=True)
 def size(ws: Workspace, chosen: QueueFilter, who: str) -> int:
     """How many records the filter shows this person, those before others included."""
     board = _board(ws, chosen.set_id)
@@ -123,6 +130,7 @@ def size(ws: Workspace, chosen: QueueFilter, who: str) -> int:
         return int(np.count_nonzero(board.mask(ws, chosen, "oldest", who)))
 
 
+@needs("read")
 def progress(ws: Workspace, set_id: str) -> Progress:
     board = _board(ws, set_id)
     with board.lock:
@@ -139,6 +147,7 @@ def progress(ws: Workspace, set_id: str) -> Progress:
     return Progress(total, done, sum(person.answered for person in people), people)
 
 
+@needs("label", looks=True)
 def forget(ws: Workspace) -> None:
     """Records went away and positions may be given anew: make every queue again from the tables."""
     places.forget(ws)

@@ -14,6 +14,7 @@ from pipeline.spec_live import ReceiveSpec
 from studio import logs, runs
 from studio.errors import StudioError
 from studio.logs import Report
+from studio.permissions import needs
 from studio.runs import Run
 from studio.workspace import Workspace
 
@@ -25,6 +26,7 @@ UNREAD = "unread-"
 _one_starts, _one_collects = threading.Lock(), threading.Lock()
 
 
+@needs("own")
 def start(ws: Workspace, port: int = PORT, host: str = "127.0.0.1", token_env: str = TOKEN) -> str:
     """Begin to receive; returns the run's id. Raises StudioError where there is no token, or one receives already."""
     with _one_starts:
@@ -39,6 +41,7 @@ def start(ws: Workspace, port: int = PORT, host: str = "127.0.0.1", token_env: s
         return runs.begin(ws, ReceiveSpec(run_id=ws.new_id(), host=host, port=port, token_env=token_env), "Receiving logs")
 
 
+@needs("read")
 def newest(ws: Workspace) -> Run | None:
     found = runs.every(ws, "receive")
     return found[0] if found else None
@@ -50,6 +53,7 @@ def address(run: Run) -> str:
     return f"http://{words}" if words else ""
 
 
+@needs("read")
 def collect(ws: Workspace) -> list[Report]:
     """Bring in every closed file of every endpoint, and what a killed one left open. A file goes when its rows are in; one that
     holds no log stays, set aside, because it was acknowledged."""
@@ -62,6 +66,7 @@ def collect(ws: Workspace) -> list[Report]:
         ]
 
 
+@needs("read")
 def settle(ws: Workspace, seconds: float = 10.0) -> None:
     """Bring in everything that was acknowledged until now. Raises StudioError where that takes too long."""
     deadline = time.monotonic() + seconds
@@ -75,6 +80,7 @@ def settle(ws: Workspace, seconds: float = 10.0) -> None:
         time.sleep(0.2)
 
 
+@needs("read")
 def unread(ws: Workspace) -> list[Path]:
     """Files that were received and hold no log."""
     return [path for run in runs.every(ws, "receive") for path in sorted(ws.path(run.folder).glob(f"{UNREAD}*.jsonl"))]

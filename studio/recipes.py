@@ -15,6 +15,7 @@ from typing import Any
 from studio import named, synthetic
 from studio.errors import StudioError
 from studio.named import RECIPES
+from studio.permissions import needs
 from studio.synthetic import Cell, Checks, Work
 from studio.workspace import Row, Workspace
 
@@ -98,11 +99,13 @@ def checks(recipe: Recipe, judge: Any) -> Checks:
                   judge=judge, rubric=recipe.rubric if judge else "", least_score=recipe.least_score)
 
 
+@needs("read")
 def every(ws: Workspace) -> dict[str, Recipe]:
     """Saved recipes by name."""
     return {row["name"]: read(json.loads(row["recipe"])) for row in named.every(ws, RECIPES)}
 
 
+@needs("curate")
 def save(ws: Workspace, name: str, recipe: Recipe, who: str) -> str:
     """Keep a recipe under a name; what stood under it before is replaced. Returns the name as it is kept."""
     name = named.name_of(RECIPES, name)
@@ -110,6 +113,7 @@ def save(ws: Workspace, name: str, recipe: Recipe, who: str) -> str:
     return name
 
 
+@needs("curate")
 def delete(ws: Workspace, name: str, who: str) -> None:
     named.delete(ws, RECIPES, name, who)
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio import places, search
+from studio.permissions import needs
 from studio.places import Decision, Extent
 from studio.workspace import Workspace
 
@@ -125,6 +126,7 @@ _columns: weakref.WeakKeyDictionary[Workspace, Columns] = weakref.WeakKeyDiction
 _making = threading.Lock()
 
 
+@needs("raw")
 def now(ws: Workspace) -> Columns:
     """The columns as they stand; what is handed out does not change any more."""
     with _making:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio import findings, marks, places, record_columns, records
+from studio.permissions import ask, needs
 from studio.places import Decision
 from studio.record_columns import DECISIONS, Column, Columns, Mask
 from studio.records import Filter, Record
@@ -76,6 +77,7 @@ class Found:
     """What a filter shows, as it stands at one moment: every question about it is answered from the same numbers."""
 
     def __init__(self, ws: Workspace, wanted: Filter) -> None:
+        ask(ws, "raw")
         self._ws = ws
         self._now = record_columns.now(ws)
         self._mask = _mask(ws, self._now, wanted)
@@ -122,11 +124,13 @@ class Found:
         return sorted((one for one in counted if one[1]), key=lambda one: (-one[1], one[0]))[:MOST_VALUES]
 
 
+@needs("raw")
 def matching(ws: Workspace, wanted: Filter) -> int:
     """How many records the filter shows."""
     return Found(ws, wanted).matching
 
 
+@needs("raw")
 def window(ws: Workspace, wanted: Filter, limit: int, after: str = "") -> list[Record]:
     """The next records in the order they came in, those behind the record `after` where one is named."""
     positions = Found(ws, wanted).positions
@@ -136,17 +140,20 @@ def window(ws: Workspace, wanted: Filter, limit: int, after: str = "") -> list[R
     return _records_at(ws, positions[:limit])
 
 
+@needs("read")
 def tags(ws: Workspace) -> list[str]:
     """Every tag there is, in alphabetical order, at most a thousand."""
     return record_columns.now(ws).tags[:MOST_TAGS]
 
 
+@needs("read")
 def sources(ws: Workspace) -> list[Source]:
     """The imports that brought records, newest first."""
     return [Source(**row) for row in ws.rows("""select import_id, source_name as name, imported_at from imports
                                                 where conversations > 0 order by imported_at desc limit 200""")]
 
 
+@needs("curate")
 def decide_matching(ws: Workspace, wanted: Filter, decision: Decision, who: str) -> int:
     """Keep, drop or leave open every record that the filter shows and that is not so yet, as one act; returns how many."""
     ids = record_ids(ws, Found(ws, wanted).undecided_so(decision))
@@ -154,6 +161,7 @@ def decide_matching(ws: Workspace, wanted: Filter, decision: Decision, who: str)
     return len(ids)
 
 
+@needs("curate")
 def tag_matching(ws: Workspace, wanted: Filter, tag: str, who: str, standing: bool = True) -> int:
     """Put a tag on every record that the filter shows and that lacks it, as one act; with `standing` false, take it off those
     that bear it. Returns how many."""
@@ -161,11 +169,13 @@ def tag_matching(ws: Workspace, wanted: Filter, tag: str, who: str, standing: bo
     return marks.put_many(ws, ids, "tag", tag, who, ws.new_id(), standing)
 
 
+@needs("raw")
 def matching_ids(ws: Workspace, wanted: Filter) -> list[str]:
     """The ids of everything the filter shows, in the order the records came in."""
     return record_ids(ws, Found(ws, wanted).positions)
 
 
+@needs("raw")
 def record_ids(ws: Workspace, positions: NDArray[Any]) -> list[str]:
     """The ids at these positions, in the order of positions."""
     if not len(positions):

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from studio import places, search
+from studio import masking, places, search
 from studio.errors import StudioError
+from studio.permissions import Given, ask, needs, of_one
 from studio.places import Decision, Place
 from studio.workspace import Row, Transaction, Workspace
 
@@ -76,6 +77,12 @@ class Undone:
     record_id: str
 
 
+def _veiled(ws: Workspace, found: list[Record], given: Given) -> list[Record]:
+    masks = masking.of_wordings(ws, {one.record_id: one.version for one in found}, [one.record_id for one in found])
+    return [replace(one, messages=masks[one.record_id].turns(one.messages)) for one in found]
+
+
+@needs("curate")
 def add(ws: Workspace, transaction: Transaction, import_id: str, conversations: str, wordings: str) -> None:
     """Add records in bulk, in the order of their position, each with its first wording.
 
@@ -95,6 +102,7 @@ def add(ws: Workspace, transaction: Transaction, import_id: str, conversations: 
                             from ({wordings})""", [ws.now()])
 
 
+@needs("curate")
 def add_wordings(ws: Workspace, transaction: Transaction, wordings: str) -> None:
     """A newer wording from an import for each record of the query `wordings` (record_id, messages)."""
     transaction.execute(
@@ -105,6 +113,7 @@ def add_wordings(ws: Workspace, transaction: Transaction, wordings: str) -> None
     search.reworded(transaction, f"select record_id from ({wordings})")
 
 
+@needs("read")
 def counts(ws: Workspace) -> Counts:
     row = ws.row("""select count(*) as total, count(*) filter (decision = 'keep') as keep,
                     count(*) filter (decision = 'drop') as drop, count(*) filter (decision = 'undecided') as undecided,
@@ -113,11 +122,13 @@ def counts(ws: Workspace) -> Counts:
     return Counts(**(row or {}))
 
 
+@needs("read")
 def tags(ws: Workspace) -> list[str]:
     return [row["tags"] for row in ws.rows("""select distinct tags from record_now where tags is not null
                                                 order by tags limit 1000""")]
 
 
+@needs("read", veil=of_one(_veiled))
 def get(ws: Workspace, record_id: str) -> Record:
     """Raises StudioError when there is no such record."""
     found = every(ws, [record_id])
@@ -126,6 +137,7 @@ def get(ws: Workspace, record_id: str) -> Record:
     return found[0]
 
 
+@needs("read", veil=_veiled)
 def page(ws: Workspace, chosen: Filter, limit: int, after: str = "") -> list[Record]:
     """Records in the order they came in, those behind the record `after` where one is named."""
     where, values = _where(ws, chosen, after)
@@ -133,12 +145,14 @@ def page(ws: Workspace, chosen: Filter, limit: int, after: str = "") -> list[Rec
     return every(ws, [row["record_id"] for row in found])
 
 
+@needs("read", veil=_veiled)
 def every(ws: Workspace, record_ids: Sequence[str]) -> list[Record]:
     """These records, in this order; those that the workspace lacks are left out."""
     now = places.find(ws, record_ids)
     return standing_at(ws, [now[record_id] for record_id in record_ids if record_id in now])
 
 
+@needs("read", veil=_veiled)
 def standing_at(ws: Workspace, where: Sequence[Place]) -> list[Record]:
     """The records at these places, in their order."""
     if not where:
@@ -157,6 +171,7 @@ def standing_at(ws: Workspace, where: Sequence[Place]) -> list[Record]:
                    messages=json.loads(said[place.record_id, place.version])) for place in where]
 
 
+@needs("raw")
 def wording(ws: Workspace, record_id: str, position: int, version: int) -> Turns:
     """One wording of a record, whose position is known. Raises StudioError when it never had that one."""
     found = ws.value("""select messages from record_versions where (position = ? or position is null)
@@ -166,6 +181,7 @@ def wording(ws: Workspace, record_id: str, position: int, version: int) -> Turns
     return json.loads(found)  # type: ignore[no-any-return]
 
 
+@needs("label")
 def decide(ws: Workspace, record_ids: Sequence[str], decision: Decision, who: str, batch_id: str | None = None,
            what: str = "") -> None:
     """Keep, drop or leave open, as one act that can be undone. `batch_id` names the act: sent again, it adds nothing.
@@ -183,6 +199,7 @@ def decide(ws: Workspace, record_ids: Sequence[str], decision: Decision, who: st
         _batch(ws, transaction, batch_id, who, what)
 
 
+@needs("curate")
 def edit(ws: Workspace, record_id: str, messages: Turns, who: str, batch_id: str | None = None) -> None:
     """A new wording. Raises StudioError when it is not a conversation that ends with the agent."""
     batch_id = batch_id or ws.new_id()
@@ -195,6 +212,7 @@ def edit(ws: Workspace, record_id: str, messages: Turns, who: str, batch_id: str
         _batch(ws, transaction, batch_id, who, f"edit {record_id}")
 
 
+@needs("curate")
 def rewrite(ws: Workspace, wordings: Sequence[tuple[str, int, Turns]], who: str, what: str) -> int:
     """New wordings of many records as one act that can be undone: (record id, the version it replaces, messages).
 
@@ -214,6 +232,7 @@ def rewrite(ws: Workspace, wordings: Sequence[tuple[str, int, Turns]], who: str,
     return len(changed)
 
 
+@needs("curate")
 def undo(ws: Workspace, who: str, batch_id: str | None = None) -> Undone | None:
     """Take back the newest act of this person that still stands; None when there is none."""
     batch_id = batch_id or ws.new_id()
@@ -229,6 +248,7 @@ def undo(ws: Workspace, who: str, batch_id: str | None = None) -> Undone | None:
     return Undone(f"Undone: {last['what']}", touched)
 
 
+@needs("raw")
 def newest(ws: Workspace, who: str) -> int:
     """The place in the journal of this person's newest act that still stands; 0 where there is none."""
     return int(ws.value("""select coalesce(max(seq), 0) from curation_batches b where who = ? and undoes is null
@@ -237,6 +257,7 @@ def newest(ws: Workspace, who: str) -> int:
 
 def taken(read: Workspace | Transaction, batch_id: str) -> bool:
     """Whether an act of this id is stored; looked at under the write lock, because two tabs may send a press at one moment."""
+    ask(read, "raw")
     return bool(read.rows("select 1 from curation_batches where batch_id = ?", [batch_id]))
 
 

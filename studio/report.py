@@ -30,6 +30,7 @@ from studio.costs import Cost, Kept
 from studio.errors import StudioError
 from studio.evaluations import decoding
 from studio.grids import Grid
+from studio.permissions import needs
 from studio.rivals import Verdict
 from studio.runs import Run
 from studio.slices import Slice
@@ -76,6 +77,7 @@ class Report:
         return self.found[0].first.metric
 
 
+@needs("export", looks=True)
 def gather(ws: Workspace, run: Run, grid: Grid, who: str, examples: int = 0) -> Report:
     """Everything a report says, with `examples` losses and as many wins as texts. Raises StudioError without scores."""
     snapshot = snapshots.get(ws, run.snapshot_id)
@@ -112,18 +114,26 @@ def _people(ws: Workspace, run: Run) -> list[str]:
     return said
 
 
+@needs("export", looks=True)
 def of(ws: Workspace, run_id: str, examples: int = 0) -> Report:
     """The report of an evaluation on who is judged where nobody chose."""
     run = runs.get(ws, run_id)
     return gather(ws, run, grids.read(ws, run_id), rivals.judged(run), examples)
 
 
+@needs("read")
 def newest(ws: Workspace) -> str:
     """The id of the newest evaluation that is done. Raises StudioError where there is none."""
     found = runs.proven(ws)
     if not found:
         raise StudioError("No evaluation is done yet.", "Start one on the Evaluate page.")
     return found[0].run_id
+
+
+@needs("export")
+def take_out(ws: Workspace, run_id: str, text: str) -> str:
+    """A report as it leaves: the audit trail notes it. Returns the text."""
+    return text
 
 
 def known_form(form: str) -> str:

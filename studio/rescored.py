@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio import scores, verdicts
+from studio.permissions import needs
 from studio.verdicts import Interval
 from studio.workspace import Row, Transaction, Workspace
 
@@ -37,11 +38,13 @@ class Labels:
     confusion: tuple[tuple[int, ...], ...]
 
 
+@needs("read")
 def answered(ws: Workspace, evaluation_id: str) -> int:
     """How many answers of an evaluation are in the tables."""
     return int(ws.value("select count(*) from outputs where run_id = ?", [evaluation_id]))
 
 
+@needs("run", looks=True)
 def write_out(ws: Workspace, evaluation_id: str, path: Path, candidate_ids: Collection[str] = ()) -> None:
     """An evaluation's answers as the child reads them, one JSON line each, written beside and renamed in. Holds personal data.
 
@@ -66,6 +69,7 @@ def collect(transaction: Transaction, evaluation_id: str, metrics: Collection[st
     transaction.insert("scores", [row for row in scores.rows(evaluation_id, scored) if row["metric"] in replaced])
 
 
+@needs("read")
 def labels(ws: Workspace, evaluation_id: str, candidate_id: str) -> Labels | None:
     """How well one candidate tells the labels apart; None where answers are no labels. Rare labels beyond `MOST_LABELS` are
     one, "(others)"."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from studio import review_stats, reviews
 from studio.exports import csv_text
 from studio.opinions import FAULTS, Judged
+from studio.permissions import needs
 from studio.review_texts import Texts
 from studio.workspace import Row, Workspace
 
@@ -31,12 +32,19 @@ class Preferences:
         return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in self.lines)
 
 
+@needs("export", looks=True)
 def rows(ws: Workspace, session_id: str, names: Mapping[str, str]) -> list[Row]:
     """One row an opinion, with everything behind it. `names` are what candidates are called. Raises StudioError before the
     reveal."""
     judged = reviews.standing(ws, session_id)
     texts = reviews.texts(ws, session_id, [one.item_id for one in judged])
     return [_row(one, texts[one.item_id], names) for one in judged if one.item_id in texts]
+
+
+@needs("export")
+def take_out(ws: Workspace, session_id: str, text: str) -> str:
+    """One of these files as it leaves: the audit trail notes it. Returns the text."""
+    return text
 
 
 def as_csv(found: Sequence[Row]) -> str:
@@ -49,6 +57,7 @@ def as_jsonl(found: Sequence[Row]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in found)
 
 
+@needs("export", looks=True)
 def preferences(ws: Workspace, session_id: str) -> Preferences:
     """One line a pair that its reviewers decided, the winner preferred; and one where somebody wrote a better answer, which is
     preferred to the answer that lost (to both, where both were bad)."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from studio import judges, metrics, review_texts, slices
 from studio.errors import StudioError
 from studio.grids import Grid
+from studio.permissions import needs
 from studio.runs import Run
 from studio.workspace import Workspace
 
@@ -37,6 +38,7 @@ class Wanted:
     other: str = ""
 
 
+@needs("curate", looks=True)
 def ways(ws: Workspace, run: Run, grid: Grid) -> list[str]:
     """What can be drawn here: metrics can only disagree where there are two, a judge only where one was asked about pairs."""
     found = ["random", "slices"]
@@ -45,6 +47,7 @@ def ways(ws: Workspace, run: Run, grid: Grid) -> list[str]:
     return found + (["judge"] if _judging(ws, run) else [])
 
 
+@needs("curate", looks=True)
 def draw(ws: Workspace, source: str, grid: Grid | None, candidates: Sequence[str], wanted: Wanted, limit: int,
          run: Run | None = None, dice: random.Random | None = None) -> tuple[list[str], int]:
     """The items, at most `limit`, in the order they are to be judged, and how many there were to draw from. `source` is the

@@ -6,8 +6,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from studio import plays, scores
+from studio import masking, plays, scores
 from studio.grids import PROBES
+from studio.masking import Mask
+from studio.permissions import needs
 from studio.records import Turns
 from studio.workspace import Workspace
 
@@ -25,6 +27,7 @@ PLAYGROUND = "playground"
 """What stands for a run where the answers are comparisons that were saved in the playground: the items are its questions."""
 
 
+@needs("curate", looks=True)
 def items(ws: Workspace, run_id: str, candidates: Sequence[str]) -> list[str]:
     """The items that every one of these candidates answered, by id."""
     if run_id == PLAYGROUND:
@@ -38,6 +41,7 @@ def items(ws: Workspace, run_id: str, candidates: Sequence[str]) -> list[str]:
     return [row["item_id"] for row in found]
 
 
+@needs("curate", looks=True)
 def read(ws: Workspace, run_id: str, item_ids: Sequence[str], candidates: Sequence[str]) -> dict[str, Texts]:
     """These items by id; those whose question is gone are left out. Of several samples the first one counts."""
     if run_id == PLAYGROUND:
@@ -52,15 +56,43 @@ def read(ws: Workspace, run_id: str, item_ids: Sequence[str], candidates: Sequen
     return {item_id: Texts(turns[:-1], turns[-1]["content"], answers[item_id]) for item_id, turns in asked.items()}
 
 
+@needs("curate", looks=True)
 def played(ws: Workspace) -> dict[str, str]:
     """Who answered in the saved comparisons: candidate id → name."""
     return {reply.candidate_id: reply.name for one in plays.kept(ws) for reply in one.replies if reply.said}
 
 
+@needs("read")
 def names(ws: Workspace, candidates: Sequence[str]) -> dict[str, str]:
     """What candidates are called that answered in the playground; an id for one that is gone."""
     known = {reply.candidate_id: reply.name for one in plays.of_ids(ws, list(_saved(ws))) for reply in one.replies}
     return {one: known.get(one, one) for one in candidates}
+
+
+@needs("curate", looks=True)
+def masks(ws: Workspace, session_id: str, card_ids: Sequence[str]) -> dict[str, Mask]:
+    """What to hide on each of these cards from somebody who may not read personal data. Comparisons of the playground are no
+    records: they are shown as somebody here asked and saved them."""
+    rows = ws.rows("""select c.card_id, p.item_id, s.run_id from review_cards c join review_pairs p using (pair_id)
+                      join review_sessions s on s.session_id = c.session_id
+                      where c.session_id = ? and c.card_id in (select unnest(?::varchar[]))""", [session_id, list(card_ids)])
+    hide = _masks(ws, rows[0]["run_id"], [row["item_id"] for row in rows]) if rows else {}
+    return {row["card_id"]: hide[row["item_id"]] for row in rows}
+
+
+@needs("curate", looks=True)
+def masked(ws: Workspace, run_id: str, found: Mapping[str, Texts]) -> dict[str, Texts]:
+    """The same of whole items."""
+    hide = _masks(ws, run_id, list(found))
+    return {item_id: Texts(mask.turns(one.question), mask.text(one.reference),
+                           {candidate: mask.text(text) for candidate, text in one.answers.items()})
+            for item_id, one in found.items() for mask in (hide[item_id],)}
+
+
+def _masks(ws: Workspace, run_id: str, item_ids: Sequence[str]) -> dict[str, Mask]:
+    if run_id == PLAYGROUND:
+        return dict.fromkeys(item_ids, Mask())
+    return masking.of_lines(ws, ws.value("select snapshot_id from runs where run_id = ?", [run_id]), item_ids)
 
 
 def _saved(ws: Workspace) -> dict[str, Texts]:

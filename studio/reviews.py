@@ -15,10 +15,10 @@ from datetime import datetime
 from itertools import combinations, product
 from typing import Any, Literal
 
-from studio import decks, opinions, review_texts
+from studio import decks, masking, opinions, review_texts
 from studio.errors import StudioError
-from studio.mentions import named_in
 from studio.opinions import Judged, Opinion
+from studio.permissions import Given, needs, of_one
 from studio.records import Turns
 from studio.review_texts import Texts
 from studio.workspace import Row, Transaction, Workspace
@@ -90,6 +90,21 @@ class Progress:
     people: int
 
 
+def _blind(ws: Workspace, found: list[Session], given: Given) -> list[Session]:
+    return [one if one.revealed else replace(one, candidates=()) for one in found]
+
+
+def _veiled(ws: Workspace, found: list[Card], given: Given) -> list[Card]:
+    masks = review_texts.masks(ws, given["session_id"], [one.card_id for one in found])
+    return [replace(one, question=mask.turns(one.question), left=mask.text(one.left), right=mask.text(one.right),
+                    reference=mask.text(one.reference)) for one in found for mask in (masks[one.card_id],)]
+
+
+def _veiled_texts(ws: Workspace, found: dict[str, Texts], given: Given) -> dict[str, Texts]:
+    return review_texts.masked(ws, get(ws, given["session_id"]).run_id, found)
+
+
+@needs("curate")
 def start(ws: Workspace, run_id: str, candidates: Sequence[str], item_ids: Sequence[str], settings: Settings, who: str,
           name: str = "") -> str:
     """Open a session over these items, in this order; returns its id.
@@ -115,6 +130,7 @@ def start(ws: Workspace, run_id: str, candidates: Sequence[str], item_ids: Seque
     return session_id
 
 
+@needs("review", looks=True, veil=_blind)
 def sessions(ws: Workspace, run_id: str | None = None) -> list[Session]:
     """Newest first."""
     found = ws.rows(
@@ -128,6 +144,7 @@ def sessions(ws: Workspace, run_id: str | None = None) -> list[Session]:
     return [_session(row) for row in found]
 
 
+@needs("review", looks=True, veil=of_one(_blind))
 def get(ws: Workspace, session_id: str) -> Session:
     """Raises StudioError when there is no such session."""
     found = next((s for s in sessions(ws) if s.session_id == session_id), None)
@@ -136,6 +153,7 @@ def get(ws: Workspace, session_id: str) -> Session:
     return found
 
 
+@needs("review")
 def join(ws: Workspace, session_id: str, who: str, more: int = 0) -> None:
     """Draw this person's deck, once; `more` adds so many pairs to it that they have not had."""
     with ws.transaction() as transaction:
@@ -157,6 +175,7 @@ def join(ws: Workspace, session_id: str, who: str, more: int = 0) -> None:
                 for place, one in enumerate(drawn)])
 
 
+@needs("review", looks=True, veil=_veiled)
 def window(ws: Workspace, session_id: str, who: str, limit: int = 30, after: str = "") -> list[Card]:
     """This person's next cards without a verdict, those behind the card `after` where one is named."""
     found = ws.rows(
@@ -167,6 +186,7 @@ def window(ws: Workspace, session_id: str, who: str, limit: int = 30, after: str
     return _cards(ws, session_id, found)
 
 
+@needs("review", looks=True, veil=_veiled)
 def mine(ws: Workspace, session_id: str, who: str, limit: int) -> list[Card]:
     """What this person judged last, the newest first, to go back to."""
     found = ws.rows(f"""{_CARDS} join ({_STANDING}) n using (card_id) where c.session_id = ? and c.who = ?
@@ -174,6 +194,7 @@ def mine(ws: Workspace, session_id: str, who: str, limit: int) -> list[Card]:
     return _cards(ws, session_id, found)
 
 
+@needs("review", looks=True, veil=of_one(_veiled))
 def card(ws: Workspace, session_id: str, card_id: str) -> Card:
     """One card, judged or not. Raises StudioError where it is not of this session."""
     found = ws.rows(f"{_CARDS} left join ({_STANDING}) n using (card_id) where c.session_id = ? and c.card_id = ?",
@@ -183,12 +204,16 @@ def card(ws: Workspace, session_id: str, card_id: str) -> Card:
     return _cards(ws, session_id, found)[0]
 
 
+@needs("review")
 def judge(ws: Workspace, session_id: str, card_id: str, opinion: Opinion, who: str, review_id: str,
           seconds: float | None = None) -> None:
     """Store one opinion. `review_id` names the press: sent again, it adds nothing."""
+    if masking.HIDDEN in opinion.better:
+        raise StudioError("Your better answer holds hidden words.", "Write a word like [name] in place of each.")
     _store(ws, session_id, card_id, opinion, who, review_id, seconds)
 
 
+@needs("review")
 def undo(ws: Workspace, session_id: str, who: str, review_id: str) -> str | None:
     """Take back this person's newest verdict that still stands in the session; returns its card's id, also when the press comes
     a second time."""
@@ -203,11 +228,13 @@ def undo(ws: Workspace, session_id: str, who: str, review_id: str) -> str | None
     return str(last["card_id"])
 
 
+@needs("review", looks=True)
 def stored(ws: Workspace, review_ids: Sequence[str]) -> bool:
     """Whether any of these presses was stored before."""
     return ws.row("select 1 from reviews where review_id in (select unnest(?)) limit 1", [list(review_ids)]) is not None
 
 
+@needs("review", looks=True)
 def progress(ws: Workspace, session_id: str, who: str) -> Progress:
     row = ws.row(
         f"""select count(*) filter (c.who = $2 and n.verdict is not null) as mine, count(*) filter (c.who = $2) as cards,
@@ -216,6 +243,7 @@ def progress(ws: Workspace, session_id: str, who: str) -> Progress:
     return Progress(**row)
 
 
+@needs("curate")
 def look(ws: Workspace, session_id: str, who: str) -> None:
     """The organiser looks at the result so far: from here on their own verdicts do not count. Raises StudioError for others."""
     session = get(ws, session_id)
@@ -226,11 +254,13 @@ def look(ws: Workspace, session_id: str, who: str) -> None:
             transaction.decided("review_looks", [{"session_id": session_id, "who": who, "looked_at": ws.now()}])
 
 
+@needs("review", looks=True)
 def looked(ws: Workspace, session_id: str, who: str) -> bool:
     """Whether this person has looked at the result before the reveal."""
     return bool(ws.rows("select 1 from review_looks where session_id = ? and who = ?", [session_id, who]))
 
 
+@needs("curate")
 def reveal(ws: Workspace, session_id: str, who: str) -> None:
     """End the blindness for good: from here on the session takes no more verdicts."""
     session = get(ws, session_id)
@@ -239,6 +269,7 @@ def reveal(ws: Workspace, session_id: str, who: str) -> None:
             transaction.decided("review_reveals", [{"session_id": session_id, "who": who, "revealed_at": ws.now()}])
 
 
+@needs("read")
 def standing(ws: Workspace, session_id: str, who: str = "") -> list[Judged]:
     """Every opinion that stands, by candidate. Before the reveal only for the organiser who said that they look; else raises
     StudioError."""
@@ -248,6 +279,7 @@ def standing(ws: Workspace, session_id: str, who: str = "") -> list[Judged]:
     return unnamed(ws, session_id)
 
 
+@needs("curate", looks=True)
 def unnamed(ws: Workspace, session_id: str) -> list[Judged]:
     """Every opinion that stands, for what is the same whoever leads (is the evidence enough?). Show nothing else of it."""
     found = ws.rows(
@@ -259,17 +291,20 @@ def unnamed(ws: Workspace, session_id: str) -> list[Judged]:
     return [_judged(row) for row in found]
 
 
+@needs("read", veil=_veiled_texts)
 def texts(ws: Workspace, session_id: str, item_ids: Sequence[str]) -> dict[str, Texts]:
     """What was asked and answered of these items; those that are gone are left out."""
     session = get(ws, session_id)
     return review_texts.read(ws, session.run_id, item_ids, session.candidates)
 
 
+@needs("read")
 def total(ws: Workspace) -> int:
     """Verdicts that stand, over all sessions."""
     return int(ws.value(f"select count(*) from ({_STANDING})"))
 
 
+@needs("read")
 def people_said(ws: Workspace, run_id: str, a: str, b: str) -> dict[str, list[Literal["a", "b", "tie"]]]:
     """What people said, blind, of two candidates of an evaluation in sessions that were revealed: item id → verdicts, one a
     person. Hidden repeats, and what somebody said after a look at the result, are left out; both bad is a tie."""
@@ -284,33 +319,6 @@ def people_said(ws: Workspace, run_id: str, a: str, b: str) -> dict[str, list[Li
     return said
 
 
-def about(ws: Workspace, answers: Sequence[tuple[str, str]], words: Sequence[str]) -> list[str]:
-    """The ids of verdicts on these answers (run id, item id), and of those that name one of the words (lower case)."""
-    found = ws.rows(
-        f"""select review_id from reviews where pair_id in ({_PAIRS_OVER}) union
-            select review_id from reviews r, (select unnest(?::varchar[]) as word) w
-            where {named_in('r.note')} or {named_in('r.data')}
-            order by all""", [*_parted(answers), list(words)])
-    return [row["review_id"] for row in found]
-
-
-def forget(transaction: Transaction, answers: Sequence[tuple[str, str]], review_ids: Sequence[str]) -> None:
-    """Delete the pairs over these answers with their cards and verdicts, and empty what was written in the others named."""
-    for table in ("reviews", "review_cards", "review_pairs"):
-        transaction.execute(f"delete from {table} where pair_id in ({_PAIRS_OVER})", _parted(answers))
-    transaction.execute("update reviews set note = '', data = '{}' where review_id in (select unnest(?::varchar[]))",
-                        [list(review_ids)])
-    transaction.execute("""update review_sessions set items =
-                           (select count(*) from review_pairs p where p.session_id = review_sessions.session_id)""")
-
-
-def _parted(answers: Sequence[tuple[str, str]]) -> list[list[str]]:
-    return [[run_id for run_id, _ in answers], [item_id for _, item_id in answers]]
-
-
-_PAIRS_OVER = """select p.pair_id from review_pairs p join review_sessions s using (session_id)
-    join (select unnest(?::varchar[]) as run_id, unnest(?::varchar[]) as item_id) g
-    on g.run_id = s.run_id and g.item_id = p.item_id"""
 # Verdicts from before sessions had cards name their pair alone; the card has its id.
 _STANDING = """select * from (
     select session_id, coalesce(nullif(card_id, ''), pair_id) as card_id, arg_max(verdict, seq) as verdict,

@@ -25,6 +25,7 @@ from pipeline.scoring.labels import labels_of, normal
 from pipeline.specs import AnySpec, Candidate, Decoding, InspectSpec, Meaning, Shots, Tested, dumps
 from studio import collecting, snapshots
 from studio.errors import StudioError
+from studio.permissions import needs
 from studio.run_files import (
     ANSWERS,
     ASKS,
@@ -140,16 +141,19 @@ _hearing = threading.Lock()
 _BY_STEP = ("loss", "validation")
 
 
+@needs("read")
 def latest_suggestions(ws: Workspace, set_id: str) -> Run | None:
     """The newest run of the light model for this label set, however it stands."""
     return _latest(ws, "suggest", "set_id", set_id)
 
 
+@needs("read")
 def latest_connection(ws: Workspace, model_id: str) -> Run | None:
     """The newest test of an endpoint's connection, however it stands."""
     return _latest(ws, "connect", "model_id", model_id)
 
 
+@needs("read")
 def latest_check(ws: Workspace) -> Run | None:
     """The newest check that is done and collected."""
     row = ws.row("""select r.* from runs r join run_results e using (run_id)
@@ -157,18 +161,21 @@ def latest_check(ws: Workspace) -> Run | None:
     return _run(ws, row) if row else None
 
 
+@needs("read")
 def every(ws: Workspace, kind: Kind | None = None) -> list[Run]:
     """Newest first, as they stand now."""
     found = ws.rows("select * from runs where ? is null or kind = ? order by started_at desc", [kind, kind])
     return [_run(ws, row) for row in found]
 
 
+@needs("read")
 def of_group(ws: Workspace, group_id: str) -> list[Run]:
     """The runs of a group, in the order they were started."""
     found = ws.rows("select * from runs where group_id = ? order by started_at, run_id", [group_id])
     return [_run(ws, row) for row in found]
 
 
+@needs("read")
 def get(ws: Workspace, run_id: str) -> Run:
     """Raises StudioError when there is no such run."""
     row = ws.row("select * from runs where run_id = ?", [run_id])
@@ -177,12 +184,14 @@ def get(ws: Workspace, run_id: str) -> Run:
     return _run(ws, row)
 
 
+@needs("run")
 def stop(ws: Workspace, run_id: str) -> None:
     """Ask a run to save what it has and stop; it does so within a step or a batch."""
     if (run := get(ws, run_id)).moving:
         rundir.ask_to_stop(ws.path(run.folder))
 
 
+@needs("read")
 def wait(ws: Workspace, run_id: str, seconds: float) -> bool:
     """Wait for the end of a run that was asked to stop, so long at the most; whether it came."""
     deadline = time.monotonic() + seconds
@@ -191,6 +200,7 @@ def wait(ws: Workspace, run_id: str, seconds: float) -> bool:
     return not moves
 
 
+@needs("run")
 def resume(ws: Workspace, run_id: str) -> None:
     """Go on in the same folder, from the last checkpoint or with the outputs already there."""
     run = get(ws, run_id)
@@ -206,6 +216,7 @@ def resume(ws: Workspace, run_id: str) -> None:
     launch.start(ws.path(run.folder), ws.root)
 
 
+@needs("read")
 def collect(ws: Workspace) -> list[Run]:
     """Bring every ended attempt that is not in the tables yet into them, one transaction each; returns those runs."""
     collected = []
@@ -225,6 +236,7 @@ def collect(ws: Workspace) -> list[Run]:
     return collected
 
 
+@needs("read")
 def events(ws: Workspace, run: Run) -> Events:
     """What it told so far; only what is new is read from its file."""
     with _hearing:
@@ -239,24 +251,28 @@ def events(ws: Workspace, run: Run) -> Events:
         return heard.events
 
 
+@needs("raw")
 def lines(ws: Workspace, run: Run, name: str) -> list[Row]:
     """All whole lines of one of its files; only what is new is read."""
     with _hearing:
         return list(_hear(ws, run.run_id, ws.path(run.folder) / name)[0].rows)
 
 
+@needs("read")
 def curve(ws: Workspace, run: Run) -> tuple[list[Row], list[Row]]:
     """Training and validation losses so far: rows of step, epoch, loss."""
     heard = events(ws, run)
     return heard.losses, heard.validation
 
 
+@needs("read")
 def queue(ws: Workspace) -> list[Run]:
     """Runs that wait for the device, the next one first."""
     found = [run for run in every(ws) if run.waiting]
     return sorted(found, key=lambda run: (run.launched_at, run.run_id))
 
 
+@needs("raw")
 def log_tail(ws: Workspace, run: Run, lines: int = 40) -> str:
     return rundir.log_tail(ws.path(run.folder), lines)
 
@@ -266,6 +282,7 @@ def candidates(run: Run) -> tuple[Candidate, ...]:
     return tuple(Candidate.model_validate(one) for one in run.spec["candidates"])
 
 
+@needs("read")
 def proven(ws: Workspace) -> list[Run]:
     """Evaluations that are done and collected, newest first."""
     found = ws.rows("""select distinct r.* from runs r join run_results e using (run_id)
@@ -273,6 +290,7 @@ def proven(ws: Workspace) -> list[Run]:
     return [_run(ws, row) for row in found]
 
 
+@needs("read")
 def over(ws: Workspace, evaluation_id: str, kind: Kind) -> list[Run]:
     """Runs that score or judge the answers of an evaluation, newest first."""
     found = ws.rows("""select * from runs where kind = ? and json_extract_string(spec, '$.evaluation_id') = ?
@@ -280,6 +298,7 @@ def over(ws: Workspace, evaluation_id: str, kind: Kind) -> list[Run]:
     return [_run(ws, row) for row in found]
 
 
+@needs("run", looks=True)
 def forget_copies(ws: Workspace) -> None:
     """Delete every copy of texts that runs made. Raises StudioError while any run moves."""
     found = [run for run in every(ws) if run.kind != "receive"]  # whose files `studio/receiving.py` sees to
@@ -312,6 +331,7 @@ def without(value: Any, ids: Collection[str], words: Sequence[str] = ()) -> Any:
     return value
 
 
+@needs("run")
 def begin(ws: Workspace, spec: AnySpec, title: str, snapshot_id: str = "",
           write: Callable[[Path], None] = lambda folder: None) -> str:
     """Start a run: its row, its spec, the files that `write` puts into its folder, its process. Returns its id."""
@@ -320,6 +340,7 @@ def begin(ws: Workspace, spec: AnySpec, title: str, snapshot_id: str = "",
     return set_off(ws, spec, write)
 
 
+@needs("run")
 def set_off(ws: Workspace, spec: AnySpec, write: Callable[[Path], None] = lambda folder: None) -> str:
     """The folder and the process of a run whose row is there; returns its id."""
     folder = ws.path(f"runs/{spec.run_id}")
@@ -329,12 +350,14 @@ def set_off(ws: Workspace, spec: AnySpec, write: Callable[[Path], None] = lambda
     return spec.run_id
 
 
+@needs("read")
 def tokenizer(ws: Workspace) -> str:
     """The tokenizer of a base model that is ready in the workspace, for real lengths; empty before the first training."""
     found = sorted(ws.path("models").glob("*/tokenizer.json"))
     return str(found[0].relative_to(ws.root)) if found else ""
 
 
+@needs("run", looks=True)
 def clear_copies(ws: Workspace, run: Run) -> None:
     """Copies of texts, and what was made of them, hold personal data: they stay only while the run can go on."""
     for name in (RECORDS, FINDINGS, SUGGESTIONS, DOUBTS, TEXTS, COPIES, PAIRS, PREVIEW, KNOWN, ANSWERS, ASKS, PIECES, SEEDS,
@@ -344,6 +367,7 @@ def clear_copies(ws: Workspace, run: Run) -> None:
         shutil.rmtree(ws.path(run.folder) / name, ignore_errors=True)
 
 
+@needs("run")
 def add_row(ws: Workspace, transaction: Transaction, spec: AnySpec, title: str, snapshot_id: str,
             group_id: str = "") -> None:
     transaction.insert("runs", [{"run_id": spec.run_id, "kind": spec.kind, "title": title, "snapshot_id": snapshot_id,

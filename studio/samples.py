@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from studio import runs
+from studio.permissions import needs
 from studio.runs import Run
 from studio.workspace import Row, Workspace
 
@@ -27,6 +28,7 @@ class Prompt:
     answers: tuple[Answer, ...]
 
 
+@needs("raw")
 def every(ws: Workspace, run: Run) -> list[Prompt]:
     """In the order of their numbers. A resumed run answers some steps again: the later answer counts."""
     newest: dict[int, dict[int, Row]] = {}

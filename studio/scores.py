@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from studio import snapshots
 from studio.mentions import named_in
+from studio.permissions import needs
 from studio.records import Turns
 from studio.workspace import Row, Transaction, Workspace
 
@@ -35,6 +36,7 @@ def rows(run_id: str, scored: Sequence[Row]) -> list[Row]:
     return made
 
 
+@needs("raw")
 def questions(ws: Workspace, run_id: str, item_ids: Sequence[str]) -> dict[str, Turns]:
     """Some test items of an evaluation by record id: the whole conversation, the reference answer last."""
     snapshot_id = ws.value("select snapshot_id from runs where run_id = ?", [run_id])
@@ -42,6 +44,7 @@ def questions(ws: Workspace, run_id: str, item_ids: Sequence[str]) -> dict[str, 
     return {record_id: item.messages for record_id, item in lines.items()}
 
 
+@needs("raw")
 def holding(ws: Workspace, item_ids: Sequence[str], words: Sequence[str]) -> list[tuple[str, str]]:
     """(run id, item id) of every answer to one of these items, or in which a model names one of the words (lower case)."""
     found = ws.rows(

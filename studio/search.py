@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from studio.permissions import needs
 from studio.workspace import Transaction, Workspace
 
 CHUNK = 20_000
@@ -43,12 +44,14 @@ _reading: weakref.WeakSet[Workspace] = weakref.WeakSet()
 _starting = threading.Lock()
 
 
+@needs("raw")
 def words(ws: Workspace, text: str) -> list[str]:
     """The words that a text is looked for by, as the index has them."""
     found = ws.value(f"select list_distinct(list_transform({_words_of('?')}, lambda word: left(word, {_LONGEST})))", [text])
     return sorted(found or [], key=len, reverse=True)
 
 
+@needs("raw")
 def positions(ws: Workspace, text: str) -> NDArray[Any]:
     """The positions, each once and in order, of records whose wording now has a word that begins with each word of the text.
 
@@ -67,12 +70,14 @@ def positions(ws: Workspace, text: str) -> NDArray[Any]:
     return np.union1d(found, read) if len(read) else found
 
 
+@needs("read")
 def unread(ws: Workspace) -> int:
     """How many wordings the index has not read yet: these make a search slower."""
     return int(ws.value(f"""select (select count(*) from record_now n where {_BEHIND})
                             + (select count(distinct position) from words_unread)"""))
 
 
+@needs("read")
 def keep_up(ws: Workspace) -> None:
     """Let a thread read what is new, unless it does already."""
     with _starting:
@@ -82,6 +87,7 @@ def keep_up(ws: Workspace) -> None:
     threading.Thread(target=_keep_up, args=(ws,), name="word-index", daemon=True).start()
 
 
+@needs("read")
 def read_on(ws: Workspace) -> bool:
     """Take one chunk of wordings into the index; returns whether there may be more."""
     state = ws.row("select up_to, (select coalesce(max(position), 0) from record_now) as top from words_read") or {}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio import findings, records
+from studio.permissions import needs
 from studio.recipes import Recipe
 from studio.records import Record
 from studio.workspace import Workspace
@@ -35,6 +36,7 @@ class Seeds:
         return "; ".join(f"{number:,} {words}" for number, words in said if number)
 
 
+@needs("read")
 def find(ws: Workspace, recipe: Recipe) -> Seeds:
     """The records a recipe names: by id, or by tag and rating. Kept ones come before undecided ones, better rated ones
     first."""
@@ -55,12 +57,14 @@ def find(ws: Workspace, recipe: Recipe) -> Seeds:
     return Seeds(tuple(usable[:MOST]), len(rows) - len(free), len(checked) - len(usable), len(free) - len(checked))
 
 
+@needs("raw")
 def read(ws: Workspace, found: Seeds) -> list[Record]:
     """The records themselves, in the order of their ids in `found`."""
     by_id = {record.record_id: record for record in records.every(ws, found.ids)}
     return [by_id[one] for one in found.ids if one in by_id]
 
 
+@needs("run", looks=True)
 def write_out(ws: Workspace, found: Seeds, path: Path) -> None:
     """The seeds as the child reads them: `{"id", "messages"}` a line."""
     beside = path.with_name(f".{path.name}.tmp")
@@ -69,6 +73,7 @@ def write_out(ws: Workspace, found: Seeds, path: Path) -> None:
     beside.rename(path)
 
 
+@needs("run", looks=True)
 def write_questions(ws: Workspace, path: Path) -> None:
     """The first question of every record that nobody dropped, as the child compares with them: `{"id", "text"}` a line."""
     beside = path.with_name(f".{path.name}.tmp")

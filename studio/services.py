@@ -13,6 +13,7 @@ from typing import Literal
 from studio import models, named
 from studio.errors import StudioError
 from studio.named import SERVICES, TUNING_PRICES
+from studio.permissions import needs
 from studio.workspace import Workspace
 
 Api = Literal["openai", "together"]
@@ -69,11 +70,13 @@ PRICES = {"gpt-4o-mini-2024-07-18": 3.0, "gpt-4o-2024-08-06": 25.0, "gpt-4.1-202
 """US dollars, as third parties repeated them in 2025; nobody verified them."""
 
 
+@needs("read")
 def every(ws: Workspace) -> list[Service]:
     """OpenAI and Together, then those that people added, by name."""
     return [*BUILT_IN, *(Service(row["name"], **json.loads(row["service"])) for row in named.every(ws, SERVICES))]
 
 
+@needs("read")
 def get(ws: Workspace, name: str) -> Service:
     """Raises StudioError where there is none of that name."""
     found = next((one for one in every(ws) if one.name == name), None)
@@ -82,6 +85,7 @@ def get(ws: Workspace, name: str) -> Service:
     return found
 
 
+@needs("own")
 def add(ws: Workspace, name: str, api: Api, base_url: str, key_env: str, who: str) -> Service:
     """Keep a service under a name. Raises StudioError in words, without repeating what may be a key."""
     name = named.name_of(SERVICES, name, [one.name for one in BUILT_IN])
@@ -92,6 +96,7 @@ def add(ws: Workspace, name: str, api: Api, base_url: str, key_env: str, who: st
     return said
 
 
+@needs("read")
 def price(ws: Workspace, model: str) -> Price | None:
     """The newest word on a model's price, else what came with Tunewright; None where nothing is known."""
     row = next((row for row in named.every(ws, TUNING_PRICES) if row["name"].lower() == model.lower()), None)
@@ -102,6 +107,7 @@ def price(ws: Workspace, model: str) -> Price | None:
     return Price(model, came, "USD", CAME_WITH, "") if came is not None else None
 
 
+@needs("run")
 def say_price(ws: Workspace, model: str, per_million: float, money: str, who: str) -> Price:
     """Keep what a million trained tokens cost. Raises StudioError for what is no price."""
     model, money = named.name_of(TUNING_PRICES, model), " ".join(money.split())

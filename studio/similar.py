@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from studio import places, records, search
 from studio.errors import StudioError
+from studio.permissions import needs
 from studio.records import Record
 from studio.workspace import Workspace
 
@@ -29,6 +30,7 @@ class Like:
     weight: float
 
 
+@needs("raw")
 def to(ws: Workspace, item_ids: Sequence[str], snapshot_id: str, limit: int) -> tuple[list[str], list[Like]]:
     """The words that were looked for, and the records most like these items, the likest first.
 
@@ -55,6 +57,7 @@ def to(ws: Workspace, item_ids: Sequence[str], snapshot_id: str, limit: int) -> 
     return list(telling), [Like(read[row["record_id"]], row["weight"]) for row in found if row["record_id"] in read]
 
 
+@needs("curate")
 def keep(ws: Workspace, found: Sequence[Like], name: str, who: str, press_id: str) -> int:
     """Keep them all, as one act that can be undone, so that the next snapshot may hold them; returns how many."""
     ids = [one.record.record_id for one in found]
@@ -62,6 +65,7 @@ def keep(ws: Workspace, found: Sequence[Like], name: str, who: str, press_id: st
     return len(ids)
 
 
+@needs("read")
 def unread(ws: Workspace) -> int:
     """How many records cannot be found yet, because the index has not read them."""
     return search.unread(ws)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from studio import faults, keepers, label_sets, labels, marks, metrics, rivals, runs, snapshots, verdicts
 from studio.grids import Grid
+from studio.permissions import needs
 from studio.runs import Run
 from studio.ui.formats import excerpt
 from studio.verdicts import MIN_ITEMS, Comparison
@@ -47,6 +48,7 @@ class Slice:
         return len(self.places)
 
 
+@needs("read")
 def ways(ws: Workspace, grid: Grid, run: Run | None = None) -> dict[str, str]:
     """By what the items can be parted here: key and title. A label set's field is `label:<set>:<field>`."""
     ways = {key: title for key, title in BY.items() if key != "expected" or grid.labels}
@@ -60,6 +62,7 @@ def ways(ws: Workspace, grid: Grid, run: Run | None = None) -> dict[str, str]:
     return ways
 
 
+@needs("read")
 def part(ws: Workspace, run: Run, grid: Grid, by: str) -> Parts:
     """The items parted one way, the largest slice first."""
     if by.startswith("label:"):
@@ -159,6 +162,7 @@ def tag_for(by: str, name: str) -> str:
     return excerpt(f"evaluated: {by.split(':')[0]} {name}", 60)
 
 
+@needs("curate")
 def tag_items(ws: Workspace, grid: Grid, places: Sequence[int], tag: str, who: str, press_id: str) -> int:
     """Put a tag on the records of a slice, as one act that can be undone; returns how many."""
     ids = [str(grid.items[place]) for place in places]

@@ -18,6 +18,7 @@ from typing import Any
 from pipeline.spec_deploy import PushSpec
 from studio import card_text, exports, runs, snapshots
 from studio.errors import StudioError
+from studio.permissions import needs
 from studio.records import Turns
 from studio.run_files import DATASET
 from studio.runs import Run
@@ -29,6 +30,7 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 NO_TOKEN = "There is no Hugging Face token: HF_TOKEN is not set where the studio was started."
 
 
+@needs("export")
 def chat(ws: Workspace, snapshot: Snapshot, split: SplitName, last_only: bool = False) -> str:
     """`{"messages": […]}` lines as fine-tuning services take them, a `weight` on every answer: 1 is learned, 0 only read.
 
@@ -38,6 +40,7 @@ def chat(ws: Workspace, snapshot: Snapshot, split: SplitName, last_only: bool = 
                    for item in snapshots.items(ws, snapshot, split))
 
 
+@needs("export")
 def table(ws: Workspace, snapshot: Snapshot, split: SplitName) -> bytes:
     """A Parquet table of id and messages, a list of role and content."""
     import pyarrow as pa
@@ -53,6 +56,7 @@ def table(ws: Workspace, snapshot: Snapshot, split: SplitName) -> bytes:
     return file.getvalue()
 
 
+@needs("export")
 def sheet(ws: Workspace, snapshot: Snapshot, split: SplitName) -> str:
     """CSV: one row a question with its answer, or, where conversations go on, one row a turn. System prompts are left out.
 
@@ -68,6 +72,7 @@ def sheet(ws: Workspace, snapshot: Snapshot, split: SplitName) -> str:
          "message": turn["content"]} for name, turns in said for place, turn in enumerate(turns, start=1)])
 
 
+@needs("export")
 def write_dataset(ws: Workspace, snapshot: Snapshot, folder: Path) -> None:
     """A folder that `datasets.load_dataset` reads: a README.md that names the files, the card below it, and a table a part."""
     (folder / "data").mkdir(parents=True)
@@ -79,6 +84,7 @@ def write_dataset(ws: Workspace, snapshot: Snapshot, folder: Path) -> None:
     (folder / "manifest.json").write_bytes(snapshots.content(ws, snapshot, "manifest.json"))
 
 
+@needs("export")
 def zipped(ws: Workspace, snapshot: Snapshot) -> bytes:
     """The same folder, zipped."""
     file = io.BytesIO()
@@ -95,6 +101,7 @@ def token_is_set() -> bool:
     return bool(os.environ.get("HF_TOKEN", "").strip())
 
 
+@needs("export")
 def push(ws: Workspace, snapshot: Snapshot, repository: str, private: bool = True) -> str:
     """Put the folder on the Hugging Face Hub as `owner/name`, made private where it is new; returns the run's id.
 

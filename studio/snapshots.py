@@ -14,16 +14,17 @@ import os
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from studio import cards, findings, leaks, manifests, models, wording_keys
+from studio import cards, findings, leaks, manifests, masking, models, wording_keys
 from studio.errors import StudioError
 from studio.findings import Gate
 from studio.manifests import File
 from studio.models import Ready
+from studio.permissions import Given, needs
 from studio.planning import Plan, plan
 from studio.records import Turns
 from studio.splits import SPLITS, Piece, Recipe, SplitName, Stratify
@@ -66,6 +67,17 @@ class Item:
 _one_freezes = threading.Lock()
 
 
+def _veiled(ws: Workspace, found: Iterable[Item], given: Given) -> list[Item]:
+    lines = list(found)
+    masks = masking.of_lines(ws, given["snapshot"].snapshot_id, [one.record_id for one in lines])
+    return [replace(one, messages=masks[one.record_id].turns(one.messages)) for one in lines]
+
+
+def _veiled_lines(ws: Workspace, found: dict[str, Item], given: Given) -> dict[str, Item]:
+    return {one.record_id: one for one in _veiled(ws, found.values(), given)}
+
+
+@needs("curate")
 def write_lines(ws: Workspace, pieces: Sequence[Piece], path: Path) -> File:
     """Write the lines of these pieces, in this order, beside and renamed in; the database hands the texts over line by line.
 
@@ -107,6 +119,7 @@ def _write_checked(raw: Path, pieces: Sequence[Piece], path: Path) -> File:
     return File(written, whole.hexdigest())
 
 
+@needs("curate")
 def freeze(ws: Workspace, name: str, recipe: Recipe, accepted: Gate | None = None, who: str = "",
            base: Ready | None = None) -> Snapshot:
     """Write the snapshot: files beside, renamed in whole, then its rows. Freezing the same again finds the same one.
@@ -134,6 +147,7 @@ def freeze(ws: Workspace, name: str, recipe: Recipe, accepted: Gate | None = Non
         return get(ws, snapshot_id)
 
 
+@needs("read")
 def get(ws: Workspace, snapshot_id: str) -> Snapshot:
     """Raises StudioError when there is no such snapshot."""
     row = ws.row("select * from snapshots where snapshot_id = ?", [snapshot_id])
@@ -142,16 +156,19 @@ def get(ws: Workspace, snapshot_id: str) -> Snapshot:
     return _snapshot(row)
 
 
+@needs("read")
 def every(ws: Workspace) -> list[Snapshot]:
     """Newest first."""
     return [_snapshot(row) for row in ws.rows("select * from snapshots order by frozen_at desc, snapshot_id")]
 
 
+@needs("read")
 def frozen(ws: Workspace) -> int:
     """How many snapshots there are."""
     return int(ws.value("select count(*) from snapshots"))
 
 
+@needs("read")
 def verify(ws: Workspace, snapshot: Snapshot) -> None:
     """Raises StudioError when a file is missing or any byte of it differs from the manifest, or the manifest from its id.
 
@@ -174,6 +191,7 @@ def verify(ws: Workspace, snapshot: Snapshot) -> None:
                               "Put it back from a backup, or freeze again: results on changed data would prove nothing.")
 
 
+@needs("read", veil=_veiled)
 def items(ws: Workspace, snapshot: Snapshot, split: SplitName, skip: int = 0, limit: int | None = None) -> list[Item]:
     """Lines of a split in the order of the file."""
     found = []
@@ -184,6 +202,7 @@ def items(ws: Workspace, snapshot: Snapshot, split: SplitName, skip: int = 0, li
     return found
 
 
+@needs("read", veil=_veiled_lines)
 def lines_of(ws: Workspace, snapshot: Snapshot, record_ids: Collection[str]) -> dict[str, Item]:
     """Some lines as they were frozen, by record; ids that are not in the snapshot are left out."""
     found = ws.rows("""select split, place from (
@@ -200,11 +219,13 @@ def lines_of(ws: Workspace, snapshot: Snapshot, record_ids: Collection[str]) -> 
     return lines
 
 
+@needs("export")
 def content(ws: Workspace, snapshot: Snapshot, name: str) -> bytes:
     """One file of the snapshot, byte for byte: `train.jsonl`, `validation.jsonl`, `test.jsonl` or `manifest.json`."""
     return (ws.path(snapshot.folder) / name).read_bytes()
 
 
+@needs("own")
 def forget_lines(ws: Workspace, record_ids: Sequence[str]) -> int:
     """Take these records' lines out of every frozen file: the one exception to "never changes", and the manifest says so.
 
@@ -223,6 +244,7 @@ def forget_lines(ws: Workspace, record_ids: Sequence[str]) -> int:
     return taken
 
 
+@needs("own")
 def forget(ws: Workspace, transaction: Transaction, record_ids: Sequence[str]) -> None:
     """After `forget_lines`: bring the tables in line with the files."""
     transaction.execute("delete from snapshot_items where record_id in (select unnest(?::varchar[]))", [list(record_ids)])
@@ -237,6 +259,7 @@ def forget(ws: Workspace, transaction: Transaction, record_ids: Sequence[str]) -
     wording_keys.forget(transaction, record_ids)
 
 
+@needs("curate")
 def add_folder(ws: Workspace, name: str, manifest_text: str, beside: Path) -> str:
     """Make a finished folder a snapshot: rename it in, then its rows; one that is here already is found. Returns its id."""
     manifest = json.loads(manifest_text)
@@ -262,6 +285,7 @@ def add_folder(ws: Workspace, name: str, manifest_text: str, beside: Path) -> st
     return snapshot_id
 
 
+@needs("curate")
 def fresh_folder(ws: Workspace) -> Path:
     """An empty folder beside the snapshots; what an earlier freeze that died left is swept away."""
     home = ws.path("snapshots")

@@ -21,6 +21,7 @@ from pathlib import Path
 from studio import files
 from studio.errors import StudioError
 from studio.files import Line, Source
+from studio.permissions import needs
 from studio.workspace import Refused, Side, Workspace
 
 WAITING = "uploads/waiting"
@@ -122,6 +123,7 @@ class Staging:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+@needs("curate")
 def stage(ws: Workspace, sources: Sequence[Source], say: Say = lambda share, sentence: None,
           opened: Callable[[Side], None] = lambda side: None, folder: str = "") -> Staging:
     """Read files into a new staging, in `folder` or a new one.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from studio.permissions import ask
 from studio.workspace import Row, Transaction, Workspace
 
 FIRST_LOOK = 20_000
@@ -18,6 +19,7 @@ def newest_row(read: Workspace | Transaction, table: str, key: str, who: str, al
     Rows lie in the order of their `seq`, and what takes a row back comes after it. So the newest few thousand mostly tell, in
     two milliseconds of a million. `also` is one more condition on the row `l`, with its `values`.
     """
+    ask(read, "raw")
     top = int(read.rows(f"select coalesce(max(seq), 0) as top from {table}")[0]["top"])
     look = FIRST_LOOK
     while top:
@@ -34,6 +36,7 @@ def newest_row(read: Workspace | Transaction, table: str, key: str, who: str, al
 
 def rows_of_act(read: Workspace | Transaction, table: str, key: str, act: str, last: int) -> list[Row]:
     """The standing rows of an act, in their order. They lie together: from the row that bears the act's own name to `last`."""
+    ask(read, "raw")
     first = read.rows(f"select seq from {table} where {key} = ?", [act])
     low = first[0]["seq"] if first else 0
     return read.rows(f"""select l.* from {table} l where l.seq between ? and ? and l.batch_id = ? and l.undoes is null

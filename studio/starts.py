@@ -34,8 +34,8 @@ from pipeline.specs import (
 from pipeline.training import recipe
 from studio import (
     candidates,
+    check_items,
     duplicates,
-    findings,
     groups,
     judges,
     label_sets,
@@ -52,6 +52,7 @@ from studio.candidates import Chosen
 from studio.dials import Dials
 from studio.errors import StudioError
 from studio.models import Model
+from studio.permissions import needs
 from studio.runs import Run
 from studio.snapshots import Snapshot
 from studio.workspace import Row, Workspace
@@ -64,6 +65,7 @@ CONTEXT_TOKENS = 8_192
 """What the starter model, and most small models, read at once (`max_position_embeddings` of SmolLM2-135M-Instruct)."""
 
 
+@needs("run")
 def training(ws: Workspace, snapshot: Snapshot, base: Model, dials: Dials, name: str = "") -> str:
     """Start a training run on the snapshot's train and validation files; returns the run's id.
 
@@ -72,6 +74,7 @@ def training(ws: Workspace, snapshot: Snapshot, base: Model, dials: Dials, name:
     return _trainings(ws, snapshot, base, [(name.strip() or f"{base.name} on {snapshot.name}", dials)])[0]
 
 
+@needs("run")
 def group(ws: Workspace, snapshot: Snapshot, base: Model, variants: Sequence[Dials], name: str) -> str:
     """Start several training runs that are compared; they wait for each other. Returns the group's id."""
     name = name.strip() or f"{base.name} on {snapshot.name}"
@@ -107,6 +110,7 @@ def _train_spec(ws: Workspace, snapshot: Snapshot, base: Model, dials: Dials) ->
         template_sha256=(snapshot.manifest.get("base") or {}).get("chat_template_sha256") or "")
 
 
+@needs("run")
 def preview(ws: Workspace, snapshot: Snapshot, base: Model, dials: Dials) -> str:
     """Look what a training run would do; returns the run's id. One that looks at the same already is not started again."""
     with _one_preview_starts:
@@ -137,6 +141,7 @@ def question(snapshot: Snapshot, base: Model, dials: Dials) -> Row:
     return {key: value for key, value in spec.model_dump().items() if key not in ("run_id", "known_tokens_s", "known_method")}
 
 
+@needs("run")
 def evaluation(ws: Workspace, snapshot: Snapshot, chosen: Sequence[Chosen], decoding: Decoding = Decoding(),
                primary: str = "", probes: bool = True, metrics: Sequence[str] = (), answers: Any = "auto",
                labels_read: Any = "lenient") -> str:
@@ -158,6 +163,7 @@ def evaluation(ws: Workspace, snapshot: Snapshot, chosen: Sequence[Chosen], deco
     return runs.begin(ws, spec, title, snapshot.snapshot_id, lambda folder: _leave_known(ws, spec, snapshot, folder))
 
 
+@needs("read")
 def already(ws: Workspace, snapshot: Snapshot, chosen: Sequence[Chosen], decoding: Decoding, probes: bool) -> tuple[int, int]:
     """How many answers such an evaluation would find from earlier ones, and how many it needs in all."""
     spec = _evaluate_spec(ws, "", snapshot, chosen, decoding, probes)
@@ -185,12 +191,14 @@ def _leave_known(ws: Workspace, spec: EvaluateSpec, snapshot: Snapshot, folder: 
     rundir.write_atomic(folder / wanted_answers.KNOWN, "".join(lines))
 
 
+@needs("run")
 def connection(ws: Workspace, endpoint: Model) -> str:
     """Ask an endpoint one short question, to see whether it answers; returns the run's id."""
     spec = ConnectSpec(run_id=ws.new_id(), model_id=endpoint.model_id, endpoint=Endpoint(**endpoint.base))
     return runs.begin(ws, spec, f"Connection to {endpoint.name}")
 
 
+@needs("run")
 def scoring(ws: Workspace, evaluation: Run, asked: Sequence[str], contains: Sequence[str] = (), pattern: str = "",
             answer_schema: str = "", labels_read: Any = "lenient", answers: Any = "auto",
             meaning: Meaning | None = None) -> str:
@@ -212,6 +220,7 @@ def scoring(ws: Workspace, evaluation: Run, asked: Sequence[str], contains: Sequ
         ws, evaluation.run_id, folder / runs.ANSWERS))
 
 
+@needs("run")
 def judging(ws: Workspace, evaluation: Run, judge: Model, rubric: str, pairs: Sequence[tuple[str, str]],
             mode: Any = "pairwise", item_ids: Sequence[str] = (), budget: float | None = None) -> str:
     """Let a chat model judge an evaluation's stored answers; returns the run's id. `pairs` are of candidate ids, `item_ids`
@@ -248,6 +257,7 @@ def _is_answered(ws: Workspace, evaluation: Run) -> None:
         raise StudioError("This evaluation has no answers yet.", "Wait until its run is done, then open it again.")
 
 
+@needs("run")
 def play(ws: Workspace, hub: bool = False) -> Run:
     """The playground's run: the newest one, whether it moves or not; a first one is begun. `hub`: where a model may have to be
     fetched from the hub, one that may do so; the one before it is asked to stop."""
@@ -260,6 +270,7 @@ def play(ws: Workspace, hub: bool = False) -> Run:
         return runs.get(ws, runs.begin(ws, PlaySpec(run_id=ws.new_id(), hub=hub), "Playground"))
 
 
+@needs("run")
 def hand_over(ws: Workspace, run: Run, wanted: Sequence[tuple[str, Candidate, Sequence[Row], Decoding]], wake: bool) -> None:
     """Give the playground's child the replies that are wanted (id, who answers, the conversation, how) and that it has not got.
 
@@ -282,11 +293,13 @@ def hand_over(ws: Workspace, run: Run, wanted: Sequence[tuple[str, Candidate, Se
             launch.start(folder, ws.root)
 
 
+@needs("run")
 def stop_reply(ws: Workspace, run: Run, reply_id: str) -> None:
     """Ask the playground's child to end one reply; its text so far stays."""
     (ws.path(run.folder) / f"stop-{reply_id}").touch()
 
 
+@needs("run")
 def check(ws: Workspace, only_new: bool = True, context_tokens: int = CONTEXT_TOKENS, names_model: str = "") -> str:
     """Look for findings in the records that nobody dropped: in the new and changed ones, or in all; returns the run's id.
 
@@ -306,7 +319,7 @@ def _check(ws: Workspace, only_new: bool, context_tokens: int, names_model: str)
     run_id = ws.new_id()
     with ws.transaction() as transaction:
         transaction.execute("delete from check_items")
-        total, look = findings.choose(transaction, run_id, only_new)
+        total, look = check_items.choose(transaction, run_id, only_new)
         if not look:
             raise StudioError("There is nothing to check: every record was checked as it is.",
                               "Import tickets, or check all again.")
@@ -317,11 +330,12 @@ def _check(ws: Workspace, only_new: bool, context_tokens: int, names_model: str)
         runs.clear_copies(ws, run)
     folder = ws.path(f"runs/{run_id}")
     rundir.prepare(folder, dumps(spec))
-    findings.write_out(ws, run_id, folder / runs.RECORDS)
+    check_items.write_out(ws, run_id, folder / runs.RECORDS)
     launch.start(folder, ws.root)
     return run_id
 
 
+@needs("run")
 def search(ws: Workspace, side: str, meaning: Meaning | None = None) -> str:
     """Look for twins among all records, by one side of them ('question', 'answer', 'both'); returns the run's id.
 
@@ -347,12 +361,14 @@ def search(ws: Workspace, side: str, meaning: Meaning | None = None) -> str:
         return run_id
 
 
+@needs("run")
 def validation(ws: Workspace, file: str, name: str, max_tokens: int = CONTEXT_TOKENS) -> str:
     """Check the form of a JSONL file, in the workspace or by absolute path; returns the run's id."""
     spec = ValidateSpec(run_id=ws.new_id(), file=file, max_tokens=max_tokens)
     return runs.begin(ws, spec, f"Validation of {name}", "")
 
 
+@needs("run")
 def suggestions(ws: Workspace, set_id: str) -> str:
     """Let the light model learn from a set's labels and suggest labels for the other records; returns the run's id."""
     label_set = label_sets.get(ws, set_id)

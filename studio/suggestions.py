@@ -18,6 +18,7 @@ from studio import labels, verdicts
 from studio.errors import StudioError
 from studio.label_sets import Field, LabelSet
 from studio.labels import Given
+from studio.permissions import needs
 from studio.verdicts import Interval
 from studio.workspace import Row, Transaction, Workspace
 
@@ -102,6 +103,7 @@ def learnable(label_set: LabelSet) -> tuple[Field, ...]:
     return tuple(field for field in label_set.fields if field.kind in LEARNED)
 
 
+@needs("read")
 def too_few(ws: Workspace, label_set: LabelSet) -> str:
     """Why nothing can be learned from this set yet, in a sentence; empty when it can be tried."""
     if not learnable(label_set):
@@ -112,6 +114,7 @@ def too_few(ws: Workspace, label_set: LabelSet) -> str:
     return ""
 
 
+@needs("read")
 def standing(ws: Workspace, set_id: str) -> Standing | None:
     """What the newest run that is done showed; None before the first."""
     row = ws.row("""select r.run_id, r.started_at, e.data from runs r join run_results e using (run_id)
@@ -126,6 +129,7 @@ def standing(ws: Workspace, set_id: str) -> Standing | None:
                     tuple(_learned(report) for report in data["fields"]))
 
 
+@needs("raw")
 def of(ws: Workspace, set_id: str, record_ids: Sequence[str]) -> dict[str, dict[str, Suggestion]]:
     """What is suggested for these records as they are worded now: record id → field → suggestion."""
     found: dict[str, dict[str, Suggestion]] = defaultdict(dict)
@@ -136,6 +140,7 @@ def of(ws: Workspace, set_id: str, record_ids: Sequence[str]) -> dict[str, dict[
     return dict(found)
 
 
+@needs("raw")
 def doubts(ws: Workspace, set_id: str, limit: int, skip: int = 0) -> list[Row]:
     """Labels that the model doubts, the most doubtful first: record_id, field, given, likely, doubt (0 to 1)."""
     found = ws.rows("""select record_id, field, given, likely, doubt from label_doubts where set_id = ?
@@ -143,6 +148,7 @@ def doubts(ws: Workspace, set_id: str, limit: int, skip: int = 0) -> list[Row]:
     return [row | {"given": json.loads(row["given"]), "likely": json.loads(row["likely"])} for row in found]
 
 
+@needs("read")
 def hit_rate(ws: Workspace, set_id: str) -> dict[str, tuple[Interval, int]]:
     """By field: how often people chose what had been suggested to them (with Wilson's interval), and of how many labels.
 
@@ -158,6 +164,7 @@ def hit_rate(ws: Workspace, set_id: str) -> dict[str, tuple[Interval, int]]:
     return {key: (verdicts.wilson(sum(hits), len(hits)), len(hits)) for key, hits in shown.items()}
 
 
+@needs("read")
 def obstacle(ws: Workspace, label_set: LabelSet) -> str:
     """Why labels cannot be accepted in bulk, in a sentence; empty when they can."""
     now = standing(ws, label_set.set_id)
@@ -168,6 +175,7 @@ def obstacle(ws: Workspace, label_set: LabelSet) -> str:
     return f"{missing[0]} is required, and no model suggests it: somebody has to read each record." if missing else ""
 
 
+@needs("read")
 def preview(ws: Workspace, label_set: LabelSet, confidence: float) -> Preview:
     """What `accept` would do at this confidence."""
     row = ws.row(f"select count(*) as n, coalesce(sum(1 - confidence), 0) as wrong from ({_SURE})",
@@ -178,6 +186,7 @@ def preview(ws: Workspace, label_set: LabelSet, confidence: float) -> Preview:
     return Preview(row["n"], row["wrong"], worst)
 
 
+@needs("curate")
 def accept(ws: Workspace, label_set: LabelSet, confidence: float, who: str, press_id: str) -> int:
     """Label every unlabelled record as suggested where the model is at least this sure of it; returns how many.
 
@@ -195,6 +204,7 @@ def accept(ws: Workspace, label_set: LabelSet, confidence: float, who: str, pres
 
 # What a run needs -------------------------------------------------------------------------------------------------------
 
+@needs("run", looks=True)
 def write_out(ws: Workspace, set_id: str, path: Path) -> None:
     """Every record nobody dropped, the labelled ones first, the others in no order; written beside and renamed in."""
     final = labels.final(ws, set_id)
@@ -209,6 +219,7 @@ def write_out(ws: Workspace, set_id: str, path: Path) -> None:
     beside.rename(path)
 
 
+@needs("read")
 def counts(ws: Workspace, set_id: str) -> tuple[int, int]:
     """(records that nobody dropped, those of them with a label that counts)."""
     row = ws.row("""select count(*) as every, count(*) filter (record_id in (select unnest(?::varchar[]))) as labelled

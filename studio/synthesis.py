@@ -11,6 +11,7 @@ from studio import candidates, recipes, runs, seeds, synthetic
 from studio.candidates import Chosen
 from studio.errors import StudioError
 from studio.models import Model
+from studio.permissions import needs
 from studio.recipes import Recipe
 from studio.records import Turns
 from studio.runs import Run
@@ -35,6 +36,7 @@ class Estimate:
     basis: str
 
 
+@needs("run")
 def start(ws: Workspace, recipe: Recipe, model: Model, judge: Model | None = None, budget: float | None = None,
           only: int | None = None) -> str:
     """Let a model write what a recipe asks for; returns the run's id. `only`: a preview of so many, which become no records.
@@ -62,6 +64,7 @@ def start(ws: Workspace, recipe: Recipe, model: Model, judge: Model | None = Non
     return runs.begin(ws, spec, title, write=write)
 
 
+@needs("read")
 def estimate(ws: Workspace, recipe: Recipe, model: Model, judge: Model | None, number: int) -> Estimate:
     """What so many examples will take, about: from what this model took before, else from what is usual."""
     known = ws.row("""select count(*) as n, avg(seconds) as seconds, avg(prompt_tokens) as prompt, avg(new_tokens) as made,
@@ -85,12 +88,14 @@ def estimate(ws: Workspace, recipe: Recipe, model: Model, judge: Model | None, n
                     "A guess: write three to look at, and it rests on what they took.")
 
 
+@needs("run")
 def pause(ws: Workspace, run: Run, paused: bool) -> None:
     """Let a run ask nothing new, or go on. What is on its way still comes."""
     path = ws.path(run.folder) / PAUSE
     path.touch() if paused else path.unlink(missing_ok=True)
 
 
+@needs("read")
 def paused(ws: Workspace, run: Run) -> bool:
     return (ws.path(run.folder) / PAUSE).exists()
 
@@ -154,6 +159,7 @@ class Spending:
     rate: float
 
 
+@needs("raw")
 def made(ws: Workspace, run: Run) -> list[Made]:
     """The newest try of every slot so far, in the order they came."""
     newest: dict[str, Row] = {}
@@ -164,6 +170,7 @@ def made(ws: Workspace, run: Run) -> list[Made]:
                  tuple(row["reasons"]), row["score"], row["try"]) for row in newest.values()]
 
 
+@needs("read")
 def rates(ws: Workspace, run: Run) -> list[Rate]:
     """By scenario, in the order of the recipe."""
     reasons: dict[str, Counter[str]] = defaultdict(Counter)
@@ -177,6 +184,7 @@ def rates(ws: Workspace, run: Run) -> list[Rate]:
     return [Rate(name, counted[name][True], counted[name][False], dict(reasons[name].most_common())) for name in order]
 
 
+@needs("read")
 def spending(ws: Workspace, run: Run) -> Spending:
     rows = runs.lines(ws, run, CALLS)
     priced = [row["cost"] for row in rows if row["cost"] is not None]

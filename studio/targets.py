@@ -16,6 +16,7 @@ from typing import Literal
 from studio import live
 from studio.errors import StudioError
 from studio.live import MEASURES, Figure, Measure
+from studio.permissions import needs
 from studio.workspace import Row, Workspace
 
 Z99 = 2.5758293035489004
@@ -77,6 +78,7 @@ class Judged:
         return f"{self.target.words}. It is {said} over {figure.n:,} {kind.counts}: {WORDS[self.state]}."
 
 
+@needs("run")
 def say(
     ws: Workspace,
     measure: Measure,
@@ -113,6 +115,7 @@ def say(
         )
 
 
+@needs("read")
 def every(ws: Workspace) -> list[Target]:
     """What stands, in the order of the measures."""
     rows = ws.rows("""select * exclude (seq) from log_targets qualify row_number() over
@@ -122,12 +125,14 @@ def every(ws: Workspace) -> list[Target]:
     return sorted(found, key=lambda one: (order.index(one.measure), one.model, one.slice))
 
 
+@needs("read")
 def judged(ws: Workspace) -> list[Judged]:
     """Every target that stands, as the newest rows have it."""
     until = live.newest(ws)
     return [judge(ws, target, until) for target in every(ws)] if until else []
 
 
+@needs("read")
 def judge(ws: Workspace, target: Target, until: datetime) -> Judged:
     since = until - timedelta(hours=target.hours)
     figure = live.figure(ws, target.measure, since, target.model, target.slice, Z99)
@@ -143,6 +148,7 @@ def decide(target: Target, figure: Figure) -> State:
     return "missed" if figure.high < target.bound else "met" if figure.low >= target.bound else "unsure"
 
 
+@needs("raw")
 def examples(ws: Workspace, one: Judged, limit: int = 20) -> list[str]:
     """Rows that show why a target is missed: the slowest, the dearest, those rated down or failed."""
     order = {

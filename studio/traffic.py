@@ -13,6 +13,7 @@ from datetime import datetime
 
 from studio import records
 from studio.mentions import named_in
+from studio.permissions import ask, needs
 from studio.records import Turns
 from studio.workspace import Row, Transaction, Workspace
 
@@ -31,6 +32,7 @@ class Queued:
     unusable: int
 
 
+@needs("raw")
 def texts(ws: Workspace, since: datetime, until: datetime, model: str | None = None) -> list[Row]:
     """Rows of row_id, at, question, answer, model from `since` on and before `until`, the oldest first; those with a
     question."""
@@ -42,6 +44,7 @@ def texts(ws: Workspace, since: datetime, until: datetime, model: str | None = N
     )
 
 
+@needs("raw")
 def every(ws: Workspace, row_ids: Sequence[str]) -> list[Row]:
     """These rows whole, with `record_id` where they are records; in this order."""
     found = {
@@ -55,6 +58,7 @@ def every(ws: Workspace, row_ids: Sequence[str]) -> list[Row]:
     return [found[row_id] for row_id in row_ids if row_id in found]
 
 
+@needs("raw")
 def thumbs_down(ws: Workspace, since: datetime, model: str | None = None, limit: int = 500) -> list[str]:
     """Rows rated down, or whose task failed, that are no records yet: the newest first."""
     return [
@@ -68,6 +72,7 @@ def thumbs_down(ws: Workspace, since: datetime, model: str | None = None, limit:
     ]
 
 
+@needs("curate")
 def to_queue(ws: Workspace, row_ids: Sequence[str], why: str, who: str) -> Queued:
     """Make records of rows, under an import of their own, so that people can label, correct, keep or drop them.
 
@@ -104,6 +109,7 @@ def conversation(row: Row) -> Turns:
     return [*asked, {"role": "assistant", "content": row["answer"]}]
 
 
+@needs("raw")
 def about(ws: Workspace, words: Sequence[str]) -> int:
     """How many rows name one of the words (lower case). Remembered for the logs as they are: a page asks with every press."""
     if not words:
@@ -117,6 +123,7 @@ def about(ws: Workspace, words: Sequence[str]) -> int:
 
 def naming(read: Workspace | Transaction, record_ids: Sequence[str], words: Sequence[str]) -> list[str]:
     """Rows that became one of these records or name one of the words: what `forget` deletes."""
+    ask(read, "raw")
     found = read.rows(f"""select row_id from log_rows where {_naming()}
                           union select row_id from log_queued where record_id in (select unnest(?::varchar[]))""",
                       [list(words), list(record_ids)])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from studio import files, runs, starts
 from studio.errors import StudioError
+from studio.permissions import needs
 from studio.runs import Run
 from studio.workspace import Row, Workspace
 
@@ -25,6 +26,7 @@ class Problem:
     sentence: str
 
 
+@needs("run")
 def receive(ws: Workspace, name: str, content: bytes | memoryview) -> str:
     """Keep an uploaded file under its hash; returns its path in the workspace. Its name is cut to its last part."""
     digest = hashlib.sha256(content).hexdigest()[:16]
@@ -35,6 +37,7 @@ def receive(ws: Workspace, name: str, content: bytes | memoryview) -> str:
     return file
 
 
+@needs("run")
 def start(ws: Workspace, file: str, max_tokens: int) -> str:
     """Begin to check a file, by its path in the workspace or on this machine; returns the run's id. Raises StudioError."""
     path = ws.path(str(Path(file).expanduser()))
@@ -43,11 +46,13 @@ def start(ws: Workspace, file: str, max_tokens: int) -> str:
     return starts.validation(ws, str(Path(file).expanduser()), path.name, max_tokens)
 
 
+@needs("read")
 def every(ws: Workspace) -> list[Run]:
     """Validations, newest first."""
     return runs.every(ws, "validate")
 
 
+@needs("raw")
 def problems(ws: Workspace, run: Run, kind: str | None = None, limit: int = 1_000_000, skip: int = 0) -> list[Problem]:
     """What was found, in the order of the lines: of one kind or of all."""
     path = ws.path(run.folder) / "problems.jsonl"

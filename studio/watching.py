@@ -23,6 +23,7 @@ from studio import alerts, drifts, files, live, logs, receiving, webhooks
 from studio.errors import StudioError
 from studio.log_staging import READING
 from studio.logs import Report
+from studio.permissions import needs
 from studio.workspace import Row, Workspace
 
 EVERY_SECONDS, REST_NS = 2.0, 2_000_000_000
@@ -46,6 +47,7 @@ class Folder:
     problems: tuple[tuple[str, str], ...] = ()
 
 
+@needs("own")
 def watch(ws: Workspace, path: str, who: str) -> None:
     """Watch a folder from now on. Raises StudioError where there is none."""
     folder = Path(path.strip()).expanduser()
@@ -61,11 +63,13 @@ def watch(ws: Workspace, path: str, who: str) -> None:
     _say(ws, ws.new_id(), str(folder), True, who)
 
 
+@needs("own")
 def unwatch(ws: Workspace, folder: Folder, who: str) -> None:
     """Watch it no more; what was read stays."""
     _say(ws, folder.folder_id, folder.path, False, who)
 
 
+@needs("read")
 def folders(ws: Workspace) -> list[Folder]:
     rows = ws.rows("""select folder_id, path, who, said_at from (
                           from log_folders qualify row_number() over (partition by folder_id order by seq desc) = 1)
@@ -85,6 +89,7 @@ def folders(ws: Workspace) -> list[Folder]:
     ]
 
 
+@needs("run")
 def keep_up(ws: Workspace) -> None:
     """Start the thread that watches, once a workspace; it ends with the process, or when the workspace is closed."""
     with _starting:
@@ -97,6 +102,7 @@ def keep_up(ws: Workspace) -> None:
             thread.start()
 
 
+@needs("run")
 def look(ws: Workspace) -> list[Report]:
     """Read whatever is new, everywhere, and judge the targets where something was. Returns what was read."""
     with _looking:
@@ -108,6 +114,7 @@ def look(ws: Workspace) -> list[Report]:
     return found
 
 
+@needs("run")
 def after(ws: Workspace) -> None:
     """What follows new rows: the page's picture, the targets, and who is told."""
     live.picture(ws, DEFAULT_DAYS)

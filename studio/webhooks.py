@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from studio import alerts
 from studio.alerts import Alert
 from studio.errors import StudioError
+from studio.permissions import needs
 from studio.workspace import Row, Workspace
 
 TRIES, SECONDS = 3, 8.0
@@ -61,6 +62,7 @@ class Call:
     called_at: datetime
 
 
+@needs("own")
 def add(ws: Workspace, address: str, who: str) -> None:
     """Keep an address, or the name of a variable that holds one. Raises StudioError for what alerts cannot be sent to."""
     address = address.strip()
@@ -70,10 +72,12 @@ def add(ws: Workspace, address: str, who: str) -> None:
     _say(ws, {"hook_id": ws.new_id(), "address": "" if env else address, "address_env": env, "active": True}, who)
 
 
+@needs("own")
 def remove(ws: Workspace, hook: Hook, who: str) -> None:
     _say(ws, {"hook_id": hook.hook_id, "address": hook.address, "address_env": hook.address_env, "active": False}, who)
 
 
+@needs("own", looks=True)
 def every(ws: Workspace) -> list[Hook]:
     """Those that stand, the oldest first."""
     return [
@@ -85,6 +89,7 @@ def every(ws: Workspace) -> list[Hook]:
     ]
 
 
+@needs("own", looks=True)
 def calls(ws: Workspace, limit: int = 20) -> list[Call]:
     """How the newest calls went."""
     return [
@@ -133,11 +138,13 @@ def body(alert: Alert) -> Row:
     }
 
 
+@needs("run")
 def tell(ws: Workspace, opened: Sequence[Alert]) -> list[threading.Thread]:
     """Tell alerts to all hooks, each call in a thread; returns them, for whoever wants to wait."""
     return [_begin(ws, hook, alert) for hook in every(ws) for alert in opened]
 
 
+@needs("run")
 def tell_late(ws: Workspace) -> list[threading.Thread]:
     """Tell what nobody was told, because the studio went down meanwhile: open alerts of the last day."""
     hooks = {hook.hook_id: hook for hook in every(ws)}

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from studio import metrics, runs, snapshots
+from studio import masking, metrics, runs, snapshots
 from studio.grids import Grid
+from studio.permissions import Given, needs
 from studio.records import Turns
 from studio.runs import Run
 from studio.workspace import Workspace
@@ -83,6 +84,21 @@ def places(gain: NDArray[np.float64], won: Won = "all", order: Order = "losses",
     return found[np.argsort(by[found], kind="stable")]
 
 
+def _veiled(ws: Workspace, found: list[Win], given: Given) -> list[Win]:
+    masks = masking.of_lines(ws, given["run"].snapshot_id, [one.item_id for one in found])
+    return [replace(one, question=mask.turns(one.question), reference=mask.text(one.reference),
+                    rival=replace(one.rival, text=mask.text(one.rival.text)),
+                    judged=replace(one.judged, text=mask.text(one.judged.text)))
+            for one in found for mask in (masks[one.item_id],)]
+
+
+def _veiled_near(ws: Workspace, found: dict[str, list[Near]], given: Given) -> dict[str, list[Near]]:
+    masks = masking.of_lines(ws, given["run"].snapshot_id, [one.record_id for near in found.values() for one in near])
+    return {item_id: [replace(one, question=mask.text(one.question), answer=mask.text(one.answer))
+                      for one in near for mask in (masks[one.record_id],)] for item_id, near in found.items()}
+
+
+@needs("read", veil=_veiled)
 def page(ws: Workspace, run: Run, grid: Grid, metric: str, rival: str, judged: str, shown: Sequence[int]) -> list[Win]:
     """These items with their texts, in this order; items whose record is gone are left out."""
     ids = [str(grid.items[place]) for place in shown]
@@ -103,6 +119,7 @@ def page(ws: Workspace, run: Run, grid: Grid, metric: str, rival: str, judged: s
             if item_id in lines and {(rival, item_id), (judged, item_id)} <= said.keys()]
 
 
+@needs("read", veil=_veiled_near)
 def nearest(ws: Workspace, run: Run, item_ids: Sequence[str]) -> dict[str, list[Near]]:
     """The training examples nearest to some test items, as the evaluation found them; nothing where it did not look."""
     wanted = set(item_ids)

@@ -8,6 +8,7 @@ import threading
 import unicodedata
 from collections.abc import Sequence
 
+from studio.permissions import needs
 from studio.records import Turns
 from studio.workspace import Row, Transaction, Workspace
 
@@ -26,6 +27,7 @@ def sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+@needs("curate", looks=True)
 def bring_up(ws: Workspace) -> int:
     """Work out what is missing for the wordings as they stand (about 30,000 a second); returns how many that were."""
     with _one_at_a_time:

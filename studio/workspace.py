@@ -15,12 +15,13 @@ from typing import Any
 import duckdb
 from numpy.typing import NDArray
 
-from studio import locks
+from studio import audit, locks
 from studio.errors import StudioError
 from studio.gate import Gate
 from studio.journal import FORGOTTEN, Journal
 from studio.migrations import STEPS
 from studio.rebuilds import REBUILD_AUTHORED, REBUILD_LABELS, REBUILD_NOW, REBUILD_WORDS
+from studio.seen import Seen
 
 ROOT = Path(__file__).resolve().parent.parent
 Row = dict[str, Any]
@@ -40,9 +41,9 @@ class Transaction:
     """One write: everything in it is stored, or nothing. Rows given to `decided` are journaled before the commit."""
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection, workspace: Workspace) -> None:
-        self._cursor = cursor
-        self._workspace = workspace
+        self._cursor, self._workspace = cursor, workspace
         self.journaled: list[tuple[str, Row]] = []
+        self.wrote = False
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         return _rows(self._cursor, sql, parameters)
@@ -53,6 +54,7 @@ class Transaction:
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Write many rows at once with SQL, where they are in the database already."""
+        self.wrote = True
         self._cursor.execute(sql, list(parameters))
 
     def load(self, sql: str, name: str, table: Any) -> None:
@@ -65,6 +67,7 @@ class Transaction:
 
     def insert(self, table: str, rows: Sequence[Row]) -> None:
         """Insert rows that share their keys, in chunks of parameter lists (row by row is 100 times slower)."""
+        self.wrote = True
         for start in range(0, len(rows), CHUNK):
             chunk = rows[start : start + CHUNK]
             columns = list(chunk[0])
@@ -95,8 +98,7 @@ class Side:
     def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, alias: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self.alias = alias
-        self._cursor = connection.cursor()
+        self.alias, self._cursor = alias, connection.cursor()
         self._cancelled = self._closed = False
         self._cursor.execute(f"attach if not exists '{_quoted(path)}' as {alias}")
 
@@ -169,7 +171,7 @@ class Refused(Exception):
     """The database could not do a statement on a side file (a file that is not as it looked)."""
 
 
-class Workspace:
+class Workspace(Seen):
     """An open workspace. `now` and `new_id` are where time and randomness come from; tests give their own."""
 
     def __init__(self, root: Path, now: Callable[[], datetime] = utc_now,
@@ -182,6 +184,7 @@ class Workspace:
         self._types: dict[str, dict[str, str]] = {}
         self._sides: weakref.WeakSet[Side] = weakref.WeakSet()
         self._gate = Gate()
+        self._handles = {}
         self.closed = False
         self._lock = locks.take(self.root)
         try:
@@ -269,6 +272,7 @@ class Workspace:
             transaction = Transaction(cursor, self)
             try:
                 yield transaction
+                audit.join(transaction)
             except BaseException:
                 cursor.execute("rollback")
                 raise

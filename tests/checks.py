@@ -9,7 +9,7 @@ from typing import Any
 from pipeline import rundir
 from pipeline.rundir import Child
 from pipeline.specs import CheckSpec, dumps
-from studio import findings, intake, records, runs
+from studio import check_items, intake, records, runs
 from studio.columns import Choices
 from studio.records import Filter
 from studio.workspace import Workspace
@@ -60,12 +60,12 @@ def recorded_check(
     run_id = ws.new_id()
     folder = ws.path(f"runs/{run_id}")
     with ws.transaction() as transaction:
-        total, look = findings.choose(transaction, run_id, only_new)
+        total, look = check_items.choose(transaction, run_id, only_new)
         spec = CheckSpec(run_id=run_id, records=total, to_check=look)
         row = {"run_id": run_id, "kind": "check", "title": "Check", "snapshot_id": "", "spec": dumps(spec)}
         transaction.insert("runs", [row | {"folder": f"runs/{run_id}", "started_at": ws.now()}])
     rundir.prepare(folder, dumps(spec))
-    findings.write_out(ws, run_id, folder / "records.jsonl")
+    check_items.write_out(ws, run_id, folder / "records.jsonl")
     write_lines(folder / "findings.jsonl", lines)
     rundir.note_launch(folder, ws.now().timestamp())
     message = f"Checked {look} records: {len(lines)} findings of {len({line['kind'] for line in lines})} kinds."

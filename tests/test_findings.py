@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from studio import findings, records, runs, snapshots, starts
+from studio import check_items, findings, records, runs, snapshots, starts
 from studio.errors import StudioError
 from studio.findings import Gate, KindCount
 from studio.snapshots import Recipe
@@ -260,7 +260,7 @@ def test_a_check_is_given_the_made_up_values_of_a_record(ws: Workspace, ids: lis
     recorded_check(ws, [email(ws, ids[0])])
     findings.apply(ws, ["email"], "ann", style="surrogate")
     with ws.transaction() as transaction:
-        findings.choose(transaction, "next", True)
-    findings.write_out(ws, "next", ws.root / "records.jsonl")
+        check_items.choose(transaction, "next", True)
+    check_items.write_out(ws, "next", ws.root / "records.jsonl")
     line = json.loads((ws.root / "records.jsonl").read_text().splitlines()[0])
     assert line["own"] == [row["value"] for row in ws.rows("select value from surrogates")]

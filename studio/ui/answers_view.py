@@ -29,6 +29,7 @@ MARKS = {"reference": "Words of the reference", "other": "What the two say diffe
 
 def draw(ws: Workspace, run: Run) -> None:
     """Drawn anew by itself: turning a page reruns this much and no more."""
+    layout.hidden_note()
     layout.fragment(lambda: _draw(ws, run))
 
 

@@ -7,7 +7,7 @@ import streamlit as st
 from studio import models, runs, starts
 from studio.models import Model
 from studio.runs import Run
-from studio.ui import layout
+from studio.ui import layout, session
 from studio.ui.formats import ago
 from studio.workspace import Workspace
 
@@ -20,8 +20,9 @@ def draw(ws: Workspace) -> None:
     if not found:
         st.caption("A server that speaks OpenAI's chat API, such as vLLM, Ollama or OpenAI itself, can answer an evaluation "
                    "beside local models. None was added yet.")
-    with st.expander("Add an endpoint", icon=":material/add:"), layout.guarded():
-        _form(ws)
+    if session.may("run"):
+        with st.expander("Add an endpoint", icon=":material/add:"), layout.guarded():
+            _form(ws)
 
 
 def one(ws: Workspace, endpoint: Model) -> None:
@@ -35,8 +36,9 @@ def one(ws: Workspace, endpoint: Model) -> None:
         if run is not None:
             layout.live_run(ws, run.run_id, lambda now: _connection(ws, now))
         with st.container(horizontal=True):
-            if st.button("Test the connection", icon=":material/cable:", key=f"connect-{endpoint.model_id}",
-                         disabled=run is not None and run.moving):
+            moving = run is not None and run.moving
+            if session.may("run") and st.button("Test the connection", icon=":material/cable:", disabled=moving,
+                                                key=f"connect-{endpoint.model_id}"):
                 starts.connection(ws, endpoint)
                 st.rerun()
             layout.go("Chat with it", "pages/playground.py", {"model": endpoint.model_id})

@@ -10,7 +10,7 @@ from studio import groups, runs
 from studio.dials import scientific
 from studio.groups import Group, Member
 from studio.runs import Run
-from studio.ui import layout, run_charts
+from studio.ui import layout, run_charts, session
 from studio.ui.formats import ago, count, duration
 from studio.workspace import Workspace
 
@@ -55,7 +55,7 @@ def _draw(ws: Workspace, group: Group, members: list[Member]) -> None:
                    icon=":material/trophy:")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"{done} of {count(len(members), 'run')} done" + (f", {moving} still to end." if moving else "."))
-        if moving and st.button("Stop all", icon=":material/stop_circle:"):
+        if moving and session.may("run") and st.button("Stop all", icon=":material/stop_circle:"):
             asked = groups.stop(ws, group.group_id)
             st.toast(f"Asked {count(asked, 'run')} to stop; each saves what it has first.")
     run_charts.group(members)

@@ -44,6 +44,9 @@ def strip(stages: Sequence[Stage], here: str) -> None:
             words = f"**{stage.label} {stage.count:,}**" if stage.key == here else f"{stage.label} {stage.count:,}"
             mark = ":material/check_circle:" if stage.done else ":material/radio_button_unchecked:"
             arrow = "" if place == 0 else "→ "
+            if not sitemap.reaches(stage.page_path):
+                st.markdown(f"{mark} {arrow}{words}", width="content")
+                continue
             st.page_link(sitemap.page(stage.page_path), label=arrow + words, icon=mark,
                          help=f"Not yet: {stage.blocked}." if stage.blocked and not stage.done else None)
     blocked = next((stage for stage in stages if stage.blocked and not stage.done), None)
@@ -60,8 +63,9 @@ def empty(sentence: str, button: str = "", page_path: str = "") -> None:
 
 
 def go(label: str, page_path: str, query: Mapping[str, str] | None = None, primary: bool = False) -> None:
-    """A button that opens another page."""
-    if st.button(label, type="primary" if primary else "secondary", key=f"go-{label}-{page_path}-{query or ''}"):
+    """A button that opens another page; nothing where that page is not for who is here."""
+    kind, key = "primary" if primary else "secondary", f"go-{label}-{page_path}-{query or ''}"
+    if sitemap.reaches(page_path) and st.button(label, type=kind, key=key):  # type: ignore[arg-type]
         st.switch_page(sitemap.page(page_path), query_params=dict(query or {}))
 
 
@@ -72,7 +76,7 @@ def watch(ws: Workspace, run: Run, said: str, stop: str) -> None:
         st.caption(plain(said))
     if run.moving:
         progress(run)
-        if st.button(stop, key=f"stop-{run.run_id}"):
+        if session.may("run") and st.button(stop, key=f"stop-{run.run_id}"):
             runs.stop(ws, run.run_id)
     else:
         run_end(ws, run)
@@ -84,6 +88,10 @@ def open_page(page_path: str, query: Mapping[str, str]) -> None:
 
 
 def link(label: str, page_path: str, query: Mapping[str, str] | None = None) -> None:
+    """A link to another page; only its words where that page is not for who is here."""
+    if not sitemap.reaches(page_path):
+        st.markdown(label)
+        return
     st.page_link(sitemap.page(page_path), label=label, query_params=dict(query or {}))
 
 
@@ -126,6 +134,13 @@ def plain(text: str) -> str:
     return text
 
 
+def hidden_note() -> None:
+    """Under texts, for who may not read personal data: why letters are hidden."""
+    if not session.may("raw"):
+        st.caption("█ hides personal data that is open, and records that were not checked for it as they are. A curator "
+                   "settles both on the Clean page.")
+
+
 def conversation(messages: Sequence[Mapping[str, str]], answer_name: str = "Agent") -> None:
     """Turns one under the other, told apart by label and place; the text is shown as it is, never run."""
     parts = []
@@ -165,13 +180,17 @@ def run_end(ws: Workspace, run: Run) -> None:
     elif run.result is not None:
         show = {"done": st.success, "failed": st.error, "stopped": st.warning}[run.result.outcome]
         show(f"**{plain(run.result.message)}**" + (f"\n\n{plain(run.result.hint)}" if run.result.hint else ""))
-    if run.resumable and st.button("Resume from what it saved", type="primary", key=f"resume-{run.run_id}"):
+    if not run.resumable or not session.may("run"):
+        return
+    if st.button("Resume from what it saved", type="primary", key=f"resume-{run.run_id}"):
         runs.resume(ws, run.run_id)
         st.rerun()
 
 
 def log(ws: Workspace, run: Run) -> None:
-    """The end of the child's log, open where it is the only explanation."""
+    """The end of the child's log, open where it is the only explanation; it may hold texts as they came."""
+    if not session.may("raw"):
+        return
     with st.expander("Log", icon=":material/article:", expanded=run.state == "lost"):
         st.code(runs.log_tail(ws, run) or "The log is empty.", language=None, wrap_lines=True)
 

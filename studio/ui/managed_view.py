@@ -10,7 +10,7 @@ from studio import managed, models, runs, services
 from studio.models import Model
 from studio.runs import Run
 from studio.services import Service
-from studio.ui import layout
+from studio.ui import layout, session
 from studio.ui.formats import ago, count, duration
 from studio.workspace import Workspace
 
@@ -52,7 +52,8 @@ def finished(ws: Workspace, run: Run) -> None:
         layout.go("Open Models", "pages/models.py", primary=True)
         return
     with st.container(horizontal=True):
-        layout.go("Evaluate this model", "pages/evaluate.py", {"model": run.run_id}, primary=True)
+        if session.may("run"):
+            layout.go("Evaluate this model", "pages/evaluate.py", {"model": run.run_id}, primary=True)
         layout.go("Chat with it", "pages/playground.py", {"model": run.run_id})
 
 
@@ -73,7 +74,8 @@ def model(ws: Workspace, tuned: Model) -> None:
             st.caption(layout.plain(f"Checkpoints, offered on Evaluate and in the Playground too: {_checkpoints(steps)}."))
         with st.container(horizontal=True, vertical_alignment="center"):
             if not tuned.waits:
-                layout.go("Evaluate it", "pages/evaluate.py", {"model": tuned.model_id}, primary=True)
+                if session.may("run"):
+                    layout.go("Evaluate it", "pages/evaluate.py", {"model": tuned.model_id}, primary=True)
                 layout.go("Chat with it", "pages/playground.py", {"model": tuned.model_id})
             layout.link("Its run", "pages/runs.py", {"run": tuned.run_id or ""})
 
@@ -84,6 +86,8 @@ def _checkpoints(steps: Sequence[Model]) -> str:
 
 
 def _deploy(ws: Workspace, tuned: Model) -> None:
+    if not session.may("run"):
+        return
     st.info("It must be deployed at its service before it answers.", icon=":material/rocket_launch:")
     with layout.guarded(), st.form(f"deploy-{tuned.model_id}", border=False), st.container(horizontal=True,
                                                                                        vertical_alignment="bottom"):

@@ -43,8 +43,10 @@ def draw(ws: Workspace, who: str) -> None:
             _by(picture.by_model, measure, "By model", "model", judged.get(measure))
         with right:
             _by(picture.by_slice, measure, "By slice", "slice", judged.get(measure))
-    _worst(ws, picture, who)
-    _next(ws, who)
+    if session.may("raw"):
+        _worst(ws, picture, who)
+    if session.may("run"):
+        _next(ws, who)
 
 
 def _first(known: list[Measure], judged: dict[Measure, Judged]) -> Measure:
@@ -67,7 +69,7 @@ def _alerts(ws: Workspace) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             seen = f" Seen by {layout.plain(one.seen_by)}." if one.seen_by else ""
             st.error(f"**Alert:** {layout.plain(one.sentence)}{seen}", icon=":material/notifications_active:")
-            if st.button("What shows it", key=f"alert-{one.alert_id}"):
+            if session.may("curate") and st.button("What shows it", key=f"alert-{one.alert_id}"):
                 st.query_params["alert"] = one.alert_id
                 session.turn_to("view", "alerts")
     if reason := alerts.retrain(ws):
@@ -147,7 +149,8 @@ def _worst(ws: Workspace, picture: Picture, who: str) -> None:
     monitor_rows.table(traffic.every(ws, ids[:SHOWN]), "Answers that were rated down or failed, the newest first")
     st.caption(f"The newest {min(SHOWN, len(ids))} of {len(ids):,}{' or more' if len(ids) >= 500 else ''} that are no records "
                f"yet.")
-    monitor_rows.send(ws, ids, "rated down", who, "worst")
+    if session.may("curate"):
+        monitor_rows.send(ws, ids, "rated down", who, "worst")
 
 
 def _next(ws: Workspace, who: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from studio import report, report_text
@@ -22,9 +24,10 @@ def draw(ws: Workspace, run: Run) -> None:
     made = report.gather(ws, run, evaluate_cache.grid(ws, run), judged, examples)
     page, text = report_text.as_html(made), report_text.as_markdown(made)
     with st.container(horizontal=True):
-        st.download_button("Download as HTML", page, report.file_name(made, "html"), "text/html", icon=":material/download:",
-                           type="primary", on_click="ignore")
-        st.download_button("Download as Markdown", text, report.file_name(made, "md"), "text/markdown",
-                           icon=":material/download:", on_click="ignore")
+        for label, said, form, kind in (("Download as HTML", page, "html", "text/html"),
+                                        ("Download as Markdown", text, "md", "text/markdown")):
+            st.download_button(label, partial(report.take_out, ws, run.run_id, said), report.file_name(made, form), kind,
+                               icon=":material/download:", type="primary" if form == "html" else "secondary",
+                               on_click="ignore")
     with st.container(border=True, height=640, key="tw-report"):
         st.markdown(text)

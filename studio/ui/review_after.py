@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import streamlit as st
 
 from studio import corrections, faults, marks, opinions, records, review_exports, reviews, runs, slices
 from studio.corrections import Correction
 from studio.opinions import Judged
+from studio.people import Right
 from studio.review_texts import PLAYGROUND, Texts
 from studio.reviews import Session
 from studio.ui import layout, review_result, session, where_view
@@ -18,6 +20,7 @@ from studio.workspace import Workspace
 
 VIEWS = {"differ": "Disagreements", "all": "All pairs", "better": "Better answers", "faults": "Faults", "files": "Take along"}
 TAKEN = {"version": "Taken over: a new version of its record.", "example": "Taken over: a record of its own.", "left": "Left."}
+RIGHTS: dict[str, Right] = {"differ": "read", "all": "read", "better": "curate", "faults": "read", "files": "export"}
 PAGE = 20
 
 
@@ -25,13 +28,12 @@ def draw(ws: Workspace, held: Session) -> None:
     """One of the views."""
     called = review_result.names(ws, held)
     judged = reviews.standing(ws, held.session_id)
-    written = corrections.of_session(ws, held.session_id)
     differ = _split(judged)
     default = "differ" if differ else "all"
-    view = st.segmented_control("View", list(VIEWS), default=default, required=True, key="after", bind="query-params",
-                                label_visibility="collapsed", format_func=VIEWS.__getitem__)
+    view = st.segmented_control("View", session.within(RIGHTS), default=default, required=True, key="after",
+                                bind="query-params", label_visibility="collapsed", format_func=VIEWS.__getitem__)
     if view == "better":
-        _better(ws, held, written)
+        _better(ws, held, corrections.of_session(ws, held.session_id))
     elif view == "faults":
         _faults(ws, held, judged, called)
     elif view == "files":
@@ -149,6 +151,8 @@ def _faults(ws: Workspace, held: Session, judged: Sequence[Judged], called: Mapp
     repeated = [one for one in found if one.repeated]
     if held.run_id == PLAYGROUND:
         return
+    if not session.may("curate"):
+        return
     if not repeated:
         st.caption(f"A fault comes back from {faults.REPEATED} items on.")
         return
@@ -170,14 +174,18 @@ def _faults(ws: Workspace, held: Session, judged: Sequence[Judged], called: Mapp
 def _files(ws: Workspace, held: Session, called: Mapping[str, str]) -> None:
     rows = review_exports.rows(ws, held.session_id, called)
     preferred = review_exports.preferences(ws, held.session_id)
+    take = partial(review_exports.take_out, ws, held.session_id)
     name = f"review-{held.session_id}"
     with st.container(horizontal=True):
-        st.download_button(f"{count(len(rows), 'verdict')} as CSV", review_exports.as_csv(rows), f"{name}.csv", "text/csv",
-                           icon=":material/download:", disabled=not rows)
-        st.download_button("as JSONL", review_exports.as_jsonl(rows), f"{name}.jsonl", "application/jsonl", disabled=not rows)
-        st.download_button(f"{count(len(preferred.lines), 'preference pair')} for DPO", preferred.text,
+        st.download_button(f"{count(len(rows), 'verdict')} as CSV", lambda: take(review_exports.as_csv(rows)), f"{name}.csv",
+                           "text/csv",
+                           icon=":material/download:", on_click="ignore", disabled=not rows)
+        st.download_button("as JSONL", lambda: take(review_exports.as_jsonl(rows)), f"{name}.jsonl",
+                           "application/jsonl",
+                           on_click="ignore", disabled=not rows)
+        st.download_button(f"{count(len(preferred.lines), 'preference pair')} for DPO", lambda: take(preferred.text),
                            f"{name}-preferences.jsonl", "application/jsonl", icon=":material/compare_arrows:",
-                           disabled=not preferred.lines)
+                           on_click="ignore", disabled=not preferred.lines)
     for reason, number in preferred.left_out.items():
         st.caption(f"{number:,} {reason} are no preference and were left out.")
     st.warning(review_exports.OF_THE_TEST)

@@ -44,6 +44,7 @@ def draw(ws: Workspace, held: Session) -> None:
     who = session.person()
     reviews.join(ws, held.session_id, who)
     review.draw(ws, held, who)
+    layout.hidden_note()
     layout.fragment(lambda: _more(ws, held, who))
     if held.who == who:
         layout.fragment(lambda: _organiser(ws, held, who))

@@ -12,7 +12,7 @@ from studio import curves, runs, samples
 from studio.dials import METHODS, scientific
 from studio.runs import Events, Run
 from studio.samples import Prompt
-from studio.ui import drift_view, launch_view, layout, managed_view, run_charts, twin_search
+from studio.ui import drift_view, launch_view, layout, managed_view, run_charts, session, twin_search
 from studio.ui.formats import ago, count, duration
 from studio.workspace import Row, Workspace
 
@@ -34,7 +34,9 @@ def draw(ws: Workspace, run: Run) -> None:
         st.markdown(f"{run.kind}, started {ago(run.started_at, ws.now())}, attempt {run.attempt}")
     if run.moving:
         layout.progress(run)
-        if run.kind == "managed":
+        if not session.may("run"):
+            pass
+        elif run.kind == "managed":
             managed_view.acts(ws, run)
         elif st.button("Stop, keeping what it has", icon=":material/stop_circle:", key=f"stop-{run.run_id}"):
             runs.stop(ws, run.run_id)
@@ -66,7 +68,7 @@ def training(ws: Workspace, run: Run, heard: Events) -> None:
     if heard.losses or heard.validation:
         run_charts.losses(heard.losses, heard.validation)
     _courses(heard.losses)
-    prompts = samples.every(ws, run)
+    prompts = samples.every(ws, run) if session.may("raw") else []
     if prompts:
         learning(prompts)
     if heard.recipe:
@@ -133,7 +135,8 @@ def finished(ws: Workspace, run: Run) -> None:
         st.markdown(f"{count(data['steps'], 'step')} in {duration(data['seconds'])}; "
                     f"{count(data['learned_tokens'], 'token')} of answers learned from{left}.")
         with st.container(horizontal=True):
-            layout.go("Evaluate this model", "pages/evaluate.py", {"model": run.run_id}, primary=True)
+            if session.may("run"):
+                layout.go("Evaluate this model", "pages/evaluate.py", {"model": run.run_id}, primary=True)
             layout.go("Chat with it", "pages/playground.py", {"model": run.run_id})
     elif run.kind == "check":
         layout.go("Open the findings", "pages/clean.py", primary=True)

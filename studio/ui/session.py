@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import gc
 import getpass
+from collections.abc import Mapping
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
+from studio import permissions
 from studio import workspace as folders
+from studio.people import Right
+from studio.ui import sign_in
 from studio.workspace import Workspace
 
 _PERSON = "person"
@@ -28,12 +32,26 @@ def turned(key: str) -> None:
 
 
 def workspace() -> Workspace:
-    """The workspace of this app, opened once a process. Raises StudioError when another process has it."""
-    return folders.open_workspace(folders.default_folder())
+    """The workspace of this app, opened once a process, as who is here sees it. Raises StudioError when another process has it,
+    or where people must sign in and nobody did."""
+    return sign_in.seen(folders.open_workspace(folders.default_folder()))
+
+
+def may(right: Right) -> bool:
+    """Whether who is here has a right now: what they may not do is not drawn."""
+    return permissions.may(workspace(), right)
+
+
+def within(views: Mapping[str, Right]) -> list[str]:
+    """The views of a page that are for who is here."""
+    rights = permissions.every(workspace())
+    return [view for view, right in views.items() if right in rights]
 
 
 def person() -> str:
-    """The name that decisions and verdicts are stored under."""
+    """The name that decisions and verdicts are stored under; of somebody who signed in, their address."""
+    if (found := workspace().person) is not None:
+        return found.email
     return str(st.session_state.get(_PERSON) or _login())
 
 

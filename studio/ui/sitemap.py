@@ -9,48 +9,71 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import Page
 
+from studio.people import Right
+from studio.ui import session
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
 class Place:
-    """One page: its file, what it is called, its address, and the heading it stands under."""
+    """One page: its file, what it is called, its address, the heading it stands under, and the right that it needs."""
 
     path: str
     title: str
     icon: str
     url: str
     section: str
+    right: Right
 
 
 PLACES = (
-    Place("pages/overview.py", "Overview", ":material/explore:", "", ""),
-    Place("pages/import_tickets.py", "Import", ":material/upload_file:", "import", "Data"),
-    Place("pages/clean.py", "Clean", ":material/cleaning_services:", "clean", "Data"),
-    Place("pages/twins.py", "Twins", ":material/content_copy:", "twins", "Data"),
-    Place("pages/curate.py", "Curate", ":material/rule:", "curate", "Data"),
-    Place("pages/label.py", "Label", ":material/label:", "label", "Data"),
-    Place("pages/synthesise.py", "Synthesise", ":material/auto_awesome:", "synthesise", "Data"),
-    Place("pages/forget.py", "Forget", ":material/person_remove:", "forget", "Data"),
-    Place("pages/freeze.py", "Freeze", ":material/ac_unit:", "freeze", "Snapshots"),
-    Place("pages/snapshots.py", "Snapshots", ":material/inventory_2:", "snapshots", "Snapshots"),
-    Place("pages/validate.py", "Validate", ":material/fact_check:", "validate", "Snapshots"),
-    Place("pages/launch.py", "Launch", ":material/play_arrow:", "launch", "Train"),
-    Place("pages/runs.py", "Runs", ":material/show_chart:", "runs", "Train"),
-    Place("pages/models.py", "Models", ":material/deployed_code:", "models", "Train"),
-    Place("pages/evaluate.py", "Evaluate", ":material/balance:", "evaluate", "Prove"),
-    Place("pages/review.py", "Review", ":material/compare_arrows:", "review", "Prove"),
-    Place("pages/playground.py", "Playground", ":material/forum:", "playground", "Prove"),
-    Place("pages/deploy.py", "Deploy", ":material/rocket_launch:", "deploy", "Live"),
-    Place("pages/monitor.py", "Monitor", ":material/monitoring:", "monitor", "Live"),
+    Place("pages/overview.py", "Overview", ":material/explore:", "", "", "open"),
+    Place("pages/import_tickets.py", "Import", ":material/upload_file:", "import", "Data", "curate"),
+    Place("pages/clean.py", "Clean", ":material/cleaning_services:", "clean", "Data", "curate"),
+    Place("pages/twins.py", "Twins", ":material/content_copy:", "twins", "Data", "curate"),
+    Place("pages/curate.py", "Curate", ":material/rule:", "curate", "Data", "curate"),
+    Place("pages/label.py", "Label", ":material/label:", "label", "Data", "label"),
+    Place("pages/synthesise.py", "Synthesise", ":material/auto_awesome:", "synthesise", "Data", "run"),
+    Place("pages/forget.py", "Forget", ":material/person_remove:", "forget", "Data", "own"),
+    Place("pages/freeze.py", "Freeze", ":material/ac_unit:", "freeze", "Snapshots", "curate"),
+    Place("pages/snapshots.py", "Snapshots", ":material/inventory_2:", "snapshots", "Snapshots", "read"),
+    Place("pages/validate.py", "Validate", ":material/fact_check:", "validate", "Snapshots", "run"),
+    Place("pages/launch.py", "Launch", ":material/play_arrow:", "launch", "Train", "run"),
+    Place("pages/runs.py", "Runs", ":material/show_chart:", "runs", "Train", "read"),
+    Place("pages/models.py", "Models", ":material/deployed_code:", "models", "Train", "read"),
+    Place("pages/evaluate.py", "Evaluate", ":material/balance:", "evaluate", "Prove", "read"),
+    Place("pages/review.py", "Review", ":material/compare_arrows:", "review", "Prove", "review"),
+    Place("pages/playground.py", "Playground", ":material/forum:", "playground", "Prove", "run"),
+    Place("pages/deploy.py", "Deploy", ":material/rocket_launch:", "deploy", "Live", "run"),
+    Place("pages/monitor.py", "Monitor", ":material/monitoring:", "monitor", "Live", "read"),
+    Place("pages/people.py", "People", ":material/group:", "people", "Team", "own"),
 )
+
+_BY_PATH = {place.path: place for place in PLACES}
 
 
 def page(path: str) -> Page:
-    """The page of a file. Raises KeyError for a file that is no page."""
-    place = {place.path: place for place in PLACES}[path]
-    return st.Page(ROOT / place.path, title=place.title, icon=place.icon, url_path=place.url or None,
-                   default=not place.url)
+    """The page of a file; the navigation leaves out one that is not for who is here. Raises KeyError for what is no page."""
+    place = _BY_PATH[path]
+    return st.Page(ROOT / place.path, title=place.title, icon=place.icon, url_path=place.url or None, default=not place.url,
+                   visibility="visible" if reaches(path) else "hidden")
+
+
+def unseen() -> list[Page]:
+    """Every page for one who may see none of them: their addresses are there, so that the door stands at each."""
+    return [st.Page(lambda: None, title=place.title, url_path=place.url or None, default=not place.url) for place in PLACES]
+
+
+def reaches(path: str) -> bool:
+    """Whether who is here may open the page of a file. People are for workspaces in which one signs in."""
+    place = _BY_PATH[path]
+    return session.may(place.right) and (place.url != "people" or session.workspace().person is not None)
+
+
+def of(chosen: Page) -> Place:
+    """What is known of a page."""
+    return next(place for place in PLACES if place.url == chosen.url_path)
 
 
 def forward(chosen: Page) -> None:

@@ -29,7 +29,7 @@ from studio.foreign import Known
 from studio.readiness import Readiness
 from studio.runs import Run
 from studio.snapshots import SPLITS, Snapshot
-from studio.ui import charts, freeze_view, layout
+from studio.ui import charts, freeze_view, layout, session
 from studio.ui.formats import ago, count, excerpt
 from studio.workspace import Workspace
 
@@ -63,11 +63,12 @@ def leak_warning(ws: Workspace, snapshot: Snapshot, card: Card | None) -> None:
         return
     if card is None or card.leaks is None:
         st.warning(f"**{card_text.NOT_CHECKED}**", icon=":material/difference:")
-        with st.container(horizontal=True, vertical_alignment="center"):
-            floor, meaning = freeze_view.how_to_match("later")
-            if st.button("Check for leaks now", icon=":material/difference:"):
-                inspections.of_snapshot(ws, snapshot, floor, meaning)
-                st.rerun()
+        if session.may("run"):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                floor, meaning = freeze_view.how_to_match("later")
+                if st.button("Check for leaks now", icon=":material/difference:"):
+                    inspections.of_snapshot(ws, snapshot, floor, meaning)
+                    st.rerun()
     found = leaks.of_snapshot(ws, snapshot.snapshot_id)
     if found:
         with st.expander(f"{count(len(found), 'suspicious line')} in it: Evaluate shows each score with and without them",
@@ -121,6 +122,7 @@ def lines(ws: Workspace, snapshot: Snapshot) -> None:
                    "agent": excerpt(item.messages[-1]["content"]), "turns": len(item.messages)}
                   for item in nouns.items(ws, snapshot, split, (page - 1) * LINES, LINES)], hide_index=True,
                  column_config={"record": layout.record_column()}, alt=f"Lines of {split}")
+    layout.hidden_note()
 
 
 def compare(ws: Workspace, snapshot: Snapshot, others: list[Snapshot]) -> None:

@@ -80,12 +80,12 @@ def _act(ws: Workspace, run: Run, by: str, found: list[Slice]) -> None:
     chosen, tag = named[name], slices.tag_for(by, name)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Read the answers", icon=":material/menu_book:", on_click=_to_answers, args=(by, name))
-        if st.button("Label these", icon=":material/label:",
+        if session.may("curate") and st.button("Label these", icon=":material/label:",
                      help=f"Tags them “{tag}” and opens the label queue with this tag."):
             slices.tag_items(ws, evaluate_cache.grid(ws, run), [int(place) for place in chosen.places], tag, session.person(),
                              ws.new_id())
             layout.open_page("pages/label.py", {"marked": tag})
-    if st.toggle("Add more like these to the next snapshot", key="like"):
+    if session.may("curate") and st.toggle("Add more like these to the next snapshot", key="like"):
         items = evaluate_cache.grid(ws, run).items
         layout.fragment(lambda: more_like(ws, [str(items[place]) for place in chosen.places], run.snapshot_id, name))
 
