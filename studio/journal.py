@@ -48,6 +48,11 @@ class Journal:
     def next_n(self) -> int:
         return self._last_n + 1
 
+    @property
+    def last(self) -> tuple[int, str]:
+        """Number and hash of the newest line."""
+        return self._last_n, self._last_sha
+
     def append(self, rows: list[tuple[str, dict[str, Any]]]) -> list[int]:
         """Write rows as lines, flush them to the disk, and return their numbers."""
         lines, numbers = [], []

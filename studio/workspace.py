@@ -101,6 +101,8 @@ class Workspace:
         self._types: dict[str, dict[str, str]] = {}
         self._sides: weakref.WeakSet[Side] = weakref.WeakSet()
         self._gate = Gate()
+        self.whole = threading.RLock()
+        """Held by who copies the whole workspace, or takes things out of all of it."""
         self.closed = False
         self._lock = locks.take(self.root)
         try:
