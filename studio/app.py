@@ -22,6 +22,7 @@ def main() -> None:
     session.ask_person()
     session.settle_memory()
     with layout.guarded():
+        session.enter()
         ws = session.workspace()
         forgetting.go_on(ws)
         runs.collect(ws)

@@ -44,7 +44,7 @@ def strip(stages: Sequence[Stage], here: str) -> None:
             words = f"**{stage.label} {stage.count:,}**" if stage.key == here else f"{stage.label} {stage.count:,}"
             mark = ":material/check_circle:" if stage.done else ":material/radio_button_unchecked:"
             arrow = "" if place == 0 else "→ "
-            st.page_link(sitemap.page(stage.page_path), label=arrow + words, icon=mark,
+            st.page_link(sitemap.page(stage.page_path), label=arrow + words, icon=mark, query_params=session.here(),
                          help=f"Not yet: {stage.blocked}." if stage.blocked and not stage.done else None)
     blocked = next((stage for stage in stages if stage.blocked and not stage.done), None)
     if blocked is not None and here == blocked.key:
@@ -62,7 +62,7 @@ def empty(sentence: str, button: str = "", page_path: str = "") -> None:
 def go(label: str, page_path: str, query: Mapping[str, str] | None = None, primary: bool = False) -> None:
     """A button that opens another page."""
     if st.button(label, type="primary" if primary else "secondary", key=f"go-{label}-{page_path}-{query or ''}"):
-        st.switch_page(sitemap.page(page_path), query_params=dict(query or {}))
+        st.switch_page(sitemap.page(page_path), query_params=session.here(query))
 
 
 def watch(ws: Workspace, run: Run, said: str, stop: str) -> None:
@@ -80,11 +80,11 @@ def watch(ws: Workspace, run: Run, said: str, stop: str) -> None:
 
 def open_page(page_path: str, query: Mapping[str, str]) -> None:
     """Leave for another page now."""
-    st.switch_page(sitemap.page(page_path), query_params=dict(query))
+    st.switch_page(sitemap.page(page_path), query_params=session.here(query))
 
 
 def link(label: str, page_path: str, query: Mapping[str, str] | None = None) -> None:
-    st.page_link(sitemap.page(page_path), label=label, query_params=dict(query or {}))
+    st.page_link(sitemap.page(page_path), label=label, query_params=session.here(query))
 
 
 @contextmanager
@@ -216,13 +216,18 @@ def numbers(names: Iterable[str]) -> dict[str, ColumnConfig]:
     return {name: st.column_config.TextColumn(alignment="right") for name in names}
 
 
+def address(path: str) -> str:
+    """A page's address, for link columns of tables: it opens in the workspace that it was drawn in."""
+    return session.address(path)
+
+
 def record_address(record_id: str) -> str:
     """The address of one record, for link columns of tables."""
-    return f"/curate?record={record_id}"
+    return address(f"/curate?record={record_id}")
 
 
 def record_column() -> ColumnConfig:
-    return st.column_config.LinkColumn("record", display_text=r"record=(.*)", help="Open the record")
+    return st.column_config.LinkColumn("record", display_text=r"record=([^&]*)", help="Open the record")
 
 
 def one_record(ws: Workspace, record: Record) -> None:
