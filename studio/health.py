@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from studio import folders
 from studio.errors import StudioError
@@ -58,3 +59,12 @@ def _wrong(ws: Workspace) -> str:
     except OSError:
         return "journal"
     return ""
+
+
+def memory() -> int:
+    """Bytes of main memory that this process holds; 0 where the system does not tell."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:")), 0)

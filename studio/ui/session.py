@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import streamlit as st
 
 from studio import folders
-from studio.errors import StudioError
 from studio.workspace import Workspace
 
 _PERSON, _WORKSPACE = "person", "workspace"

@@ -43,6 +43,7 @@ PLACES = (
     Place("pages/playground.py", "Playground", ":material/forum:", "playground", "Prove"),
     Place("pages/deploy.py", "Deploy", ":material/rocket_launch:", "deploy", "Live"),
     Place("pages/monitor.py", "Monitor", ":material/monitoring:", "monitor", "Live"),
+    Place("pages/server.py", "Server", ":material/dns:", "server", "Studio"),
 )
 
 
