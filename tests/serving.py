@@ -21,6 +21,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.conftest import ROOT, lacking
 from tests.install_browser import find
+from tests.install_browser import nginx as find_nginx
 
 HOST = "tunewright.example.com"
 SECRET = "0" * 64
@@ -85,7 +86,7 @@ def serving(home: Path, *options: str) -> Iterator[Serving]:
 @contextmanager
 def nginx(server: Serving, folder: Path) -> Iterator[int]:
     """The example of docs/server/nginx.conf before it, with a certificate made here; its port of https."""
-    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    program = find_nginx()
     if program is None or shutil.which("openssl") is None:
         lacking("nginx and openssl, for the server behind a proxy")
     folder.mkdir()
