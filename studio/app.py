@@ -12,7 +12,6 @@ if str(ROOT) not in sys.path:  # Streamlit puts only this file's folder there
 import streamlit as st  # noqa: E402
 
 from studio import forgetting, runs, search, watching  # noqa: E402
-from studio import workspace as folders  # noqa: E402
 from studio.ui import door, layout, session, sitemap, theme  # noqa: E402
 
 
@@ -20,7 +19,10 @@ def main() -> None:
     theme.apply()
     session.settle_memory()
     with layout.guarded():
-        if not door.enter(folders.open_workspace(folders.default_folder())):
+        if not door.known():
+            return
+        session.enter()
+        if not door.enter(session.core()):
             return
         ws = session.workspace()
         page = st.navigation(sitemap.sections(), expanded=True)

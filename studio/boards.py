@@ -30,7 +30,7 @@ KEPT_FILTERS = 8
 FRESH = timedelta(seconds=60)
 """How long it may take until a filter sees that records were dropped, checked or worded anew; what is handed out is looked at
 anew."""
-_FIRST_CHUNK, _REMEMBERED = 512, 100_000
+_FIRST_CHUNK, _REMEMBERED, _PIECES = 512, 100_000, 1_000
 _ANSWERED, _SKIPPED = 1, 2
 
 
@@ -106,6 +106,8 @@ class Board:
         if len(new["seq"]):
             self._seq = int(new["seq"].max())
             self._since += [new["position"]] if self._disagreed[0] else []
+            if len(self._since) > _PIECES:  # nobody looks at what is disputed
+                self._since = [np.unique(np.concatenate(self._since))]
             for who in np.unique(new["who"].astype(object)):
                 self._said(str(who), new["position"][new["who"] == who], new["state"][new["who"] == who])
 

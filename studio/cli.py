@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from studio import (
+    cli_server,
     costs,
     customers,
     deploys,
@@ -44,6 +45,8 @@ from studio.ui.formats import duration, interval
 from studio.workspace import Workspace
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="From support tickets to a model you can prove is better.")
+for command in (cli_server.server, cli_server.backup, cli_server.restore):
+    app.command()(command)
 
 
 @app.command()
@@ -131,6 +134,8 @@ def forget(
         if ids and yes:
             done = forgetting.forget(ws, customer, ids, getpass.getuser())
             _say(f"Forgotten: {done.records:,} records, {done.snapshot_lines:,} lines of snapshots, {done.files:,} files.")
+            for held in forgetting.in_backups(ws, done):
+                _say(f"Still in this backup, which you must delete, with every copy of it: {held.path}")
         elif ids:
             _say("Nothing was changed. Add --yes to forget them for good.")
     except StudioError as error:

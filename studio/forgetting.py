@@ -5,7 +5,8 @@ the journal; the database file, written anew because deleted rows stay in the ol
 again, so an act that a crash cut off is carried to its end when the studio opens next.
 
 What stays: salted hashes of their record ids and addresses, so that the next export of the desk does not bring them back; that
-somebody was forgotten, when and by whom; and whatever a model learned from them, which only another training takes out.
+somebody was forgotten, when and by whom; and whatever a model learned from them, which only another training takes out. Backups
+that were taken before hold them still: `in_backups` lists those that are known.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from studio import (
     alerts,
     arrivals,
     authored,
+    backups,
     charsets,
     corrections,
     drifts,
@@ -38,6 +40,7 @@ from studio import (
     log_arrivals,
     logs,
     made,
+    moment,
     named,
     pins,
     playground,
@@ -52,13 +55,14 @@ from studio import (
     snapshots,
     traffic,
 )
+from studio.backups import Backup
 from studio.customers import Customer
 from studio.errors import StudioError
 from studio.mentions import is_named, named_in
 from studio.permissions import needs
 from studio.workspace import Row, Transaction, Workspace
 
-NOTE = "forgetting.json"
+NOTE = backups.FORGETTING
 _CHOSEN = (("imports", "source_name"), ("imports", "choices"), ("mappings", "name"), ("mappings", "choices"),
            ("snapshot_cards", "card"), ("runs", "spec"), ("runs", "title"), ("review_sessions", "name"),
            ("log_sources", "name"), ("log_sources", "columns"), ("log_files", "path"))
@@ -112,7 +116,7 @@ def forget(ws: Workspace, customer: Customer, record_ids: Sequence[str], who: st
         raise StudioError("No conversation is chosen.", "Choose at least one that is to go.")
     log_arrivals.discard_idle(ws)
     receiving.settle(ws)
-    with logs.alone:
+    with logs.alone, ws.whole:
         return _forget(ws, customer, record_ids, who)
 
 
@@ -133,8 +137,11 @@ def _forget(ws: Workspace, customer: Customer, record_ids: Sequence[str], who: s
 def go_on(ws: Workspace) -> None:
     """Carry out to its end what a crash cut off; nothing where nothing was."""
     note = ws.path(NOTE)
-    if note.is_file():
-        _carry_out(ws, _READ.validate_json(note.read_text(encoding="utf-8")))
+    if not note.is_file():
+        return
+    with ws.whole:
+        if note.is_file():  # nobody else was quicker
+            _carry_out(ws, _READ.validate_json(note.read_text(encoding="utf-8")))
 
 
 @needs("own", looks=True)
@@ -142,6 +149,12 @@ def every(ws: Workspace) -> list[Forgotten]:
     """Newest first."""
     return [Forgotten(**row) for row in ws.rows(
         "select forget_id, records, snapshot_lines, files, who, said_at from forgettings order by seq desc")]
+
+
+@needs("own", looks=True)
+def in_backups(ws: Workspace, one: Forgotten) -> list[Backup]:
+    """Backups that are still there and hold who was forgotten then."""
+    return backups.holding(ws, one.said_at)
 
 
 @needs("own", looks=True)
@@ -168,6 +181,7 @@ def _order(ws: Workspace, customer: Customer, record_ids: Sequence[str], who: st
 
 
 def _carry_out(ws: Workspace, order: Order) -> Forgotten:
+    moment.sweep(ws)
     for name in order.raw_files:
         ws.path(name).unlink(missing_ok=True)
     _clean_runs(ws, order)
@@ -179,6 +193,7 @@ def _carry_out(ws: Workspace, order: Order) -> Forgotten:
     ws.journal.forget(lambda table, row: _told(order, table, row))
     ws.rewrite()
     queues.forget(ws)
+    _holds.cache_clear()
     ws.path(NOTE).unlink()
     return next(one for one in every(ws) if one.forget_id == order.forget_id)
 

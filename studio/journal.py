@@ -60,6 +60,23 @@ class Journal:
             found.append(Entry(row["n"], row["table"], row["row"]))
         return found, sha == self._last_sha
 
+    @property
+    def last(self) -> tuple[int, str]:
+        """Number and hash of the newest line."""
+        return self._last_n, self._last_sha
+
+    def probe(self) -> None:
+        """Raises OSError where no further line could be written: the file is not ours any more, or its disk takes nothing."""
+        if self.path.exists():
+            with self.path.open("ab"):
+                pass
+        beside = self.path.with_name(f".{self.path.name}.probe")
+        with beside.open("wb") as file:
+            file.write(b"." * 4_096)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.unlink(missing_ok=True)
+
     def append(self, rows: list[tuple[str, dict[str, Any]]]) -> list[int]:
         """Write rows as lines, flush them to the disk, and return their numbers."""
         lines, numbers = [], []

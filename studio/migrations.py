@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from studio.migrations_live import MANAGED, MONITORING
-from studio.migrations_team import PEOPLE
+from studio.migrations_team import PEOPLE, SERVER
 from studio.rebuilds import REBUILD_NOW
 
 FIRST_TABLES = """
@@ -387,4 +387,5 @@ STEPS: tuple[tuple[int, str, str], ...] = (
     (16, "managed tuning", MANAGED),
     (17, "monitoring", MONITORING),
     (18, "people", PEOPLE),
+    (20, "server", SERVER),
 )

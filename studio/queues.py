@@ -28,6 +28,7 @@ LONGEST_LOOK_S = 300.0
 """A record that lay open for longer counts as this long: somebody was at lunch."""
 _boards: weakref.WeakKeyDictionary[Workspace, dict[str, Board]] = weakref.WeakKeyDictionary()
 _making = threading.Lock()
+KEPT_BOARDS = 8
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,12 @@ def forget(ws: Workspace) -> None:
 
 def _board(ws: Workspace, set_id: str) -> Board:
     with _making:
-        return _boards.setdefault(ws, {}).setdefault(set_id, Board(set_id))
+        known = _boards.setdefault(ws, {})
+        board = known[set_id] = known.pop(set_id) if set_id in known else Board(set_id)
+        for oldest in list(known)[:-KEPT_BOARDS]:
+            if not known[oldest].leases:  # nobody works on it: it is made anew when somebody does
+                del known[oldest]
+    return board
 
 
 def _person(row: dict[str, Any]) -> PersonProgress:

@@ -138,6 +138,8 @@ class _Heard:
 
 _heard: weakref.WeakKeyDictionary[Workspace, dict[tuple[str, str], _Heard]] = weakref.WeakKeyDictionary()
 _hearing = threading.Lock()
+KEPT_FILES = 64
+"""So many files of runs, those that were asked for last, are kept in memory as far as they were read."""
 _BY_STEP = ("loss", "validation")
 
 
@@ -392,7 +394,11 @@ def _run(ws: Workspace, row: Row) -> Run:
 
 def _hear(ws: Workspace, run_id: str, path: Path) -> tuple[_Heard, bool]:
     """A file read on to its last whole line, and whether there was anything new."""
-    heard = _heard.setdefault(ws, {}).setdefault((run_id, path.name), _Heard())
+    known = _heard.setdefault(ws, {})
+    key = run_id, path.name
+    heard = known[key] = known.pop(key) if key in known else _Heard()
+    for oldest in list(known)[:-KEPT_FILES]:
+        del known[oldest]
     new, mark, anew = rundir.read_new(path, heard.mark)
     if anew:
         heard.rows, heard.by_step, heard.events = [], {}, None

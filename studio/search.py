@@ -123,8 +123,11 @@ def _much(ws: Workspace) -> bool:
 
 def _keep_up(ws: Workspace) -> None:
     try:
-        while read_on(ws):
+        while not ws.closed and read_on(ws):
             time.sleep(PAUSE_SECONDS)
+    except Exception:
+        if not ws.closed:  # the studio goes down: what is left is read when it is back
+            raise
     finally:
         _reading.discard(ws)
 

@@ -120,12 +120,25 @@ def differing(ws: Workspace) -> int:
     return len(written ^ stored)
 
 
+def lets_in(ws: Workspace, email: str) -> bool:
+    """Whether an address has a role here, or would become the owner of a workspace that has none."""
+    return people.role_of(ws.core, email) is not None or (people.nobody(ws.core) and email == _named())
+
+
+def begin(ws: Workspace, email: str) -> None:
+    """Whoever made a workspace owns it; nothing where somebody does already."""
+    with ws.core.transaction() as transaction:
+        if not transaction.rows("select 1 from people limit 1"):
+            _store(transaction, ws.core, email, "owner", email)
+    people.changed(ws.core)
+
+
 def sign_in(ws: Workspace, person: Person) -> Role | None:
     """Somebody signed in: note it, and say their role, None for who is not invited. In a workspace where nobody was ever
     invited, the address that the environment names becomes its owner, and nobody else anything."""
     core = ws.core
     with core.transaction() as transaction:
-        if not transaction.rows("select 1 from people limit 1") and person.email == os.environ.get(OWNER, "").strip().lower():
+        if not transaction.rows("select 1 from people limit 1") and person.email == _named():
             _store(transaction, core, person.email, "owner", OWNER)
     people.changed(core)
     role = people.role_of(core, person.email)
@@ -134,6 +147,10 @@ def sign_in(ws: Workspace, person: Person) -> Role | None:
     else:
         audit.write(core.seen_by(person), "sign in", "", "done")
     return role
+
+
+def _named() -> str:
+    return os.environ.get(OWNER, "").strip().lower()
 
 
 def _say(ws: Workspace, address: str, role: str, who: str) -> None:

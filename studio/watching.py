@@ -19,11 +19,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from studio import alerts, drifts, files, live, logs, receiving, webhooks
+from studio import alerts, backups, drifts, files, live, logs, receiving, webhooks
 from studio.errors import StudioError
 from studio.log_staging import READING
 from studio.logs import Report
 from studio.permissions import needs
+from studio.run_files import whole_lines
 from studio.workspace import Row, Workspace
 
 EVERY_SECONDS, REST_NS = 2.0, 2_000_000_000
@@ -131,6 +132,7 @@ def _watch(found: weakref.ref[Workspace]) -> None:
         try:
             look(ws)
             drifts.keep_up(ws)
+            backups.keep_up(ws)
         except Exception:
             if ws.closed:
                 return
@@ -198,7 +200,7 @@ def _read_lines(ws: Workspace, path: Path, start: int, who: str) -> tuple[int, R
         with path.open("rb") as file, piece.open("wb") as copy:
             file.seek(start)
             shutil.copyfileobj(file, copy, 1 << 20)
-        whole = _whole(piece)
+        whole = whole_lines(piece, piece.stat().st_size)
         if not whole:
             return start, None
         os.truncate(piece, whole)
@@ -207,21 +209,6 @@ def _read_lines(ws: Workspace, path: Path, start: int, who: str) -> tuple[int, R
         return start + whole, logs.add(ws, logs.look(ws, piece), "folder", who)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _whole(path: Path) -> int:
-    """The bytes up to the end of the last whole line."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        at = size
-        while at > 0:
-            begin = max(0, at - (1 << 16))
-            file.seek(begin)
-            found = file.read(at - begin).rfind(b"\n")
-            if found >= 0:
-                return begin + found + 1
-            at = begin
-    return 0
 
 
 def _files(folder: Path) -> Sequence[Path]:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from studio import alerts
+from studio import alerts, folders
 from studio.alerts import Alert
 from studio.errors import StudioError
 from studio.permissions import needs
@@ -200,7 +200,8 @@ def _cut(connection: http.client.HTTPConnection) -> None:
 
 
 def _tell(ws: Workspace, hook: Hook, alert: Alert) -> None:
-    text = json.dumps(body(alert), ensure_ascii=False, default=str).encode()
+    told_of = body(alert) | {"page": folders.address(folders.name_of(ws), f"/monitor?alert={alert.alert_id}")}
+    text = json.dumps(told_of, ensure_ascii=False, default=str).encode()
     told, tries, words = False, 0, ""
     try:
         address = hook.address or os.environ.get(hook.address_env, "")

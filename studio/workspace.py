@@ -7,7 +7,7 @@ import threading
 import uuid
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,19 @@ from typing import Any
 import duckdb
 from numpy.typing import NDArray
 
-from studio import audit, locks
+from studio import audit, locks, replay
 from studio.errors import StudioError
 from studio.gate import Gate
-from studio.journal import FORGOTTEN, Journal
+from studio.journal import Journal
 from studio.migrations import STEPS
-from studio.rebuilds import REBUILD_AUTHORED, REBUILD_LABELS, REBUILD_NOW, REBUILD_WORDS
+from studio.replay import Row
+from studio.replay import rows as rows_of
 from studio.seen import Seen
+from studio.sides import Cancelled, Refused, Side, quoted
+
+__all__ = ["Cancelled", "Refused", "Row", "Side", "Transaction", "Workspace", "open_workspace", "utc_now"]
 
 ROOT = Path(__file__).resolve().parent.parent
-Row = dict[str, Any]
 CHUNK = 2_000
 
 
@@ -46,7 +49,7 @@ class Transaction:
         self.wrote = False
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        return _rows(self._cursor, sql, parameters)
+        return rows_of(self._cursor, sql, parameters)
 
     def arrow(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
         """The rows as an Arrow table: for hundreds of thousands of them."""
@@ -88,89 +91,6 @@ class Transaction:
         self.journaled += [(table, row) for row in rows]
 
 
-class Side:
-    """A database file beside the workspace's own, for what is not imported yet: written without the write lock.
-
-    Tables are named `side.<table>` in its statements. `cancel` may come from any thread: what runs stops with `Cancelled`.
-    Wordings are stored uncompressed there, because looking for the best compression takes longer than reading the file.
-    """
-
-    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, alias: str) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = path
-        self.alias, self._cursor = alias, connection.cursor()
-        self._cancelled = self._closed = False
-        self._cursor.execute(f"attach if not exists '{_quoted(path)}' as {alias}")
-
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
-        self._run(lambda: self._cursor.execute(self.named(sql), list(parameters)))
-
-    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        return self._run(lambda: _rows(self._cursor, self.named(sql), parameters))
-
-    def load(self, sql: str, name: str, table: Any) -> None:
-        """Run a statement that reads an Arrow table under `name`."""
-        self._cursor.register(name, table)
-        try:
-            self.execute(sql)
-        finally:
-            self._cursor.unregister(name)
-
-    @contextmanager
-    def stored(self, how: str) -> Iterator[None]:
-        """Let the database store what is written meanwhile in one way ("uncompressed", "zstd"): it looks for none."""
-        self._cursor.execute(f"set force_compression = '{how}'")
-        try:
-            yield
-        finally:
-            self._cursor.execute("set force_compression = 'auto'")
-
-    def named(self, sql: str) -> str:
-        return sql.replace("side.", f"{self.alias}.")
-
-    def cancel(self) -> None:
-        self._cancelled = True
-        self._cursor.interrupt()
-
-    def check(self) -> None:
-        """Raises Cancelled once somebody cancelled."""
-        if self._cancelled:
-            raise Cancelled
-
-    def progress(self) -> float:
-        """The share of the running statement that is done, 0 to 1; 0 where it is not known."""
-        return 0.0 if self._closed else max(0.0, self._cursor.query_progress()) / 100
-
-    @property
-    def closed(self) -> bool:
-        return self._closed
-
-    def close(self) -> None:
-        """Let go of the file; it can be deleted then."""
-        if not self._closed:
-            self._closed = True
-            self._cursor.execute(f"detach database if exists {self.alias}")
-            self._cursor.close()
-
-    def _run(self, work: Callable[[], Any]) -> Any:
-        self.check()
-        try:
-            return work()
-        except duckdb.InterruptException:
-            raise Cancelled from None
-        except duckdb.Error as error:
-            self.check()
-            raise Refused(str(error).splitlines()[0]) from None
-
-
-class Cancelled(Exception):
-    """A person stopped what was going on; nothing of it is kept."""
-
-
-class Refused(Exception):
-    """The database could not do a statement on a side file (a file that is not as it looked)."""
-
-
 class Workspace(Seen):
     """An open workspace. `now` and `new_id` are where time and randomness come from; tests give their own."""
 
@@ -185,6 +105,8 @@ class Workspace(Seen):
         self._sides: weakref.WeakSet[Side] = weakref.WeakSet()
         self._gate = Gate()
         self._handles = {}
+        self.whole = threading.RLock()
+        """Held by who copies the whole workspace, or takes things out of all of it."""
         self.closed = False
         self._lock = locks.take(self.root)
         try:
@@ -206,7 +128,7 @@ class Workspace(Seen):
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         with self._gate.reading(), self._connection.cursor() as cursor:
-            return _rows(cursor, sql, parameters)
+            return rows_of(cursor, sql, parameters)
 
     def columns(self, sql: str, parameters: Sequence[Any] = ()) -> dict[str, NDArray[Any]]:
         """A result by column, for what is worked through by the million."""
@@ -236,7 +158,7 @@ class Workspace(Seen):
         with self._connection.cursor() as cursor:
             try:
                 cursor.execute("checkpoint")  # from here on the log is empty: whichever file is there after a crash is whole
-                cursor.execute(f"attach '{_quoted(fresh)}' as fresh")
+                cursor.execute(f"attach '{quoted(fresh)}' as fresh")
                 cursor.execute("copy from database studio to fresh")
             except duckdb.Error as error:
                 raise StudioError(f"The database could not be written anew: {str(error).splitlines()[0]}",
@@ -249,10 +171,33 @@ class Workspace(Seen):
         finally:
             self._connection = _connect(path)
 
+    def copy_database(self, target: Path, at_once: Callable[[], None]) -> None:
+        """Copy the database as it is at this moment into a file that is not there yet, while others write on.
+
+        `at_once` is called at that very moment, under the write lock: what it looks at is what the copy will hold.
+        """
+        name = f"copy_{uuid.uuid4().hex[:8]}"
+        with ExitStack() as held, self._connection.cursor() as cursor, self._connection.cursor() as letting_go:
+            try:
+                with self._writing:
+                    held.enter_context(self._gate.reading())
+                    cursor.execute(f"attach '{quoted(target)}' as {name}")
+                    cursor.execute("begin")
+                    rows_of(cursor, "select count(*) from journaled")  # from here on the cursor sees nothing newer
+                    at_once()
+                cursor.execute(f"copy from database studio to {name}")
+                cursor.execute("commit")
+            except duckdb.Error as error:
+                raise StudioError(f"The database could not be copied: {str(error).splitlines()[0]}",
+                                  "Make room on the disk for another copy of studio.duckdb, then try again.") from None
+            finally:
+                cursor.close()
+                letting_go.execute(f"detach database if exists {name}")
+
     def side(self, relative: str) -> Side:
         """Open a side database in the workspace's folder; close it before deleting the file."""
         with self._gate.reading():
-            side = Side(self._connection, self.path(relative), f"side_{uuid.uuid4().hex[:8]}")
+            side = Side(self._connection, self.path(relative), f"side_{uuid.uuid4().hex[:8]}", _tried)
         self._sides.add(side)
         return side
 
@@ -282,7 +227,7 @@ class Workspace(Seen):
         if not journaled:
             cursor.execute("commit")
             return
-        numbers = self.journal.append([(table, _plain(row)) for table, row in journaled])
+        numbers = self.journal.append([(table, replay.plain(row)) for table, row in journaled])
         try:
             cursor.execute("insert into journaled select unnest(?::bigint[])", [numbers])
             cursor.execute("commit")
@@ -292,7 +237,7 @@ class Workspace(Seen):
 
     def column_types(self, table: str, cursor: duckdb.DuckDBPyConnection) -> dict[str, str]:
         if table not in self._types:
-            found = _rows(cursor, "select column_name, data_type from information_schema.columns where table_name = ?",
+            found = rows_of(cursor, "select column_name, data_type from information_schema.columns where table_name = ?",
                           [table])
             self._types[table] = {row["column_name"]: row["data_type"] for row in found}
         return self._types[table]
@@ -305,7 +250,7 @@ class Workspace(Seen):
             cursor.execute("create table if not exists migrations "
                            "(number integer primary key, name varchar, applied_at timestamp)")
             cursor.execute("create table if not exists journaled (n bigint primary key)")
-            newest = _rows(cursor, "select coalesce(max(number), 0) as n from migrations")[0]["n"]
+            newest = rows_of(cursor, "select coalesce(max(number), 0) as n from migrations")[0]["n"]
             if newest > STEPS[-1][0]:
                 raise StudioError("This workspace was written by a newer Tunewright.",
                                   "Update this installation, or choose another folder with STUDIO_WORKSPACE.")
@@ -317,50 +262,22 @@ class Workspace(Seen):
                     cursor.execute("commit")
 
     def _replay(self) -> None:
-        """Put back what people decided and the database lacks: a damaged write-ahead log loses rows without a word."""
         if self.journal.warning:
             self.warnings.append(self.journal.warning)
         with self._connection.cursor() as cursor:
-            seen = {row["n"] for row in _rows(cursor, "select n from journaled")}
-            void = {entry.row["n"] for entry in self.journal.entries if entry.table == "void"}
-            missing = [e for e in self.journal.entries
-                       if e.table not in ("void", FORGOTTEN) and e.n not in seen and e.n not in void]
-            if not missing:
-                return
-            cursor.execute("begin")
-            for entry in missing:
-                _put_back(cursor, entry.table, entry.row)
-            cursor.execute("insert into journaled select unnest(?::bigint[])", [[entry.n for entry in missing]])
-            cursor.execute(REBUILD_AUTHORED + REBUILD_NOW + REBUILD_LABELS + REBUILD_WORDS)
-            cursor.execute("commit")
-        self.warnings.append(f"{len(missing)} decisions that the database had lost were put back from the journal.")
+            if lost := replay.put_back(cursor, self.journal):
+                self.warnings.append(f"{lost} decisions that the database had lost were put back from the journal.")
+        self.journal.entries = ()  # nobody asks again, and they would stay in memory for as long as the studio runs
 
 
-def _put_back(cursor: duckdb.DuckDBPyConnection, table: str, row: Row) -> None:
-    """Insert a journaled row unless it is there; wordings have no key of their own, so they are looked for."""
-    columns, marks = ", ".join(row), ", ".join("?" * len(row))
-    if table == "record_versions":
-        found = _rows(cursor, "select 1 from record_versions where record_id = ? and version = ?",
-                      [row["record_id"], row["version"]])
-        if not found:
-            cursor.execute(f"insert into {table} ({columns}) values ({marks})", list(row.values()))
-        return
-    cursor.execute(f"insert or ignore into {table} ({columns}) values ({marks})", list(row.values()))
-
-
-def _quoted(path: Path) -> str:
-    """A path as it stands between quotes in SQL."""
-    return str(path).replace("'", "''")
-
-
-def _plain(row: Row) -> Row:
-    return {key: value.isoformat(sep=" ") if isinstance(value, datetime) else value for key, value in row.items()}
-
-
-def _rows(cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-    cursor.execute(sql, list(parameters))
-    names = [column[0] for column in cursor.description or ()]
-    return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
+def _tried(work: Callable[[], Any], check: Callable[[], None]) -> Any:
+    try:
+        return work()
+    except duckdb.InterruptException:
+        raise Cancelled from None
+    except duckdb.Error as error:
+        check()
+        raise Refused(str(error).splitlines()[0]) from None
 
 
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:
@@ -374,6 +291,17 @@ def _connect(path: Path) -> duckdb.DuckDBPyConnection:
         raise StudioError(f"The database {path} cannot be opened: {first}",
                           "If another program holds it, close that program; if the file is damaged, "
                           "move it away and restore a backup.") from None
+
+
+def counts_of(path: Path) -> dict[str, int]:
+    """How many rows each table of a database file holds that nobody has open. Raises StudioError where it is none."""
+    try:
+        with duckdb.connect(str(path), read_only=True) as connection:
+            tables = [row["name"] for row in rows_of(connection, """select table_name as name from duckdb_tables()
+                                                                    where not internal and not temporary order by name""")]
+            return {name: int(rows_of(connection, f"select count(*) as n from {name}")[0]["n"]) for name in tables}
+    except duckdb.Error as error:
+        raise StudioError(f"The database {path.name} cannot be read: {str(error).splitlines()[0]}") from None
 
 
 _open: dict[Path, Workspace] = {}

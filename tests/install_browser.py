@@ -1,4 +1,4 @@
-"""Find a Chromium for the browser tests, or install Debian's when this machine lets us. Says what it did."""
+"""Find a Chromium for the browser tests and an nginx for the server's, or install Debian's where we may. Says what it did."""
 
 from __future__ import annotations
 
@@ -16,17 +16,23 @@ def find() -> str | None:
     return chosen or next((path for name in CANDIDATES if (path := shutil.which(name))), None)
 
 
-def install() -> None:
+def nginx() -> str | None:
+    """The path of an nginx on this machine, or None."""
+    return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+
+
+def install(packages: list[str]) -> None:
     if not (shutil.which("apt-get") and os.geteuid() == 0):
-        print("No Chromium here: the browser tests will be skipped. Install one, or set TUNEWRIGHT_CHROMIUM.")
+        print(f"Not here: {', '.join(packages)}. Tests that need them will be skipped; TUNEWRIGHT_CHROMIUM names a browser.")
         return
     quiet = {"stdout": subprocess.DEVNULL, "check": False}
     subprocess.run(["apt-get", "update", "-qq"], **quiet)  # type: ignore[call-overload]
-    done = subprocess.run(["apt-get", "install", "-y", "-qq", "chromium"], **quiet)  # type: ignore[call-overload]
-    print("Installed Debian's chromium." if done.returncode == 0 else "Chromium could not be installed.")
+    for package in packages:
+        done = subprocess.run(["apt-get", "install", "-y", "-qq", package], **quiet)  # type: ignore[call-overload]
+        print(f"Installed Debian's {package}." if done.returncode == 0 else f"{package} could not be installed.")
 
 
 if __name__ == "__main__":
-    if find() is None:
-        install()
+    if lacking := [package for package, there in (("chromium", find()), ("nginx-light", nginx())) if there is None]:
+        install(lacking)
     sys.exit(0)

@@ -49,6 +49,7 @@ PAGES = (
     "playground",
     "deploy",
     "monitor",
+    "server",
 )
 EMPTY_WORDS = {
     "overview": "Your own tickets",
@@ -69,6 +70,7 @@ EMPTY_WORDS = {
     "playground": "the base model answers alone",
     "deploy": "a tuned model goes out of the door",
     "monitor": "See here what production says",
+    "server": "There is no backup of this workspace",
 }
 
 

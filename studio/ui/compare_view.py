@@ -38,7 +38,8 @@ def _one_set(ws: Workspace, entries: list[Entry], metric: str, place: int) -> No
     digits = verdict_words.places(metric, 1)
     st.dataframe([{"evaluated": ago(entry.started_at, ws.now()), "candidate": entry.role, "model": entry.name,
                    metrics.title(metric): interval(*entry.value.parts, digits), "items": entry.items,
-                   "answers made": entry.decoding, "open": f"/evaluate?run={entry.run_id}"} for entry in reversed(entries)],
+                   "answers made": entry.decoding, "open": layout.address(f"/evaluate?run={entry.run_id}")}
+                  for entry in reversed(entries)],
                  hide_index=True, alt="Every candidate of every evaluation of these items",
                  column_config=layout.numbers([metrics.title(metric)]) |
                  {"open": st.column_config.LinkColumn("open", display_text="open")})

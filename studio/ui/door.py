@@ -9,15 +9,14 @@ from studio import identity, people, permissions, team
 from studio.errors import StudioError
 from studio.people import Person
 from studio.ui import layout, sign_in, sitemap
-from studio.workspace import Workspace
+from studio.workspace import Workspace, utc_now
 
 _TOLD = "signed in"
 
 
-def enter(ws: Workspace) -> bool:
-    """Whether somebody may come in; who may not sees one page that says what to do."""
+def known() -> bool:
+    """Whether it is known who is here, where that is asked at all; else the door with a way in is drawn."""
     if sign_in.off():
-        sign_in.seen(ws)
         return True
     try:
         found = sign_in.person()
@@ -25,14 +24,21 @@ def enter(ws: Workspace) -> bool:
         return _door("This sign-in does not count", f"{refused.message} {refused.hint}", leave=True)
     if found is None:
         return _stranger()
-    if found.until is not None and ws.now() >= found.until:
+    if found.until is not None and utc_now() >= found.until:
         return _door("Your session has expired", "Nothing that you stored is lost. Sign in again to go on.", again=True)
+    return True
+
+
+def enter(ws: Workspace) -> bool:
+    """Whether somebody who is known may come into this workspace; who may not sees one page that says what to do."""
+    found = sign_in.person()
+    if found is None:
+        sign_in.seen(ws)
+        return True
     if st.session_state.get(_TOLD) != (ws.root, found):
         team.sign_in(ws, found)
         st.session_state[_TOLD] = ws.root, found
-    if people.role_of(ws, found.email) is None:
-        return _uninvited(ws, found)
-    return True
+    return True if people.role_of(ws, found.email) is not None else _uninvited(ws, found)
 
 
 def page(ws: Workspace, chosen: Page) -> None:

@@ -115,7 +115,8 @@ def _topic(ws: Workspace, topic: Topic, place: int, who: str) -> None:
 def _table(rows: Sequence[Row], title: str) -> None:
     """What was asked first: a phone shows no more."""
     st.dataframe([{"customer": excerpt(row["question"]), "model said": excerpt(row["answer"]), "when": row["happened_at"],
-                   "row": f"/monitor?row={row['row_id']}"} for row in rows], hide_index=True, alt=title, column_config={
+                   "row": layout.address(f"/monitor?row={row['row_id']}")} for row in rows],
+                 hide_index=True, alt=title, column_config={
                        "when": st.column_config.DatetimeColumn(format="D MMM, HH:mm"),
                        "row": st.column_config.LinkColumn("row", display_text=r"row=(.{6})", help="Read all of it")})
 
@@ -171,7 +172,7 @@ def _measured(found: Found) -> None:
     st.dataframe([{
         "compared": f"{one.what} with {AGAINST[one.against]}", "": "✗ drifted" if one.drifted else "✓ alike",
         "told apart (AUC)": "{:.2f} [{:.2f}, {:.2f}]".format(*one.auc), "chance where nothing changed": _chance(one.adjusted),
-        "today": one.now, "before": one.then, "rows": f"/monitor?view={VIEW}&drift=unlike-{place}"}
+        "today": one.now, "before": one.then, "rows": layout.address(f"/monitor?view={VIEW}&drift=unlike-{place}")}
         for place, one in enumerate(found.parts)], hide_index=True, alt="Comparisons", column_config={
             **layout.numbers(["told apart (AUC)", "chance where nothing changed"]),
             "rows": st.column_config.LinkColumn(display_text="least alike")})
@@ -197,9 +198,9 @@ def _times(found: Found) -> None:
         times[name]: "{1:.0f} [{0:.0f}, {2:.0f}]".format(*data["lengths"][side][name]) for name in there}, "rows": ""}
         for side in ("questions", "answers")]
     rows += [{"what": f"Questions in {one['language']}", **{times[name]: _percent(one[name]) for name in there},
-              "rows": f"/monitor?view={VIEW}&drift=language-{one['language']}"} for one in data["languages"]]
+              "rows": layout.address(f"/monitor?view={VIEW}&drift=language-{one['language']}")} for one in data["languages"]]
     rows.append({"what": "Answers that decline", **{times[name]: _percent(data["refusals"][name]) for name in there},
-                 "rows": f"/monitor?view={VIEW}&drift=refusals"})
+                 "rows": layout.address(f"/monitor?view={VIEW}&drift=refusals")})
     st.dataframe(rows, hide_index=True, alt="Lengths, languages and refusals by time", column_config={
         **layout.numbers([times[name] for name in there]), "rows": st.column_config.LinkColumn(display_text="today's rows")})
     st.caption("Short questions whose language cannot be told are in no language's share.")

@@ -58,6 +58,14 @@ def clock(then: datetime, now: datetime, zone: tzinfo | None) -> str:
     return f"{day}{there:%H:%M}" + ("" if zone else " UTC")
 
 
+def size(amount: int) -> str:
+    """`812 kB`, `1.24 GB`: of bytes, in thousands."""
+    for unit, one in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if amount >= one:
+            return f"{amount / one:.3g} {unit}"
+    return f"{amount} bytes"
+
+
 def rate(per_second: float, unit: str) -> str:
     """`2.4 steps/s`, or `9.5 steps/min` when it is slower than one a second."""
     return f"{per_second:.1f} {unit}/s" if per_second >= 1 else f"{per_second * 60:.1f} {unit}/min"

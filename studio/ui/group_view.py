@@ -73,7 +73,7 @@ def _row(member: Member, place: int, waiting: list[str]) -> dict[str, object]:
             "epochs": said.epochs, "best validation loss": member.best if measured else None,
             "at step": member.best_step if measured else None,
             "took": duration(member.seconds) if member.seconds else "", "state": state(member.run, waiting),
-            "open": f"/runs?run={member.run.run_id}"}
+            "open": layout.address(f"/runs?run={member.run.run_id}")}
 
 
 def state(run: Run, waiting: list[str]) -> str:

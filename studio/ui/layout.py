@@ -47,7 +47,7 @@ def strip(stages: Sequence[Stage], here: str) -> None:
             if not sitemap.reaches(stage.page_path):
                 st.markdown(f"{mark} {arrow}{words}", width="content")
                 continue
-            st.page_link(sitemap.page(stage.page_path), label=arrow + words, icon=mark,
+            st.page_link(sitemap.page(stage.page_path), label=arrow + words, icon=mark, query_params=session.here(),
                          help=f"Not yet: {stage.blocked}." if stage.blocked and not stage.done else None)
     blocked = next((stage for stage in stages if stage.blocked and not stage.done), None)
     if blocked is not None and here == blocked.key:
@@ -66,7 +66,7 @@ def go(label: str, page_path: str, query: Mapping[str, str] | None = None, prima
     """A button that opens another page; nothing where that page is not for who is here."""
     kind, key = "primary" if primary else "secondary", f"go-{label}-{page_path}-{query or ''}"
     if sitemap.reaches(page_path) and st.button(label, type=kind, key=key):  # type: ignore[arg-type]
-        st.switch_page(sitemap.page(page_path), query_params=dict(query or {}))
+        st.switch_page(sitemap.page(page_path), query_params=session.here(query))
 
 
 def watch(ws: Workspace, run: Run, said: str, stop: str) -> None:
@@ -84,7 +84,7 @@ def watch(ws: Workspace, run: Run, said: str, stop: str) -> None:
 
 def open_page(page_path: str, query: Mapping[str, str]) -> None:
     """Leave for another page now."""
-    st.switch_page(sitemap.page(page_path), query_params=dict(query))
+    st.switch_page(sitemap.page(page_path), query_params=session.here(query))
 
 
 def link(label: str, page_path: str, query: Mapping[str, str] | None = None) -> None:
@@ -92,7 +92,7 @@ def link(label: str, page_path: str, query: Mapping[str, str] | None = None) -> 
     if not sitemap.reaches(page_path):
         st.markdown(label)
         return
-    st.page_link(sitemap.page(page_path), label=label, query_params=dict(query or {}))
+    st.page_link(sitemap.page(page_path), label=label, query_params=session.here(query))
 
 
 @contextmanager
@@ -235,13 +235,18 @@ def numbers(names: Iterable[str]) -> dict[str, ColumnConfig]:
     return {name: st.column_config.TextColumn(alignment="right") for name in names}
 
 
+def address(path: str) -> str:
+    """A page's address, for link columns of tables: it opens in the workspace that it was drawn in."""
+    return session.address(path)
+
+
 def record_address(record_id: str) -> str:
     """The address of one record, for link columns of tables."""
-    return f"/curate?record={record_id}"
+    return address(f"/curate?record={record_id}")
 
 
 def record_column() -> ColumnConfig:
-    return st.column_config.LinkColumn("record", display_text=r"record=(.*)", help="Open the record")
+    return st.column_config.LinkColumn("record", display_text=r"record=([^&]*)", help="Open the record")
 
 
 def one_record(ws: Workspace, record: Record) -> None:

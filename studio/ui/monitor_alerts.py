@@ -101,7 +101,8 @@ def _alerts(ws: Workspace) -> None:
     if not found:
         st.caption("There was none. Targets are judged whenever logs come in.")
         return
-    st.dataframe([{"alert": f"/monitor?alert={one.alert_id}", "what": one.sentence, "opened": ago(one.opened_at, ws.now()),
+    st.dataframe([{"alert": layout.address(f"/monitor?alert={one.alert_id}"), "what": one.sentence,
+                   "opened": ago(one.opened_at, ws.now()),
                    "over": ago(one.over_at, ws.now()) if one.over_at else "● open", "seen by": one.seen_by} for one in found],
                  hide_index=True, alt="Alerts, open ones first", column_config={
                      "alert": st.column_config.LinkColumn("alert", display_text="open", help="What shows it")})

@@ -37,9 +37,10 @@ def table(rows: Sequence[Row], title: str) -> None:
     """Rows as a table, each with a link to itself."""
     taken = any(row["record_id"] for row in rows)
     st.dataframe(
-        [{"row": f"/monitor?row={row['row_id']}", "when": row["happened_at"], "model": row["model"], "slice": row["slice"],
-          "customer": excerpt(row["question"]), "model said": excerpt(row["answer"]), "thumb": THUMBS[row["rating"]],
-          "success": SUCCESS[row["success"]], "latency": f"{row['latency_s']:.2f} s" if row["latency_s"] is not None else ""}
+        [{"row": layout.address(f"/monitor?row={row['row_id']}"), "when": row["happened_at"], "model": row["model"],
+          "slice": row["slice"], "customer": excerpt(row["question"]), "model said": excerpt(row["answer"]),
+          "thumb": THUMBS[row["rating"]], "success": SUCCESS[row["success"]],
+          "latency": f"{row['latency_s']:.2f} s" if row["latency_s"] is not None else ""}
          | ({"record": layout.record_address(row["record_id"]) if row["record_id"] else None} if taken else {})
          for row in rows],
         hide_index=True, alt=title, column_config={

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import gc
 import getpass
-from collections.abc import Mapping
+import html
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
-from studio import permissions
-from studio import workspace as folders
+from studio import folders, permissions, team
 from studio.people import Right
 from studio.ui import sign_in
 from studio.workspace import Workspace
 
-_PERSON = "person"
+_PERSON, _WORKSPACE = "person", "workspace"
 
 
 def turn_to(key: str, value: str) -> None:
@@ -32,9 +33,14 @@ def turned(key: str) -> None:
 
 
 def workspace() -> Workspace:
-    """The workspace of this app, opened once a process, as who is here sees it. Raises StudioError when another process has it,
-    or where people must sign in and nobody did."""
-    return sign_in.seen(folders.open_workspace(folders.default_folder()))
+    """The workspace that this session is in, opened once a process, as who is here sees it. Raises StudioError when another
+    process has it, or where people must sign in and nobody did."""
+    return sign_in.seen(core())
+
+
+def core() -> Workspace:
+    """The same without anybody's eyes: for the studio's own work."""
+    return folders.chosen(str(st.session_state.get(_WORKSPACE, "")))
 
 
 def may(right: Right) -> bool:
@@ -46,6 +52,45 @@ def within(views: Mapping[str, Right]) -> list[str]:
     """The views of a page that are for who is here."""
     rights = permissions.every(workspace())
     return [view for view, right in views.items() if right in rights]
+
+
+def enter() -> None:
+    """Which of several workspaces this session is in: the one that its address names, or the only one. Raises StudioError where
+    it names none of them; the list of those that are for who is here is drawn first. Nothing that was held of one goes over
+    into another."""
+    who = sign_in.person()
+    known = [name for name in folders.names() if who is None or team.lets_in(folders.chosen(name), who.email)]
+    wanted, here = st.query_params.get(_WORKSPACE, ""), str(st.session_state.get(_WORKSPACE, ""))
+    if wanted and here and wanted != here:
+        for key in [one for one in st.session_state if one != _PERSON]:
+            del st.session_state[key]
+    name = wanted or here or (known[0] if len(known) == 1 else "")
+    if len(known) > 1:
+        _chooser(known, name)
+    if name or folders.names():
+        folders.chosen(name)
+        st.session_state[_WORKSPACE] = name
+        if wanted != name:
+            st.query_params[_WORKSPACE] = name
+
+
+def here(query: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What an address of this studio says behind its path, with the workspace that the session is in."""
+    name = st.session_state.get(_WORKSPACE, "")
+    return dict(query or {}) | ({_WORKSPACE: str(name)} if name else {})
+
+
+def address(path: str) -> str:
+    """A page's address with the workspace that the session is in."""
+    return folders.address(str(st.session_state.get(_WORKSPACE, "")), path)
+
+
+def _chooser(known: Sequence[str], name: str) -> None:
+    """Links, not a list to pick from: another workspace begins with a page of its own."""
+    with st.sidebar, st.expander(f"Workspace: {name}" if name else "Choose a workspace", expanded=not name):
+        rows = (f'<a class="tw-place{" tw-here" if one == name else ""}" href="./?{_WORKSPACE}={quote(one)}"'
+                f'{" aria-current=page" if one == name else ""}>{html.escape(one)}</a>' for one in known)
+        st.html(f'<nav aria-label="Workspaces">{"".join(rows)}</nav>')
 
 
 def person() -> str:

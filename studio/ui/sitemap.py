@@ -48,6 +48,7 @@ PLACES = (
     Place("pages/deploy.py", "Deploy", ":material/rocket_launch:", "deploy", "Live", "run"),
     Place("pages/monitor.py", "Monitor", ":material/monitoring:", "monitor", "Live", "read"),
     Place("pages/people.py", "People", ":material/group:", "people", "Team", "own"),
+    Place("pages/server.py", "Server", ":material/dns:", "server", "Team", "own"),
 )
 
 _BY_PATH = {place.path: place for place in PLACES}
