@@ -106,7 +106,8 @@ class _Ferry:
         do(lambda: self.cargo.put(self.child.attempt, number, self._say))
         self.remote.wish(f"tunewright-{self.cargo.home}-{self.child.folder.name}-{number}", self.child.attempt)
         environment = {here.PLACE: self.place.model_dump_json(), here.HOME: self.cargo.url, "TOKENIZERS_PARALLELISM": "false"}
-        do(lambda: self.jobs.submit(self.remote.submission, self._entrypoint(), environment, self.kind))
+        do(lambda: self.jobs.submit(self.remote.submission, self._entrypoint(), environment,
+                                    here.spread(self.kind, self.place) is not None))
         self._say_what_it_waits_for()
 
     def _entrypoint(self) -> str:
