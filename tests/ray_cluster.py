@@ -90,8 +90,9 @@ class RayCluster:
             env |= QUIET | {OURS: str(self.temp), NODE: str(self._started)}
             env |= {"PATH": f"{here}{os.pathsep}{os.environ['PATH']}"} | dict(environment or {})
             done = subprocess.run(
-                [here / "ray", "start", *options, f"--num-cpus={cpus:g}", "--num-gpus=0", f"--object-store-memory={STORE_BYTES}",
-                 "--node-ip-address=127.0.0.1", "--disable-usage-stats", "--min-worker-port=0", "--max-worker-port=0",
+                [here / "ray", "start", *options, f"--num-cpus={cpus:g}", "--num-gpus=0",
+                 f"--object-store-memory={STORE_BYTES}", "--node-ip-address=127.0.0.1",
+                 "--disable-usage-stats", "--min-worker-port=0", "--max-worker-port=0",
                  *(f"--{name}-port={free_port()}" for name in ("dashboard-agent-listen", "dashboard-agent-grpc",
                                                                "runtime-env-agent", "metrics-export"))],
                 env=env, cwd="/", capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
