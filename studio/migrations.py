@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from studio.migrations_live import MANAGED, MONITORING
-from studio.migrations_team import PEOPLE, SERVER
+from studio.migrations_team import CLUSTER, PEOPLE, SERVER
 from studio.rebuilds import REBUILD_NOW
 
 FIRST_TABLES = """
@@ -387,5 +387,6 @@ STEPS: tuple[tuple[int, str, str], ...] = (
     (16, "managed tuning", MANAGED),
     (17, "monitoring", MONITORING),
     (18, "people", PEOPLE),
+    (19, "cluster", CLUSTER),
     (20, "server", SERVER),
 )

@@ -13,6 +13,14 @@ create table audit (
     subject varchar not null, outcome varchar not null, said_at timestamp not null);
 """
 
+# Ray clusters, under a name; where each run runs (JSON, empty: this machine).
+CLUSTER = """
+create table clusters (
+    cluster_id varchar primary key, seq bigint not null, name varchar not null, cluster varchar not null, who varchar not null,
+    said_at timestamp not null);
+alter table runs add column place varchar default '';
+"""
+
 # Where backups go, how often, and how many are kept: the newest word counts, and only in the folder it was said for (a restored
 # copy must not touch the backups of the one it came from). A backup as it ended; `gone_at` where the studio deleted it.
 SERVER = """

@@ -6,26 +6,26 @@ A run is found again by its row and its folder alone.
 from __future__ import annotations
 
 import json
-import re
 import shutil
-import threading
 import time
-import weakref
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pipeline import answers, launch, rundir
 from pipeline.dedupe.words import CROWDS, NORMALISATION, SHORT_TEXTS
 from pipeline.foreign import read_foreign, sides
-from pipeline.rundir import Mark, Result, State, Status
+from pipeline.rundir import Result, State, Status
 from pipeline.scoring.labels import labels_of, normal
 from pipeline.specs import AnySpec, Candidate, Decoding, InspectSpec, Meaning, Shots, Tested, dumps
-from studio import collecting, snapshots
+from studio import collecting, elsewhere, hearing, snapshots
+from studio.elsewhere import at
 from studio.errors import StudioError
+from studio.hearing import Events
 from studio.permissions import needs
+from studio.pieces import without
 from studio.run_files import (
     ANSWERS,
     ASKS,
@@ -54,12 +54,12 @@ from studio.snapshots import SPLITS
 from studio.workspace import Row, Transaction, Workspace
 
 __all__ = ["CALLS", "COPIES", "CROWDS", "EXAMPLES", "JUDGEMENTS", "NORMALISATION", "OUTPUTS", "OWN_ERRORS", "PAIRS", "SAMPLES",
-           "SHORT_TEXTS", "Candidate", "Decoding", "InspectSpec", "Meaning", "Shots", "Tested", "labels_of", "normal",
-           "read_foreign", "sides"]
+           "SHORT_TEXTS", "Candidate", "Decoding", "Events", "InspectSpec", "Meaning", "Shots", "Tested", "at", "labels_of",
+           "normal", "read_foreign", "sides"]
 
 Kind = Literal["train", "evaluate", "check", "validate", "dedupe", "inspect", "suggest", "preview", "connect",
                "score", "judge", "synthesize", "play", "managed", "quote", "service_files", "receive", "drift", "export",
-               "push", "serve", "parity"]
+               "push", "serve", "parity", "look"]
 MOVING: tuple[State, ...] = ("starting", "running")
 _COLLECTED = "select 1 from run_results where run_id = ? and attempt = ?"
 RESUMABLE: tuple[State, ...] = ("lost", "failed", "stopped")
@@ -76,7 +76,7 @@ class Run:
     """One run as it stands now. `status` is the child's last word; `result` the end of its newest attempt.
 
     Checks, validations and suggestions have no snapshot: their `snapshot_id` is empty. `launched_at` is when the newest attempt
-    was begun, in unix seconds; `group_id` is empty for a run that was started alone.
+    was begun, in unix seconds; `group_id` is empty for a run that was started alone, `place` for one on this machine.
     """
 
     run_id: str
@@ -92,6 +92,12 @@ class Run:
     result: Result | None
     group_id: str = ""
     launched_at: float = 0.0
+    place: str = ""
+
+    @property
+    def where(self) -> str:
+        """The cluster it runs on, and what it gets of it; empty: this machine."""
+        return elsewhere.words(self.place)
 
     @property
     def waiting(self) -> bool:
@@ -112,35 +118,6 @@ class Run:
     @property
     def resumable(self) -> bool:
         return self.state in RESUMABLE
-
-
-@dataclass(frozen=True)
-class Events:
-    """What a run told so far. `losses` and `validation` are in the order of the steps, each step once (a resumed run repeats
-    some); `recipe` is what followed from the dials in the newest attempt. Old runs lack some fields."""
-
-    losses: list[Row]
-    validation: list[Row]
-    recipe: Row
-    out_of_memory: list[Row]
-    notes: list[str]
-
-
-@dataclass
-class _Heard:
-    """A file of a run as far as it was read: rows in their order, and the newest of each kind and step."""
-
-    mark: Mark = field(default_factory=Mark)
-    rows: list[Row] = field(default_factory=list)
-    by_step: dict[tuple[str, int], Row] = field(default_factory=dict)
-    events: Events | None = None
-
-
-_heard: weakref.WeakKeyDictionary[Workspace, dict[tuple[str, str], _Heard]] = weakref.WeakKeyDictionary()
-_hearing = threading.Lock()
-KEPT_FILES = 64
-"""So many files of runs, those that were asked for last, are kept in memory as far as they were read."""
-_BY_STEP = ("loss", "validation")
 
 
 @needs("read")
@@ -215,6 +192,7 @@ def resume(ws: Workspace, run_id: str) -> None:
         raise StudioError("This run cannot go on: its copy of the records is gone.", "Start a new one.")
     if not ws.path(run.folder).is_dir():  # the studio died between its row and its folder
         rundir.prepare(ws.path(run.folder), json.dumps(run.spec, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+        elsewhere.put_down(ws.path(run.folder), run.place)
     launch.start(ws.path(run.folder), ws.root)
 
 
@@ -241,23 +219,13 @@ def collect(ws: Workspace) -> list[Run]:
 @needs("read")
 def events(ws: Workspace, run: Run) -> Events:
     """What it told so far; only what is new is read from its file."""
-    with _hearing:
-        heard, changed = _hear(ws, run.run_id, ws.path(run.folder) / EVENTS)
-        if changed or heard.events is None:
-            ordered = sorted(heard.by_step.values(), key=lambda row: row["step"])
-            heard.events = Events(
-                [row for row in ordered if row["event"] == "loss"], [row for row in ordered if row["event"] == "validation"],
-                next((row for row in reversed(heard.rows) if row["event"] == "recipe"), {}),
-                [row for row in heard.rows if row["event"] == "out_of_memory"],
-                list(dict.fromkeys(str(row["sentence"]) for row in heard.rows if row["event"] == "note")))
-        return heard.events
+    return hearing.events(ws, run.run_id, ws.path(run.folder) / EVENTS)
 
 
 @needs("raw")
 def lines(ws: Workspace, run: Run, name: str) -> list[Row]:
     """All whole lines of one of its files; only what is new is read."""
-    with _hearing:
-        return list(_hear(ws, run.run_id, ws.path(run.folder) / name)[0].rows)
+    return hearing.lines(ws, run.run_id, ws.path(run.folder) / name)
 
 
 @needs("read")
@@ -307,10 +275,11 @@ def forget_copies(ws: Workspace) -> None:
     if moving := [run for run in found if run.moving and run.kind != "serve"]:  # a server holds no copy of anything
         raise StudioError(f"{moving[0].title} is still running and may hold what is to go.",
                           "Wait for its end, or stop it first.")
+    elsewhere.forget_copies(ws)
     for run in found:
         if run.kind in (*FOLLOWS, "play", "managed", "quote", "push"):
             clear_copies(ws, run)
-    _heard.pop(ws, None)
+    hearing.forget(ws)
 
 
 def forget(transaction: Transaction, ids: Sequence[str], words: Sequence[str]) -> None:
@@ -320,17 +289,6 @@ def forget(transaction: Transaction, ids: Sequence[str], words: Sequence[str]) -
         if (kept := without(before, set(ids), words)) != before:
             transaction.execute("update run_results set message = ?, data = ? where run_id = ? and attempt = ?",
                                 [kept[0], json.dumps(kept[1]), row["run_id"], row["attempt"]])
-
-
-def without(value: Any, ids: Collection[str], words: Sequence[str] = ()) -> Any:
-    """A piece of JSON whose lists no longer hold these ids, and whose texts no longer hold these words (lower case)."""
-    if isinstance(value, dict):
-        return {key: without(part, ids, words) for key, part in value.items()}
-    if isinstance(value, list):
-        return [without(part, ids, words) for part in value if not (isinstance(part, str) and part in ids)]
-    if isinstance(value, str) and any(word in value.lower() for word in words):
-        return re.sub(rf"(?<!\w)({'|'.join(map(re.escape, words))})(?!\w)", "[forgotten]", value, flags=re.IGNORECASE)
-    return value
 
 
 @needs("run")
@@ -348,6 +306,7 @@ def set_off(ws: Workspace, spec: AnySpec, write: Callable[[Path], None] = lambda
     folder = ws.path(f"runs/{spec.run_id}")
     rundir.prepare(folder, dumps(spec))
     write(folder)
+    elsewhere.put_down(folder, str(ws.value("select place from runs where run_id = ?", [spec.run_id])))
     launch.start(folder, ws.root)
     return spec.run_id
 
@@ -372,9 +331,10 @@ def clear_copies(ws: Workspace, run: Run) -> None:
 @needs("run")
 def add_row(ws: Workspace, transaction: Transaction, spec: AnySpec, title: str, snapshot_id: str,
             group_id: str = "") -> None:
+    place = elsewhere.chosen(spec.kind)
     transaction.insert("runs", [{"run_id": spec.run_id, "kind": spec.kind, "title": title, "snapshot_id": snapshot_id,
                                  "spec": dumps(spec), "folder": f"runs/{spec.run_id}", "started_at": ws.now(),
-                                 "group_id": group_id}])
+                                 "group_id": group_id, "place": place.model_dump_json() if place else ""}])
 
 
 def _latest(ws: Workspace, kind: Kind, key: str, value: str) -> Run | None:
@@ -390,19 +350,3 @@ def _run(ws: Workspace, row: Row) -> Run:
     attempt, at = rundir.launched(folder)
     return Run(**(row | {"spec": json.loads(row["spec"])}), attempt=attempt, launched_at=at, state=state,
                status=rundir.status(folder), result=None if state in MOVING else rundir.result(folder))
-
-
-def _hear(ws: Workspace, run_id: str, path: Path) -> tuple[_Heard, bool]:
-    """A file read on to its last whole line, and whether there was anything new."""
-    known = _heard.setdefault(ws, {})
-    key = run_id, path.name
-    heard = known[key] = known.pop(key) if key in known else _Heard()
-    for oldest in list(known)[:-KEPT_FILES]:
-        del known[oldest]
-    new, mark, anew = rundir.read_new(path, heard.mark)
-    if anew:
-        heard.rows, heard.by_step, heard.events = [], {}, None
-    heard.mark = mark
-    heard.rows += [row for row in new if row.get("event") not in _BY_STEP]
-    heard.by_step |= {(row["event"], row["step"]): row for row in new if row.get("event") in _BY_STEP}
-    return heard, bool(new) or anew

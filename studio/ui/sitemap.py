@@ -42,6 +42,7 @@ PLACES = (
     Place("pages/launch.py", "Launch", ":material/play_arrow:", "launch", "Train", "run"),
     Place("pages/runs.py", "Runs", ":material/show_chart:", "runs", "Train", "read"),
     Place("pages/models.py", "Models", ":material/deployed_code:", "models", "Train", "read"),
+    Place("pages/cluster.py", "Cluster", ":material/lan:", "cluster", "Train", "run"),
     Place("pages/evaluate.py", "Evaluate", ":material/balance:", "evaluate", "Prove", "read"),
     Place("pages/review.py", "Review", ":material/compare_arrows:", "review", "Prove", "review"),
     Place("pages/playground.py", "Playground", ":material/forum:", "playground", "Prove", "run"),
