@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.dedupe import by_meaning, reading, shingles, vectors
@@ -107,17 +106,7 @@ def _read(child: Child, spec: DedupeSpec, parts: Parts, helpers: Helpers) -> Non
 
 def _distinct(file: Path, parts: Parts) -> _Texts:
     ids = pq.read_table(file, columns=["record_id"])["record_id"].combine_chunks()
-    hashes = parts.hashes()
-    rows = np.flatnonzero(hashes)
-    rows = rows[np.argsort(hashes[rows], kind="stable")]
-    told = hashes[rows]
-    again = np.zeros(len(rows), bool)
-    again[1:] = told[1:] == told[:-1]
-    begins = np.append(np.flatnonzero(~again), len(rows))
-    copied = again.copy()
-    copied[:-1] |= again[1:]
-    among = pa.table({"hash": told[copied], "id": ids.take(pa.array(rows[copied]))})
-    rows[copied] = rows[copied][np.asarray(pc.sort_indices(among, [("hash", "ascending"), ("id", "ascending")]))]
+    rows, begins = reading.by_copies(parts.hashes(), ids)
     _, first = np.unique((firsts := parts.firsts())[0], return_index=True)
     return _Texts(ids, rows, begins, firsts[1][first])
 
