@@ -3,7 +3,7 @@
 Reads `texts.parquet` (record_id, text, other), which the app wrote and deletes when it collects the run, for it holds personal
 data. Keeps read parts and vectors in `work/`, so that a run goes on after the last whole part. Writes `copies.parquet`
 (record_id, copy_of, other_text: every record that has twins) and `pairs.parquet` (kind, a, b, similarity, other_similarity),
-then removes `work/`. Nothing depends on the order of the rows: distinct texts go by their hashes, copies by their ids.
+then removes `work/`. On a cluster its workers do it (`pipeline.cluster.duplicates`). Nothing depends on the order of the rows: distinct texts go by their hashes, copies by their ids.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.cluster import here
 from pipeline.dedupe import by_meaning, reading, shingles, vectors
 from pipeline.dedupe.candidates import Met, candidates
 from pipeline.dedupe.every import MOST_TEXTS, pairs
@@ -64,6 +65,11 @@ def run(child: Child, spec: DedupeSpec, workspace: Path) -> dict[str, Any]:
     file = child.folder / TEXTS
     if not file.is_file():
         raise PipelineError("The texts to compare are gone from the run folder.", "Start a new search.")
+    place = here.spread("dedupe")
+    if place:
+        from pipeline.cluster import duplicates
+
+        return duplicates.run(child, spec, place)
     began = time.monotonic()
     with pq.ParquetFile(file) as opened:
         parts = Parts(child.folder / WORK, opened.num_row_groups)
@@ -71,11 +77,11 @@ def run(child: Child, spec: DedupeSpec, workspace: Path) -> dict[str, Any]:
     if spec.meaning is not None:
         vectors.check(spec.meaning)
     reading.one_thread()
-    with Helpers(min(spec.workers, parts.count) - 1, reading.begin, lambda: _looking(child)) as helpers:
+    with Helpers(min(spec.workers, parts.count) - 1, reading.begin, lambda: looking(child)) as helpers:
         _read(child, spec, parts, helpers)
         texts = _distinct(file, parts)
         near, said = _near(child, spec, parts, texts, helpers)
-        meaning, told = by_meaning.find(child, spec, file, parts.starts(), texts.stands, parts.folder, lambda: _looking(child))
+        meaning, told = by_meaning.find(child, spec, file, parts.starts(), texts.stands, parts.folder, lambda: looking(child))
         _write(child, spec, file, parts, texts, (near, meaning), helpers)
     shutil.rmtree(parts.folder)
     return {"records": spec.records, "distinct": texts.count, "copies": len(texts.rows) - texts.count,
@@ -90,7 +96,7 @@ def done_words(data: dict[str, Any]) -> str:
     return f"Compared {data['records']:,} records: {found}{by_meaning}."
 
 
-def _looking(child: Child) -> None:
+def looking(child: Child) -> None:
     if child.stop_requested():
         raise Stopped("Stopped as asked; the texts that were read are kept.")
 

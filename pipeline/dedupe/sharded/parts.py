@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -40,7 +39,6 @@ class Sizes:
 class Search:
     """What every step is told. `offsets` are the ranks where shards begin, and the number of distinct texts behind them."""
 
-    file: Path
     shelf: Shelf
     parts: int
     floor: float
@@ -69,7 +67,7 @@ def shard_name(shard: int) -> str:
 
 def read(search: Search, name: str, part: int) -> Told:
     """One part: its rows and its distinct texts, both by hash."""
-    with pq.ParquetFile(search.file) as opened:
+    with pq.ParquetFile(search.shelf.texts()) as opened:
         group = opened.read_row_group(part, columns=["record_id", "text"], use_threads=False)
     hashes, _, bands, sets = reading.sketched(group["text"].combine_chunks(), by_hash=True)
     rows = np.flatnonzero(hashes)
@@ -83,7 +81,7 @@ def read(search: Search, name: str, part: int) -> Told:
 def gather(search: Search, name: str, shard: int, shards: int) -> Told:
     """The texts of one range of hashes, from all parts: rows by hash and id, distinct texts, and each band in its own order
     (three rows: values, texts of the shard, values of the next band)."""
-    load, hashes, rows, begins, said = search.shelf.load, [], [], [np.zeros(1, np.int64)], []
+    load, hashes, rows, sizes, said = search.shelf.load, [], [], [], []
     known, places, bands = [], [], []
     for part in range(search.parts):
         at, own = part_name(part), np.uint64(part << 32)
@@ -91,13 +89,13 @@ def gather(search: Search, name: str, shard: int, shards: int) -> Told:
         hashes.append(load(at, "hashes")[low:high])
         rows.append(own | load(at, "rows")[low:high].astype(np.uint64))
         starts = load(at, "id_begins")[low : high + 1]
-        begins.append(starts[1:] - starts[0] + begins[-1][-1])
+        sizes.append(np.diff(starts))
         said.append(load(at, "ids")[starts[0] : starts[-1]])
         low, high = _within(load(at, "known"), shard, shards)
         known.append(load(at, "known")[low:high])
         places.append(own | np.arange(low, high, dtype=np.uint64))
         bands.append(load(at, "bands")[low:high])
-    ids = _strings(np.concatenate(said), np.concatenate(begins))
+    ids = _strings(np.concatenate(said), _begins(sizes))
     order, copies = reading.by_copies(np.concatenate(hashes), ids)
     _, first = np.unique(np.concatenate(known), return_index=True)
     return search.shelf.keep(name, {"texts": len(first), "rows": len(order)}, {
@@ -169,12 +167,12 @@ def similarity(search: Search, kind: str, left: U64, right: U64) -> F32:
 
 def sets(search: Search, kind: str, places: U64) -> sparse.csr_array:
     """The shingle sets at these places, which must be sorted; only these are read."""
-    read, begins = [np.empty(0, np.int64)], [np.zeros(1, np.int64)]
+    read, sizes = [np.empty(0, np.int64)], []
     for name, at in _by_part(kind, places):
         indices, starts = picked(search.shelf.load(name, "shingles"), search.shelf.load(name, "begins"), at)
         read.append(indices)
-        begins.append(starts[1:] + begins[-1][-1])
-    return shingles.of_rows(np.concatenate(read), np.concatenate(begins))
+        sizes.append(np.diff(starts))
+    return shingles.of_rows(np.concatenate(read), _begins(sizes))
 
 
 def _set_sizes(search: Search, kind: str, places: U64) -> I64:
@@ -183,6 +181,10 @@ def _set_sizes(search: Search, kind: str, places: U64) -> I64:
         begins = search.shelf.load(name, "begins")
         sizes.append(begins[at + 1] - begins[at])
     return np.concatenate(sizes)
+
+
+def _begins(sizes: list[I64]) -> I64:
+    return np.cumsum(np.concatenate([np.zeros(1, np.int64), *sizes]))
 
 
 def _by_part(kind: str, places: U64) -> Iterator[tuple[str, I64]]:

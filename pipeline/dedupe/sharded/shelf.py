@@ -16,17 +16,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 Told = dict[str, Any]
+TOLD = "told.json"
 
 
 @dataclass(frozen=True)
 class Shelf:
-    """One folder a step and job: `part-00007/{told.json, hashes.npy, …}`, written beside and renamed in.
+    """One folder a job: `part-000007/{told.json, hashes.npy, …}`, written beside and renamed in. `file` is texts.parquet.
 
     Arrays are mapped, not read: of a file larger than memory only the pages that are asked for come in, and they can be given
     back at any time.
     """
 
     folder: Path
+    file: Path
+
+    def texts(self) -> Path:
+        """The texts as this machine sees them."""
+        return self.file
 
     def keep(self, name: str, told: Told, arrays: Mapping[str, np.ndarray | pa.Table]) -> Told:
         beside = self.folder / f".{name}.{uuid.uuid4().hex}.tmp"
@@ -36,7 +42,7 @@ class Shelf:
                 pq.write_table(array, beside / f"{key}.parquet", compression="snappy")
             else:
                 np.save(beside / f"{key}.npy", array, allow_pickle=False)
-        (beside / "told.json").write_text(json.dumps(told))
+        (beside / TOLD).write_text(json.dumps(told))
         self.give(beside, name)
         return told
 
@@ -45,7 +51,7 @@ class Shelf:
         try:
             os.rename(beside, self.folder / name)
         except OSError:
-            if not self.at(name).is_dir():
+            if not (self.folder / name).is_dir():
                 raise
             shutil.rmtree(beside)
 
@@ -58,7 +64,7 @@ class Shelf:
         return {entry.name for entry in os.scandir(self.folder) if not entry.name.startswith(".")}
 
     def told(self, name: str) -> Told:
-        found: Told = json.loads((self.at(name) / "told.json").read_text())
+        found: Told = json.loads((self.at(name) / TOLD).read_text())
         return found
 
     def load(self, name: str, key: str) -> np.ndarray:
@@ -67,3 +73,6 @@ class Shelf:
 
     def table(self, name: str, key: str) -> pa.Table:
         return pq.read_table(self.at(name) / f"{key}.parquet")
+
+    def clear(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)

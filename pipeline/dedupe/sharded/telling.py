@@ -40,7 +40,7 @@ def others(search: Search, name: str, part: int, found: Sequence[str]) -> Told:
         rows = search.shelf.load(one, "rows")
         some.append(rows[slice(*np.searchsorted(rows, ends))])
     rows = np.sort(np.concatenate(some) & LOW).astype(np.int64)
-    hashes, shingles, begins = reading.read_other(search.file, part, rows)
+    hashes, shingles, begins = reading.read_other(search.shelf.texts(), part, rows)
     return search.shelf.keep(name, {"rows": len(rows)}, {
         "rows": rows, "hashes": hashes, "shingles": shingles, "begins": begins})
 
