@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import tempfile
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from hypothesis import strategies as st
 
 from pipeline import rundir, specs
 from pipeline.cluster import here
+from pipeline.cluster.far_shelf import FarShelf
 from pipeline.dedupe import candidates, engine, every
 from pipeline.dedupe.sharded.parts import Search, Sizes
 from pipeline.dedupe.sharded.search import Steps
@@ -41,11 +41,11 @@ def in_order(work: Any, jobs: Sequence[tuple[Any, ...]]) -> Iterable[Told]:
     return (work(*job) for job in jobs)
 
 
-def in_steps(folder: Path, sizes: Sizes = SMALL, do: Any = in_order) -> dict[str, Any]:
+def in_steps(folder: Path, do: Any = in_order, shelf: type[Shelf] = Shelf) -> dict[str, Any]:
     """The search of a run folder, its steps done one after the other; what it says of near pairs."""
-    spec, file = specs.read(folder), folder / "texts.parquet"
-    search = Search(Shelf(folder / "work", file), pq.ParquetFile(file).num_row_groups, spec.near_floor, spec.side == "both", sizes)
-    steps = Steps(Child(folder), search, do)
+    spec, kept = specs.read(folder), shelf(folder / "work", folder / "texts.parquet")
+    parts = pq.ParquetFile(kept.texts()).num_row_groups
+    steps = Steps(Child(folder), Search(kept, parts, spec.near_floor, spec.side == "both", SMALL), do)
     steps.read(spec.records)
     near, told = steps.near()
     steps.tell(near, [], folder / "copies.parquet", folder / "pairs.parquet")
@@ -104,6 +104,29 @@ def test_what_earlier_steps_kept_is_not_done_again(tmp_path: Path) -> None:
             except KeyboardInterrupt:
                 continue
     assert (len(done), len(tables(folder)[1]) > 3) == (len(set(done)), True)
+
+
+def test_at_a_url_a_node_fetches_what_it_lacks_and_nothing_is_left_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+                                                                         ) -> None:
+    storage = tmp_path / "storage"
+    local = prepared(tmp_path, "far", varied(60), [ANSWERS[n % 3] for n in range(60)], chunk_texts=20)
+    engine.run(Child(local), specs.read(local), tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "node"))
+    monkeypatch.setenv(here.HOME, f"file://{storage}")
+    shutil.copytree(local, storage / "runs" / "far")
+    folder = here.fetched("runs/far")
+    seen = FarShelf(folder / "work", folder / "texts.parquet")
+
+    def on_bare_nodes(work: Any, jobs: Sequence[tuple[Any, ...]]) -> Iterable[Told]:
+        for job in jobs:
+            shutil.rmtree(seen.folder, ignore_errors=True)
+            seen.file.unlink(missing_ok=True)
+            yield work(*job)
+
+    in_steps(folder, on_bare_nodes, FarShelf)
+    assert tables(folder) == tables(local)
+    seen.clear()
+    assert not (storage / "runs" / "far" / "work").exists()
 
 
 # On a cluster -----------------------------------------------------------------------------------------------------------

@@ -1,9 +1,10 @@
 """A search for duplicates whose steps are done by the workers of a cluster, with the local engine's copies and pairs.
 
-Ray tasks over the parts and shards of `pipeline.dedupe.sharded`, not Ray Data's groups and joins: those hold what they shuffle in
-the object store, which dies with its node and with the job, and one group in one process whatever its size; they know no row
-groups, and no way to go on after the last whole one. Here what a step hands on lies on the storage, so a killed worker repeats
-its part alone, and a new attempt what is missing. Vectors come from actors that hold the model; comparing them is one process.
+Ray tasks over the parts and shards of `pipeline.dedupe.sharded`, not Ray Data's groups and joins: what those shuffle lies in
+the object store, which dies with its node and with the job; they cut blocks as they like, not by row groups, and cannot go on
+after the last whole one; and a group for each value of each band would be 32 Python calls a text. Here what a step hands on lies
+on the storage, so a killed worker repeats its part alone, and a new attempt does what is missing. Vectors come from actors that
+hold the model; comparing them is one process.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from pipeline.dedupe.sharded.shelf import TOLD, Shelf
 
 @dataclass(frozen=True)
 class FarShelf(Shelf):
-    """`folder` is each node's own copy; every node has it at the same path. So a node's disk, not its memory, must hold what its
-    workers ask for."""
+    """`folder` is each node's own copy; every node has it at the same path. So a node's disk, not its memory, must hold what
+    its workers ask for."""
 
     def texts(self) -> Path:
         return here.fetched(str(self.file.relative_to(here.root())))

@@ -5,6 +5,8 @@ Ray finds a place for each, and begins it again where its worker or its node die
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +20,9 @@ from pipeline.dedupe.reading import one_thread
 from pipeline.errors import PipelineError
 from pipeline.spec_place import Place
 
+IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Set by Ray in the process that a submitted job begins with."""
+
 LOOK_SECONDS = 0.3
 AHEAD = 4
 """Answers that may wait for an earlier one, for each worker."""
@@ -27,16 +32,18 @@ Slot = Callable[..., Any]
 
 
 def connected() -> None:
-    """This process as the driver of a job. Ray takes SIGTERM for itself; it goes back to who had it."""
+    """This process as a driver. Ray takes SIGTERM for itself; it goes back to who had it. A job's environment is its workers'
+    already, and Ray refuses to be told it twice."""
     if not ray.is_initialized():
         before = signal.getsignal(signal.SIGTERM)
-        ray.init(address="auto", log_to_driver=False, logging_level="warning", runtime_env={"env_vars": here.environment()})
+        own = None if IN_A_JOB in os.environ else {"env_vars": here.environment()}
+        ray.init(address="auto", log_to_driver=False, logging_level=logging.WARNING, runtime_env=own)
         signal.signal(signal.SIGTERM, before)
 
 
 class Workers:
-    """As many workers as the place has, each with the CPUs and the memory of one. Use as a context manager: at the end what they
-    are at is given up. `look` is called while waiting, and may raise."""
+    """As many workers as the place has, each with the CPUs and the memory of one. Use as a context manager: at the end what
+    they are at is given up. `look` is called while waiting, and may raise."""
 
     def __init__(self, place: Place, look: Callable[[], None]) -> None:
         self.place, self._look = place, look
@@ -64,7 +71,7 @@ class Workers:
         actor = ray.remote(_Keeping).options(**self._share(), num_gpus=self.place.gpus, max_restarts=self.place.attempts,
                                              max_task_retries=self.place.attempts)
         shared = [ray.put(one) for one in given]  # in a list, so that an actor that is begun again fetches them itself
-        fresh = [actor.remote(made, shared) for _ in range(min(self.place.workers, len(jobs)))]
+        fresh: list[Any] = [actor.remote(made, shared) for _ in range(min(self.place.workers, len(jobs)))]
         self._actors += fresh
         yield from self._each([one.do.remote for one in fresh], jobs, cancel=False)
         for one in fresh:

@@ -3,7 +3,8 @@
 Reads `texts.parquet` (record_id, text, other), which the app wrote and deletes when it collects the run, for it holds personal
 data. Keeps read parts and vectors in `work/`, so that a run goes on after the last whole part. Writes `copies.parquet`
 (record_id, copy_of, other_text: every record that has twins) and `pairs.parquet` (kind, a, b, similarity, other_similarity),
-then removes `work/`. On a cluster its workers do it (`pipeline.cluster.duplicates`). Nothing depends on the order of the rows: distinct texts go by their hashes, copies by their ids.
+then removes `work/`. On a cluster its workers do all this (`pipeline.cluster.duplicates`). Nothing depends on the order of the
+rows: distinct texts go by their hashes, copies by their ids.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ class Words:
 
 
 def picked(values: np.ndarray, offsets: I64, rows: I64) -> tuple[np.ndarray, I64]:
-    """Of rows of values that stand one after the other (row n from offsets[n] on) some, in this order, and where each begins."""
+    """Some of the rows of values that stand one after the other (row n from offsets[n] on), and where each begins."""
     counts = offsets[rows + 1] - offsets[rows]
     begins = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
     return values[np.repeat(offsets[rows] - begins[:-1], counts) + np.arange(begins[-1])], begins

@@ -6,6 +6,7 @@ shingles are, `part << 32 | index among the part's distinct texts`. Rows of the 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -158,7 +159,7 @@ def similarity(search: Search, kind: str, left: U64, right: U64) -> F32:
     turn = np.cumsum(sizes[a] + sizes[b]) // search.sizes.shingles
     cuts = [0, *(np.flatnonzero(np.diff(turn)) + 1).tolist(), len(left)]
     found = [np.empty(0, np.float32)]
-    for begin, end in zip(cuts[:-1], cuts[1:], strict=True):
+    for begin, end in itertools.pairwise(cuts):
         some, at = np.unique(np.stack((a[begin:end], b[begin:end])), return_inverse=True)
         at = at.reshape(2, -1)
         found.append(shingles.jaccard(sets(search, kind, places[some]), at[0], at[1]))

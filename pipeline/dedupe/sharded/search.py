@@ -1,17 +1,17 @@
-"""A search for duplicates in steps that any worker can do, for sets that no machine holds; the same copies and pairs as `engine`.
+"""A search for duplicates in steps that any worker can do, for sets that no machine holds; the same pairs as `engine`.
 
-Each step is a list of jobs that read what earlier steps kept and keep one folder each, so a run goes on after the last whole job.
-Nobody holds all texts: a worker holds one part, one shard, or one range of a band or of pairs; who leads holds names and numbers.
-What grows with the set is on the storage (about 1.2 kB a text of 60 words), except in one worker at a time: a crowd of one band
-(24 bytes for each text that shares it), the copies of one text (50 bytes each), and the forest (some 60 bytes for each text that has
-a near twin, only where a text has more than 20).
+A step is a list of jobs that read what earlier steps kept and keep one folder each, so a run goes on after the last whole job.
+Nobody holds all texts: a worker has one part, one shard, or one range of a band or of pairs; who leads has names and numbers.
+What grows with the set is on the storage: 1.2 kB for a text of 60 words. Three things grow in one worker at a time (measured at
+a million): a crowd, 280 bytes for each text that shares one value of a band; the copies of one text, 100 bytes each; and, where a
+text is in more than 20 pairs, the forest, 240 bytes for each text that is in one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -67,11 +67,11 @@ class Steps:
         if self.search.count <= every.MOST_TEXTS:
             told = next(self._each(sifting.few, [("few", ())]))
             if told["every"]:
-                return ["few"], {"near_pairs": told["pairs"], "near_left_out": told["left_out"], "near_every": True, "crowded": 0,
-                                 "uncompared": 0}
+                return ["few"], {"near_pairs": told["pairs"], "near_left_out": told["left_out"], "near_every": True,
+                                 "crowded": 0, "uncompared": 0}
         met, said = self._met()
         edges = meeting.edges(self.search, met)
-        ranges = zip(edges[:-1], edges[1:], strict=True)
+        ranges = pairwise(edges)
         jobs: list[Job] = [(f"found-{at:06}", (low, high, met)) for at, (low, high) in enumerate(ranges)]
         made = [told["pairs"] for told in self._said("comparing", "Comparing word by word", sifting.compare, jobs)]
         kept, left_out = self._kept([name for name, _ in jobs])
@@ -82,10 +82,10 @@ class Steps:
         each = self.search.sizes.pairs
         names = []
         for begin in range(0, len(found.left), each):
-            left, right, alike = (one[begin : begin + each] for one in (found.left, found.right, found.similarity))
             names.append(f"meaning-{begin // each:06}")
             if names[-1] not in self._there:
-                self.search.shelf.keep(names[-1], {}, sifting.laid_out(meeting.packed(left, right), alike))
+                pairs = meeting.packed(found.left[begin : begin + each], found.right[begin : begin + each])
+                self.search.shelf.keep(names[-1], {}, sifting.laid_out(pairs, found.similarity[begin : begin + each]))
         return names
 
     def tell(self, near: Sequence[str], meaning: Sequence[str], copies: Path, pairs: Path) -> None:

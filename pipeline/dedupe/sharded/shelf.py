@@ -1,4 +1,4 @@
-"""What the steps of a sharded search hand to each other: arrays in a folder that every worker sees, kept whole or not at all."""
+"""What the steps of a sharded search hand to each other: arrays in folders that every worker sees, each whole or not there."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Shelf:
         return told
 
     def give(self, beside: Path, name: str) -> None:
-        """Put a written folder in its place. Who comes second (a job that was begun twice) throws its own away: it is the same."""
+        """Put a written folder in its place. Who comes second (a job was begun twice) throws its own away: it is the same."""
         try:
             os.rename(beside, self.folder / name)
         except OSError:
