@@ -61,17 +61,17 @@ class RayCluster:
 
     def kill_head(self) -> None:
         """kill -9 of everything on the head: its raylet, the GCS, the dashboard and with it the job API."""
-        for process in list(self._processes()):
+        for process in list(self.processes()):
             with suppress(psutil.Error):
                 if any(name in " ".join(process.cmdline()) for name in ("gcs_server", "dashboard.py", "dashboard/dashboard")):
                     process.kill()
         self._kill(self.nodes[0])
 
     def stop(self) -> None:
-        for process in list(self._processes()):
+        for process in list(self.processes()):
             with suppress(psutil.Error):
                 process.kill()
-        self._wait(lambda: not list(self._processes()))
+        self._wait(lambda: not list(self.processes()))
         shutil.rmtree(self.temp, ignore_errors=True)
 
     def nodes_alive(self) -> int:
@@ -90,7 +90,7 @@ class RayCluster:
                                                            "runtime-env-agent", "metrics-export"))],
             env=env, cwd="/", capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-        new = [one.pid for one in self._processes() if one.name() == "raylet" and one.pid not in self.nodes]
+        new = [one.pid for one in self.processes() if one.name() == "raylet" and one.pid not in self.nodes]
         self.nodes += new
         return new[0]
 
@@ -99,7 +99,7 @@ class RayCluster:
         self.nodes.remove(pid)
         self._wait(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
 
-    def _processes(self) -> Iterator[psutil.Process]:
+    def processes(self) -> Iterator[psutil.Process]:
         """Everything that belongs to this cluster: its folder stands in the command line or the environment."""
         for process in psutil.process_iter():
             with suppress(psutil.Error):
