@@ -2,9 +2,9 @@
 
 Ray tasks over the parts and shards of `pipeline.dedupe.sharded`, not Ray Data's groups and joins: what those shuffle lies in
 the object store, which dies with its node and with the job; they cut blocks as they like, not by row groups, and cannot go on
-after the last whole one; and a group for each value of each band would be 32 Python calls a text. Here what a step hands on lies
-on the storage, so a killed worker repeats its part alone, and a new attempt does what is missing. Vectors come from actors that
-hold the model; comparing them is one process.
+after the last whole one; and a group for each value of a band would be 32 Python calls a text. Here what a step hands on lies
+on the storage, so a killed worker repeats its part alone, and a new attempt does what is missing. Vectors come from actors
+that hold the model; comparing them is one process.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A step is a list of jobs that read what earlier steps kept and keep one folder each, so a run goes on after the last whole job.
 Nobody holds all texts: a worker has one part, one shard, or one range of a band or of pairs; who leads has names and numbers.
 What grows with the set is on the storage: 1.2 kB for a text of 60 words. Three things grow in one worker at a time (measured at
-a million): a crowd, 280 bytes for each text that shares one value of a band; the copies of one text, 100 bytes each; and, where a
+a million): a crowd, 280 bytes for each text that shares a value of a band; the copies of one text, 100 bytes each; and, where a
 text is in more than 20 pairs, the forest, 240 bytes for each text that is in one.
 """
 
