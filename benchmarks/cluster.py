@@ -115,8 +115,8 @@ def overhead(home: Path, cluster: RayCluster, figures: dict[str, float], lines: 
 def training(figures: dict[str, float], lines: list[str]) -> None:
     gap = import_module("benchmarks.cluster_training").loss_gap()
     figures["cluster.loss_gap"] = gap
-    lines += ["", f"Training by two workers through Ray Train against one process with the same steps: losses differ by at most "
-              f"{gap:.2g}."]
+    lines += ["", f"Training by two workers through Ray Train against one process with the same steps: losses differ by at "
+              f"most {gap:.2g}."]
 
 
 def each_way(home: Path, cluster: RayCluster, rows: int, name: str = "") -> list[Search]:
