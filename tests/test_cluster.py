@@ -52,7 +52,7 @@ def evaluated(home: Path, place: Place, server: str, items: int = 24) -> Path:
     """The folder of an evaluation of a slow endpoint, one question at a time, to be started."""
     children.write_examples(home / "items.jsonl", [(f"i{n}", f"Where is parcel {n}?", "On its way.") for n in range(items)])
     endpoint = Candidate(model_id="slow", name="Slow", endpoint=Endpoint(base_url=server, model="slow", concurrency=1))
-    spec = EvaluateSpec(run_id="evaluation", items_file="items.jsonl", candidates=(endpoint,), metrics=("exact",),
+    spec = EvaluateSpec(run_id="evaluation", items_file="items.jsonl", candidates=(endpoint,), metrics=("exact_match",),
                         decoding=Decoding(max_new_tokens=8), likelihood=False)
     folder = children.prepared(home, spec)
     spec_place.write(folder, place)

@@ -38,7 +38,8 @@ class Cargo:
     def __init__(self, folder: Path, workspace: Path, place: Place, remote: Remote) -> None:
         self.folder, self.workspace, self.remote = folder, workspace, remote
         self.run = f"runs/{folder.name}"
-        self.url = f"{place.storage}/{workspace_id(workspace)}"
+        self.home = workspace_id(workspace)
+        self.url = f"{place.storage}/{self.home}"
         self.storage = Storage(self.url)
         self.place = place
         self._seen: dict[str, Stamp] = {}

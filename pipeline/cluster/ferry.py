@@ -104,7 +104,7 @@ class _Ferry:
         do = self._patiently if self.remote.submitted else _at_once
         number = self.remote.submitted + 1
         do(lambda: self.cargo.put(self.child.attempt, number, self._say))
-        self.remote.wish(f"tunewright-{self.child.folder.name}-{self.child.attempt}-{number}", self.child.attempt)
+        self.remote.wish(f"tunewright-{self.cargo.home}-{self.child.folder.name}-{number}", self.child.attempt)
         environment = {here.PLACE: self.place.model_dump_json(), here.HOME: self.cargo.url, "TOKENIZERS_PARALLELISM": "false"}
         do(lambda: self.jobs.submit(self.remote.submission, self._entrypoint(), environment, self.kind))
         self._say_what_it_waits_for()
