@@ -43,7 +43,8 @@ def in_order(work: Any, jobs: Sequence[tuple[Any, ...]]) -> Iterable[Told]:
 
 def in_steps(folder: Path, do: Any = in_order, shelf: type[Shelf] = Shelf) -> dict[str, Any]:
     """The search of a run folder, its steps done one after the other; what it says of near pairs."""
-    spec, kept = specs.read(folder), shelf(folder / "work", folder / "texts.parquet")
+    name = ".work" if shelf is FarShelf else "work"
+    spec, kept = specs.read(folder), shelf(folder / name, folder / "texts.parquet")
     parts = pq.ParquetFile(kept.texts()).num_row_groups
     steps = Steps(Child(folder), Search(kept, parts, spec.near_floor, spec.side == "both", SMALL), do)
     steps.read(spec.records)
@@ -115,7 +116,7 @@ def test_at_a_url_a_node_fetches_what_it_lacks_and_nothing_is_left_there(tmp_pat
     monkeypatch.setenv(here.HOME, f"file://{storage}")
     shutil.copytree(local, storage / "runs" / "far")
     folder = here.fetched("runs/far")
-    seen = FarShelf(folder / "work", folder / "texts.parquet")
+    seen = FarShelf(folder / ".work", folder / "texts.parquet")
 
     def on_bare_nodes(work: Any, jobs: Sequence[tuple[Any, ...]]) -> Iterable[Told]:
         for job in jobs:
@@ -160,19 +161,19 @@ def test_on_a_cluster_a_killed_worker_and_a_stop_change_no_pair(elsewhere: RayCl
     folder = prepared(tmp_path, "near", varied(6_000), [ANSWERS[n % 3] for n in range(6_000)], chunk_texts=100)
     local = at_home(folder, tmp_path)
     child = children.begin_to_kill(folder, tmp_path)
-    children.wait_until(lambda: len(list((folder / ".work").glob("part-*"))) > 3 and bool(workers_at_work()), folder)
+    children.wait_until(lambda: len(list((folder / "work").glob("part-*"))) > 3 and bool(workers_at_work()), folder)
     workers_at_work()[0].send_signal(signal.SIGKILL)
-    children.wait_until(lambda: len(list((folder / ".work").glob("part-*"))) > 10, folder)
+    children.wait_until(lambda: len(list((folder / "work").glob("part-*"))) > 10, folder)
     rundir.ask_to_stop(folder)
     child.wait(timeout=60)
-    stopped, kept = rundir.result(folder), len(list((folder / ".work").iterdir()))
+    stopped, kept = rundir.result(folder), len(list((folder / "work").iterdir()))
     rundir.take_back_stop(folder)
     ended = children.finished(folder, tmp_path)
     assert (stopped and stopped.outcome, kept > 10, ended.outcome, ended.data["workers"]) == ("stopped", True, "done", 2)
     assert tables(folder) == local["tables"]
     assert {key: ended.data[key] for key in local.keys() - {"tables", "seconds"}} == {
         key: local[key] for key in local.keys() - {"tables", "seconds"}}
-    assert not (folder / ".work").exists()
+    assert not (folder / "work").exists()
 
 
 @pytest.mark.slow

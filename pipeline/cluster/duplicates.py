@@ -10,6 +10,7 @@ that hold the model; comparing them is one process.
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from functools import partial
@@ -23,7 +24,7 @@ from pipeline.cluster import here
 from pipeline.cluster.far_shelf import FarShelf
 from pipeline.cluster.workers import Workers
 from pipeline.dedupe import by_meaning, vectors
-from pipeline.dedupe.engine import COPIES, PAIRS, TEXTS, looking
+from pipeline.dedupe.engine import COPIES, PAIRS, TEXTS, WORK, looking
 from pipeline.dedupe.pairs import Pairs
 from pipeline.dedupe.sharded.parts import Search, shard_name
 from pipeline.dedupe.sharded.search import Steps
@@ -34,10 +35,8 @@ from pipeline.rundir import Child
 from pipeline.spec_place import Place
 from pipeline.specs import DedupeSpec, Meaning
 
-WORK = ".work"
-"""In the run folder. Hidden: it stays on the storage, and is never brought home."""
-
-ONE_PROCESS = "Vectors were made by the workers; comparing them was one process, which held them all."
+ONE_PROCESS = ("Vectors were made by the workers; comparing them was one process, which held them all. Cosines may differ from another "
+               "machine's by a rounding (0.000001).")
 
 
 def run(child: Child, spec: DedupeSpec, place: Place) -> dict[str, Any]:
@@ -46,15 +45,18 @@ def run(child: Child, spec: DedupeSpec, place: Place) -> dict[str, Any]:
     child.say("loading", sentence="Starting")
     if spec.meaning is not None:
         vectors.check(spec.meaning)
-    shelf = (FarShelf if "://" in os.environ.get(here.HOME, "") else Shelf)(child.folder / WORK, child.folder / TEXTS)
+    work, file = child.folder / WORK, child.folder / TEXTS
+    far = "://" in os.environ.get(here.HOME, "")
+    shelf = FarShelf(work.with_name(f".{WORK}"), file) if far else Shelf(work, file)
     with pq.ParquetFile(shelf.texts()) as opened:
         search = Search(shelf, opened.num_row_groups, spec.near_floor, spec.side == "both")
     with Workers(place, partial(looking, child)) as workers:
         steps = Steps(child, search, workers.do)
         starts = np.array(steps.read(spec.records), np.int64)
         near, said = steps.near()
-        meaning, told = _by_meaning(child, spec, steps.search, starts, workers)
+        meaning, told = _by_meaning(child, spec, steps.search, starts, workers, work)
         steps.tell(near, steps.keep(meaning), child.folder / COPIES, child.folder / PAIRS)
+    shutil.rmtree(work, ignore_errors=True)
     shelf.clear()
     distinct = steps.search.count
     return {"records": spec.records, "distinct": distinct, "copies": steps.copied - distinct,
@@ -62,11 +64,12 @@ def run(child: Child, spec: DedupeSpec, place: Place) -> dict[str, Any]:
             "meaning_left_out": meaning.left_out, **told, "workers": place.workers, "seconds": time.monotonic() - began}
 
 
-def _by_meaning(child: Child, spec: DedupeSpec, search: Search, starts: I64, workers: Workers
-                ) -> tuple[Pairs, dict[str, Any]]:
+def _by_meaning(child: Child, spec: DedupeSpec, search: Search, starts: I64, workers: Workers,
+                work: Path) -> tuple[Pairs, dict[str, Any]]:
     """Vectors by actors, block by block, each kept as it comes; then what a run on one machine does with them."""
     stands = _stands(search, starts) if spec.meaning is not None else np.empty(0, np.int64)
-    work, file, look = search.shelf.folder, search.shelf.texts(), partial(looking, child)
+    file, look = search.shelf.texts(), partial(looking, child)
+    work.mkdir(exist_ok=True)
     if spec.meaning is not None and len(stands):
         blocks = list(enumerate(by_meaning.blocks(starts, np.sort(stands))))
         missing = [(number, *block) for number, block in blocks if not by_meaning.block_file(work, number).is_file()]

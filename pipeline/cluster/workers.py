@@ -10,6 +10,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import ray
@@ -70,10 +71,10 @@ class Workers:
         """The same for work that needs something costly in its process: `made(*given)`, once a worker, does every job."""
         actor = ray.remote(_Keeping).options(**self._share(), num_gpus=self.place.gpus, max_restarts=self.place.attempts,
                                              max_task_retries=self.place.attempts)
-        shared = [ray.put(one) for one in given]  # in a list, so that an actor that is begun again fetches them itself
-        fresh: list[Any] = [actor.remote(made, shared) for _ in range(min(self.place.workers, len(jobs)))]
+        shared = [ray.put(one) for one in given]
+        fresh: list[Any] = [actor.remote() for _ in range(min(self.place.workers, len(jobs)))]
         self._actors += fresh
-        yield from self._each([one.do.remote for one in fresh], jobs, cancel=False)
+        yield from self._each([partial(one.do.remote, made, shared) for one in fresh], jobs, cancel=False)
         for one in fresh:
             self._actors.remove(one)
             ray.kill(one)
@@ -100,15 +101,14 @@ class Workers:
 
 
 class _Keeping:
-    """An actor's own: what does the jobs, made once."""
+    """An actor that makes what does its jobs once, with the first of them; one that is begun again makes it again."""
 
-    def __init__(self, made: Callable[..., Callable[..., Any]], given: Sequence[Any]) -> None:
+    def __init__(self) -> None:
         one_thread()
-        self._made, self._given = made, given
         self._does: Callable[..., Any] | None = None
 
-    def do(self, *job: Any) -> Any:
-        self._does = self._does or self._made(*ray.get(list(self._given)))  # here: what goes wrong is the job's answer
+    def do(self, made: Callable[..., Callable[..., Any]], given: Sequence[Any], *job: Any) -> Any:
+        self._does = self._does or made(*ray.get(list(given)))
         return self._does(*job)
 
 
