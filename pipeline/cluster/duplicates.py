@@ -35,8 +35,8 @@ from pipeline.rundir import Child
 from pipeline.spec_place import Place
 from pipeline.specs import DedupeSpec, Meaning
 
-ONE_PROCESS = ("Vectors were made by the workers; comparing them was one process, which held them all. Cosines may differ from another "
-               "machine's by a rounding (0.000001).")
+ONE_PROCESS = ("Vectors were made by the workers; comparing them was one process, which held them all. Cosines may differ from "
+               "another machine's by a rounding (0.000001).")
 
 
 def run(child: Child, spec: DedupeSpec, place: Place) -> dict[str, Any]:
@@ -59,8 +59,8 @@ def run(child: Child, spec: DedupeSpec, place: Place) -> dict[str, Any]:
     shutil.rmtree(work, ignore_errors=True)
     shelf.clear()
     distinct = steps.search.count
-    return {"records": spec.records, "distinct": distinct, "copies": steps.copied - distinct,
-            "empty": spec.records - steps.copied, **said, "meaning_pairs": len(meaning.left),
+    return {"records": spec.records, "distinct": distinct, "copies": steps.full - distinct,
+            "empty": spec.records - steps.full, **said, "meaning_pairs": len(meaning.left),
             "meaning_left_out": meaning.left_out, **told, "workers": place.workers, "seconds": time.monotonic() - began}
 
 

@@ -123,6 +123,9 @@ def _answer(ref: Any) -> Any:
     except exceptions.RayTaskError as error:
         if isinstance(error.cause, PipelineError):
             raise PipelineError(error.cause.message, error.cause.hint) from None
+        if isinstance(error.cause, ModuleNotFoundError):
+            raise PipelineError(f"The package {error.cause.name} is not installed on the cluster's node {error.ip}.",
+                                "Install there what the README says, in the versions of the studio's machine.") from None
         raise
     except (exceptions.OutOfMemoryError, exceptions.WorkerCrashedError, exceptions.RayActorError) as error:
         print(f"a worker died too often: {error}")

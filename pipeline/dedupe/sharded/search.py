@@ -38,11 +38,13 @@ class Do(Protocol):
 
 
 class Steps:
-    """The steps of one search, in order: `read`, `near`, `tell`."""
+    """The steps of one search, in order: `read`, `near`, `tell`. `full` counts the records that say something, once they are
+    read."""
 
     def __init__(self, child: Child, search: Search, do: Do) -> None:
         self.child, self.search, self._do = child, search, do
         self._there = search.shelf.names()
+        self.full = 0
 
     def read(self, records: int) -> list[int]:
         """Every part, then every shard. Returns the row of the file where each part begins, and how many there are."""
@@ -54,10 +56,9 @@ class Steps:
         shards = -(-full // self.search.sizes.texts)
         jobs: list[Job] = [(shard_name(shard), (shard, shards)) for shard in range(shards)]
         texts = [0]
-        self.copied = 0
         for told in self._said("gathering", "Putting texts together by what they say", parts.gather, jobs):
             texts.append(told["texts"])
-            self.copied += told["rows"]
+            self.full += told["rows"]
         self.search = replace(self.search, offsets=tuple(accumulate(texts)))
         return rows
 
