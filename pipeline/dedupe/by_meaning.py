@@ -49,16 +49,16 @@ def find(child: Child, spec: DedupeSpec, file: Path, starts: I64, stands: I64, w
 def _vectors(child: Child, meaning: Meaning, file: Path, starts: I64, stands: I64, work: Path, look: Look) -> F32:
     """One row for each of `stands`; blocks that an earlier attempt kept are not made again."""
     order = np.argsort(stands)
-    blocks = list(_blocks(starts, stands[order]))
+    every = list(blocks(starts, stands[order]))
     child.say("embedding", 0, len(stands), "texts", "Loading what makes vectors")
     make: vectors.Maker | None = None
     done, made = 0, []
-    for number, (part, rows) in enumerate(blocks):
+    for number, (part, rows) in enumerate(every):
         look()
-        kept = work / f"vectors-{number:06}.npy"
+        kept = block_file(work, number)
         if not kept.is_file():
-            make = make or vectors.maker(meaning, _sample(meaning, file, starts, stands), lambda a, b: look())
-            _keep(kept, make(_texts(file, part, rows)))
+            make = make or vectors.maker(meaning, sample(meaning, file, starts, stands), lambda a, b: look())
+            keep(kept, make(texts_of(file, part, rows)))
         made.append(np.load(kept, mmap_mode="r"))
         done += len(rows)
         child.say("embedding", done, len(stands), "texts", "Turning texts into vectors")
@@ -67,7 +67,11 @@ def _vectors(child: Child, meaning: Meaning, file: Path, starts: I64, stands: I6
     return np.concatenate(made)[back]
 
 
-def _blocks(starts: I64, rows: I64) -> Iterator[tuple[int, I64]]:
+def block_file(work: Path, number: int) -> Path:
+    return work / f"vectors-{number:06}.npy"
+
+
+def blocks(starts: I64, rows: I64) -> Iterator[tuple[int, I64]]:
     """(part, rows within it) of at most 1,024 rows each; `rows` of the file are sorted."""
     edges = np.searchsorted(rows, starts)
     for part in range(len(starts) - 1):
@@ -76,22 +80,22 @@ def _blocks(starts: I64, rows: I64) -> Iterator[tuple[int, I64]]:
             yield part, inside[begin : begin + BLOCK]
 
 
-def _sample(meaning: Meaning, file: Path, starts: I64, stands: I64) -> list[str]:
+def sample(meaning: Meaning, file: Path, starts: I64, stands: I64) -> list[str]:
     """What TF-IDF learns its words from: all texts, or every so many of them, in an order that is not the file's."""
     if meaning.kind != "tfidf":
         return []
     step = -(-len(stands) // vectors.SAMPLE)
-    return sorted(text for part, rows in _blocks(starts, np.sort(stands[::step])) for text in _texts(file, part, rows))
+    return sorted(text for part, rows in blocks(starts, np.sort(stands[::step])) for text in texts_of(file, part, rows))
 
 
-def _texts(file: Path, part: int, rows: I64) -> list[str]:
+def texts_of(file: Path, part: int, rows: I64) -> list[str]:
     with pq.ParquetFile(file) as opened:
         column = opened.read_row_group(part, columns=["text"])["text"].combine_chunks()
     found: list[str] = column.take(pa.array(rows)).to_pylist()
     return found
 
 
-def _keep(path: Path, rows: F32) -> None:
+def keep(path: Path, rows: F32) -> None:
     beside = path.with_name(f".{path.name}.tmp")
     with beside.open("wb") as file:
         np.save(file, rows, allow_pickle=False)

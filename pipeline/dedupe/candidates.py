@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,11 +35,16 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Met:
-    """What one band yields: pairs packed as left << 32 | right, rows in its crowds, pairs of its crowds that were not made."""
+    """What one band yields: pairs packed as left << 32 | right, rows in its crowds, pairs of its crowds that were not made.
+
+    `by_cap` is how many pairs runs of at most that many rows make, for each of CAPS; `cap` the one that was kept to.
+    """
 
     pairs: U64
     crowd: I64
     left_out: int
+    by_cap: tuple[int, ...]
+    cap: int
 
 
 def candidates(count: int, bands: Iterable[Met]) -> Candidates:
@@ -52,24 +57,31 @@ def candidates(count: int, bands: Iterable[Met]) -> Candidates:
         crowded[met.crowd] = True
         left_out += met.left_out
         fresh.append(met.pairs)
-        if sum(map(len, fresh)) > 4 * _limit(count):
+        if sum(map(len, fresh)) > 4 * limit(count):
             found, fresh = np.unique(np.concatenate([found, *fresh])), []
-    return Candidates(*_unpacked(np.unique(np.concatenate([found, *fresh]))), int(crowded.sum()), left_out)
+    return Candidates(*unpacked(np.unique(np.concatenate([found, *fresh]))), int(crowded.sum()), left_out)
 
 
-def in_band(band: U32, next_band: Callable[[], U32]) -> Met:
+def in_band(band: U32, next_band: Callable[[], U32], count: int = 0, cap: int = 0) -> Met:
     """All pairs of rows that share this band; of its crowds each row with the next few and with the first.
 
-    Rows must be in an order that depends on the texts alone (by their hash), then the result does too.
+    Rows must be in an order that depends on the texts alone (by their hash), then the result does too. Where the rows are only
+    some of `count`, the cap that suits all of them is told (0: the one that suits these).
     """
     rows, begins, sizes = _runs(band)
-    cap = next((cap for cap in CAPS if _pairs(sizes[sizes <= cap]) <= _limit(len(band))), CAPS[-1])
+    by_cap = tuple(_pairs(sizes[sizes <= most]) for most in CAPS)
+    cap = cap or fitting(by_cap, count or len(band))
     small, crowds = sizes <= cap, sizes > cap
     made = [_all_of(rows, begins[sizes == size], int(size)) for size in np.unique(sizes[small])]
     if not crowds.any():
-        return Met(np.concatenate([np.empty(0, np.uint64), *made]), np.empty(0, np.int64), 0)
+        return Met(np.concatenate([np.empty(0, np.uint64), *made]), np.empty(0, np.int64), 0, by_cap, cap)
     some, members = _some_of(rows, begins[crowds], sizes[crowds], next_band())
-    return Met(np.concatenate([*made, some]), members, _pairs(sizes[crowds]) - len(some))
+    return Met(np.concatenate([*made, some]), members, _pairs(sizes[crowds]) - len(some), by_cap, cap)
+
+
+def fitting(by_cap: Sequence[int], count: int) -> int:
+    """The longest runs of a band that are compared pair by pair, of so many texts."""
+    return next((cap for cap, made in zip(CAPS, by_cap, strict=True) if made <= limit(count)), CAPS[-1])
 
 
 def across(bands: U32, tested: U32) -> Candidates:
@@ -92,7 +104,7 @@ def across(bands: U32, tested: U32) -> Candidates:
         left = order[np.repeat(first, taken) + step].astype(np.uint64)
         right = np.repeat(np.arange(len(tested), dtype=np.uint64), taken)
         found.append(left << np.uint64(32) | right)
-    return Candidates(*_unpacked(np.unique(np.concatenate(found))), int(crowded.sum()), left_out)
+    return Candidates(*unpacked(np.unique(np.concatenate(found))), int(crowded.sum()), left_out)
 
 
 def _runs(band: U32) -> tuple[U64, I64, I64]:
@@ -104,7 +116,8 @@ def _runs(band: U32) -> tuple[U64, I64, I64]:
     return packed & _LOW, begins[sizes > 1], sizes[sizes > 1]
 
 
-def _limit(count: int) -> int:
+def limit(count: int) -> int:
+    """The pairs of a band of so many texts that are compared at most, crowds apart."""
     return max(PAIRS_A_BAND, count)
 
 
@@ -137,6 +150,6 @@ def _some_of(rows: U64, begins: I64, sizes: I64, next_band: U32) -> tuple[U64, I
     return np.minimum(a, b) << np.uint64(32) | np.maximum(a, b), members
 
 
-def _unpacked(pairs: U64) -> tuple[I64, I64]:
+def unpacked(pairs: U64) -> tuple[I64, I64]:
     return (pairs >> np.uint64(32)).astype(np.int64), (pairs & _LOW).astype(np.int64)
 

@@ -3,7 +3,8 @@
 Reads `texts.parquet` (record_id, text, other), which the app wrote and deletes when it collects the run, for it holds personal
 data. Keeps read parts and vectors in `work/`, so that a run goes on after the last whole part. Writes `copies.parquet`
 (record_id, copy_of, other_text: every record that has twins) and `pairs.parquet` (kind, a, b, similarity, other_similarity),
-then removes `work/`. Nothing depends on the order of the rows: distinct texts go by their hashes, copies by their ids.
+then removes `work/`. On a cluster its workers do all this (`pipeline.cluster.duplicates`). Nothing depends on the order of the
+rows: distinct texts go by their hashes, copies by their ids.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.cluster import here
 from pipeline.dedupe import by_meaning, reading, shingles, vectors
 from pipeline.dedupe.candidates import Met, candidates
 from pipeline.dedupe.every import MOST_TEXTS, pairs
@@ -65,6 +66,11 @@ def run(child: Child, spec: DedupeSpec, workspace: Path) -> dict[str, Any]:
     file = child.folder / TEXTS
     if not file.is_file():
         raise PipelineError("The texts to compare are gone from the run folder.", "Start a new search.")
+    place = here.spread("dedupe")
+    if place:
+        from pipeline.cluster import duplicates
+
+        return duplicates.run(child, spec, place)
     began = time.monotonic()
     with pq.ParquetFile(file) as opened:
         parts = Parts(child.folder / WORK, opened.num_row_groups)
@@ -72,11 +78,11 @@ def run(child: Child, spec: DedupeSpec, workspace: Path) -> dict[str, Any]:
     if spec.meaning is not None:
         vectors.check(spec.meaning)
     reading.one_thread()
-    with Helpers(min(spec.workers, parts.count) - 1, reading.begin, lambda: _looking(child)) as helpers:
+    with Helpers(min(spec.workers, parts.count) - 1, reading.begin, lambda: looking(child)) as helpers:
         _read(child, spec, parts, helpers)
         texts = _distinct(file, parts)
         near, said = _near(child, spec, parts, texts, helpers)
-        meaning, told = by_meaning.find(child, spec, file, parts.starts(), texts.stands, parts.folder, lambda: _looking(child))
+        meaning, told = by_meaning.find(child, spec, file, parts.starts(), texts.stands, parts.folder, lambda: looking(child))
         _write(child, spec, file, parts, texts, (near, meaning), helpers)
     shutil.rmtree(parts.folder)
     return {"records": spec.records, "distinct": texts.count, "copies": len(texts.rows) - texts.count,
@@ -91,7 +97,7 @@ def done_words(data: dict[str, Any]) -> str:
     return f"Compared {data['records']:,} records: {found}{by_meaning}."
 
 
-def _looking(child: Child) -> None:
+def looking(child: Child) -> None:
     if child.stop_requested():
         raise Stopped("Stopped as asked; the texts that were read are kept.")
 
@@ -107,17 +113,7 @@ def _read(child: Child, spec: DedupeSpec, parts: Parts, helpers: Helpers) -> Non
 
 def _distinct(file: Path, parts: Parts) -> _Texts:
     ids = pq.read_table(file, columns=["record_id"])["record_id"].combine_chunks()
-    hashes = parts.hashes()
-    rows = np.flatnonzero(hashes)
-    rows = rows[np.argsort(hashes[rows], kind="stable")]
-    told = hashes[rows]
-    again = np.zeros(len(rows), bool)
-    again[1:] = told[1:] == told[:-1]
-    begins = np.append(np.flatnonzero(~again), len(rows))
-    copied = again.copy()
-    copied[:-1] |= again[1:]
-    among = pa.table({"hash": told[copied], "id": ids.take(pa.array(rows[copied]))})
-    rows[copied] = rows[copied][np.asarray(pc.sort_indices(among, [("hash", "ascending"), ("id", "ascending")]))]
+    rows, begins = reading.by_copies(parts.hashes(), ids)
     _, first = np.unique((firsts := parts.firsts())[0], return_index=True)
     return _Texts(ids, rows, begins, firsts[1][first])
 

@@ -33,26 +33,35 @@ def best(found: Pairs, count: int, most: int = BEST) -> Pairs:
     degrees = np.bincount(np.concatenate((found.left, found.right)), minlength=count)
     if not len(found.left) or degrees.max() <= most:
         return found
-    kept = _best_of_each(found, most) | _forest(found, count)
+    kept = _best_of_each(found, most) | forest(found, count)
     return Pairs(found.left[kept], found.right[kept], found.similarity[kept], found.left_out + int((~kept).sum()))
+
+
+def ranks(ends: I64, others: I64, similarity: F32) -> I64:
+    """How many better pairs each row of `ends` has than this one, of those given: more alike, or equally and with an earlier
+    row."""
+    order = np.lexsort((others, -similarity, ends))
+    begins = np.flatnonzero(np.diff(ends[order], prepend=-1))
+    found = np.empty(len(ends), np.int64)
+    found[order] = np.arange(len(ends)) - np.repeat(begins, np.diff(np.append(begins, len(ends))))
+    return found
+
+
+def forest(found: Pairs, count: int) -> np.ndarray:
+    """Whether a pair belongs to the forest of the highest similarities; of equal ones the pair of the earlier rows comes first,
+    so there is but one such forest, and it can be made of the forests of parts."""
+    from scipy.sparse import csgraph  # a tenth of a second, and seldom needed
+
+    weights = np.empty(len(found.left))
+    weights[np.lexsort((found.right, found.left, -found.similarity))] = np.arange(1, len(weights) + 1)
+    graph = sparse.csr_array((weights, (found.left, found.right)), shape=(count, count))
+    tree = csgraph.minimum_spanning_tree(graph).tocoo()
+    return np.isin(found.left * count + found.right, tree.row.astype(np.int64) * count + tree.col)
 
 
 def _best_of_each(found: Pairs, most: int) -> np.ndarray:
     """Whether a pair is among the best of either of its rows."""
     n = len(found.left)
     ends, others = np.concatenate((found.left, found.right)), np.concatenate((found.right, found.left))
-    order = np.lexsort((others, -np.concatenate((found.similarity, found.similarity)), ends))
-    begins = np.flatnonzero(np.concatenate(([True], np.diff(ends[order]) > 0)))
-    ranks = np.arange(2 * n) - np.repeat(begins, np.diff(np.append(begins, 2 * n)))
-    good = np.zeros(2 * n, bool)
-    good[order] = ranks < most
+    good = ranks(ends, others, np.concatenate((found.similarity, found.similarity))) < most
     return good[:n] | good[n:]
-
-
-def _forest(found: Pairs, count: int) -> np.ndarray:
-    """Whether a pair belongs to the forest of the highest similarities."""
-    from scipy.sparse import csgraph  # a tenth of a second, and seldom needed
-
-    weights = sparse.csr_array((2.0 - found.similarity.astype(np.float64), (found.left, found.right)), shape=(count, count))
-    tree = csgraph.minimum_spanning_tree(weights).tocoo()
-    return np.isin(found.left * count + found.right, tree.row.astype(np.int64) * count + tree.col)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from scipy import sparse
 
@@ -23,6 +24,8 @@ from pipeline.dedupe.shingles import F32
 from pipeline.dedupe.sketches import BANDS, U32
 from pipeline.dedupe.texts import I64, U64
 from pipeline.workers import end_with_the_run
+
+LOW = np.uint64(0xFFFFFFFF)
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def _part_sets(parts: Parts, part: int) -> sparse.csr_array:
 
 
 def _rows(places: U64) -> I64:
-    return (places & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    return (places & LOW).astype(np.int64)
 
 
 # In all processes ---------------------------------------------------------------------------------------------------------
@@ -96,15 +99,37 @@ def read(file: Path, part: int, folder: Path) -> int:
         if whole.is_dir():
             return int(opened.metadata.row_group(part).num_rows)
         column = opened.read_row_group(part, columns=["text"], use_threads=False)["text"].combine_chunks()
+    hashes, first, bands, sets = sketched(column)
+    _keep(whole, {"hashes": hashes, "first": first, "bands": np.ascontiguousarray(bands.T),
+                  "shingles": sets.indices.astype(np.int64), "begins": sets.indptr.astype(np.int64)})
+    return len(hashes)
+
+
+def sketched(column: pa.Array, by_hash: bool = False) -> tuple[U64, I64, U32, sparse.csr_array]:
+    """The hashes of these texts (0 where one says nothing), the row where each distinct one stands first (in their order, or in
+    that of their hashes), and of those the bands (a row each) and the sets of shingles."""
     words = texts.words(column.fill_null(""))
     hashes = texts.whole(words)
     full = np.flatnonzero(hashes)
-    first = np.sort(full[np.unique(hashes[full], return_index=True)[1]])
+    first = full[np.unique(hashes[full], return_index=True)[1]]
+    first = first if by_hash else np.sort(first)
     found, begins = shingles.shingled(words.of(first))
-    sets = shingles.as_sets(found, begins)
-    _keep(whole, {"hashes": hashes, "first": first, "bands": np.ascontiguousarray(sketches.bands(found, begins).T),
-                  "shingles": sets.indices.astype(np.int64), "begins": sets.indptr.astype(np.int64)})
-    return len(hashes)
+    return hashes, first, sketches.bands(found, begins), shingles.as_sets(found, begins)
+
+
+def by_copies(hashes: U64, ids: pa.Array) -> tuple[I64, I64]:
+    """The rows of texts that say something, by hash and then by id, and where the copies of each distinct one begin in them."""
+    rows = np.flatnonzero(hashes)
+    rows = rows[np.argsort(hashes[rows], kind="stable")]
+    told = hashes[rows]
+    again = np.zeros(len(rows), bool)
+    again[1:] = told[1:] == told[:-1]
+    begins = np.append(np.flatnonzero(~again), len(rows))
+    copied = again.copy()
+    copied[:-1] |= again[1:]
+    among = pa.table({"hash": told[copied], "id": ids.take(pa.array(rows[copied]))})
+    rows[copied] = rows[copied][np.asarray(pc.sort_indices(among, [("hash", "ascending"), ("id", "ascending")]))]
+    return rows, begins
 
 
 def meet(parts: Parts, band: int) -> Met:

@@ -54,10 +54,14 @@ class Words:
 
     def of(self, rows: I64) -> Words:
         """The words of some of the texts, in this order."""
-        counts = self.counts[rows]
-        begins = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
-        steps = np.repeat(self.offsets[rows] - begins[:-1], counts) + np.arange(begins[-1])
-        return Words(self.hashes[steps], begins)
+        return Words(*picked(self.hashes, self.offsets, rows))
+
+
+def picked(values: np.ndarray, offsets: I64, rows: I64) -> tuple[np.ndarray, I64]:
+    """Some of the rows of values that stand one after the other (row n from offsets[n] on), and where each begins."""
+    counts = offsets[rows + 1] - offsets[rows]
+    begins = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+    return values[np.repeat(offsets[rows] - begins[:-1], counts) + np.arange(begins[-1])], begins
 
 
 def normalised(text: str) -> str:
