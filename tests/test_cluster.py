@@ -68,6 +68,10 @@ def asked(server: str) -> Counter[str]:
     return Counter(one["body"]["messages"][-1]["content"] for one in chat_server.asked(server))
 
 
+def notes(folder: Path) -> list[str]:
+    return [row["sentence"] for row in rundir.read_lines(folder / "events.jsonl") if row["event"] == "note"]
+
+
 def over(folder: Path) -> rundir.Result:
     """The end of a run that was started before."""
     deadline = time.time() + children.PATIENCE_SECONDS
@@ -90,34 +94,19 @@ def checked_here(tmp_path_factory: pytest.TempPathFactory) -> tuple[rundir.Resul
     return children.finished(folder, home), (folder / "findings.jsonl").read_text()
 
 
-@pytest.mark.parametrize("scheme", ["", "file://"])
 def test_a_run_elsewhere_ends_as_a_local_one_and_leaves_no_text_there(
-        ray_cluster: RayCluster, tmp_path: Path, checked_here: tuple[rundir.Result, str], scheme: str) -> None:
-    folder = checked(tmp_path, placed(ray_cluster, tmp_path, scheme))
+        ray_cluster: RayCluster, tmp_path: Path, checked_here: tuple[rundir.Result, str]) -> None:
+    folder = checked(tmp_path, placed(ray_cluster, tmp_path))
     there, (here, findings) = children.finished(folder, tmp_path), checked_here
     assert (there.outcome, there.message, there.data | {"seconds": 0}) == ("done", here.message, here.data | {"seconds": 0})
     assert (folder / "findings.jsonl").read_text() == findings != ""
     assert left_on(ray_cluster.storage / tmp_path.name) == []
 
 
-def test_a_node_that_is_killed_takes_no_example_with_it_and_the_run_ends_by_itself(
+def test_a_ferry_that_is_killed_finds_its_job_again_with_a_url_as_storage(
         ray_cluster: RayCluster, tmp_path: Path, slow_server: str) -> None:
-    folder = written(tmp_path, placed(ray_cluster, tmp_path, cpus=2), slow_server, 16)
-    launch.start(folder, tmp_path)
-    children.wait_until(lambda: len(slots(folder)) >= 3, folder)
-    known = slots(folder)
-    ray_cluster.kill_worker_node()
-    ray_cluster.add_worker_node()
-    ended = over(folder)
-    notes = [row["sentence"] for row in rundir.read_lines(folder / "events.jsonl") if row["event"] == "note"]
-    assert (ended.outcome, len(slots(folder)), len(set(slots(folder))), slots(folder)[: len(known)]) == ("done", 16, 16, known)
-    assert notes == ["The job on The farm died: its node died. It is done again from where it was."]
-    assert sum(asked(slow_server).values()) <= 16 + 1
-
-
-def test_a_ferry_that_is_killed_finds_its_job_again(ray_cluster: RayCluster, tmp_path: Path, slow_server: str) -> None:
     before = asked(slow_server)
-    folder = written(tmp_path, placed(ray_cluster, tmp_path), slow_server, 8)
+    folder = written(tmp_path, placed(ray_cluster, tmp_path, "file://"), slow_server, 8)
     ferry = children.begin_to_kill(folder, tmp_path)
     children.wait_until(lambda: len(slots(folder)) >= 2, folder)
     ferry.kill()
@@ -125,7 +114,7 @@ def test_a_ferry_that_is_killed_finds_its_job_again(ray_cluster: RayCluster, tmp
     ended = children.finished(folder, tmp_path)
     jobs = json.loads((folder / "remote.json").read_text())["submitted"]
     assert (ended.outcome, ended.attempt, len(slots(folder)), jobs) == ("done", 2, 8, 1)
-    assert sum((asked(slow_server) - before).values()) == 8
+    assert (sum((asked(slow_server) - before).values()), left_on(ray_cluster.storage / tmp_path.name)) == (8, [])
 
 
 def test_a_stop_reaches_the_job_and_resume_goes_on_from_its_examples(
@@ -180,3 +169,22 @@ def test_a_look_says_what_each_node_has_and_what_it_lacks(ray_cluster: RayCluste
     assert ended.data["problems"] == ["Every node: the variable SOME_API_KEY is not set.",
                                       "No node has 4 GPUs; the largest has 0."]
     assert (left_on(Path(place.storage)), ended.message) == ([], "2 nodes, 3 CPUs. 2 things are missing.")
+
+
+def test_a_node_and_the_head_are_killed_and_the_run_loses_no_example_and_ends_by_itself(
+        ray_cluster: RayCluster, tmp_path: Path, slow_server: str) -> None:
+    before = asked(slow_server)
+    folder = written(tmp_path, placed(ray_cluster, tmp_path, cpus=2), slow_server, 16)
+    launch.start(folder, tmp_path)
+    children.wait_until(lambda: len(slots(folder)) >= 3, folder)
+    known = slots(folder)
+    ray_cluster.kill_worker_node()
+    children.wait_until(lambda: len(notes(folder)) == 1, folder)
+    ray_cluster.kill_head()
+    ray_cluster.start_head(cpus=2)
+    ended = over(folder)
+    ray_cluster.add_worker_node()
+    assert (ended.outcome, len(slots(folder)), len(set(slots(folder))), slots(folder)[: len(known)]) == ("done", 16, 16, known)
+    assert notes(folder) == [f"The job on The farm died: {why}. It is done again from where it was." for why in (
+        "its node died", "the cluster's head was begun anew and no longer knows it")]
+    assert sum((asked(slow_server) - before).values()) <= 16 + 1
