@@ -63,10 +63,6 @@ class RayCluster:
 
     def kill_head(self) -> None:
         """kill -9 of everything on the head: its raylet, the GCS, the dashboard and with it the job API."""
-        for process in list(self.processes()):
-            with suppress(psutil.Error):
-                if any(name in " ".join(process.cmdline()) for name in ("gcs_server", "dashboard.py", "dashboard/dashboard")):
-                    process.kill()
         self._kill(self.nodes[0])
 
     def stop(self) -> None:

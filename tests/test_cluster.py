@@ -45,9 +45,9 @@ def checked(home: Path, place: Place | None, run_id: str = "check1", records: in
 
 @pytest.fixture(scope="module")
 def slow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A model that takes a third of a second for an example."""
+    """A model that takes a quarter of a second for an example."""
     replies = synthesising.fixtures(24)
-    with chat_server.serving(tmp_path_factory.mktemp("chat"), replies, faults={"latency": [300, 350]}) as found:
+    with chat_server.serving(tmp_path_factory.mktemp("chat"), replies, faults={"latency": [240, 260]}) as found:
         yield found
 
 
@@ -68,6 +68,10 @@ def asked(server: str) -> Counter[str]:
     return Counter(one["body"]["messages"][-1]["content"] for one in chat_server.asked(server))
 
 
+def notes(folder: Path) -> list[str]:
+    return [row["sentence"] for row in rundir.read_lines(folder / "events.jsonl") if row["event"] == "note"]
+
+
 def over(folder: Path) -> rundir.Result:
     """The end of a run that was started before."""
     deadline = time.time() + children.PATIENCE_SECONDS
@@ -82,55 +86,48 @@ def left_on(storage: Path) -> list[str]:
             and path.name != ".put.json"]
 
 
-@pytest.mark.parametrize("scheme", ["", "file://"])
+@pytest.fixture(scope="module")
+def checked_here(tmp_path_factory: pytest.TempPathFactory) -> tuple[rundir.Result, str]:
+    """The end of a check on this machine, and its findings."""
+    home = tmp_path_factory.mktemp("here")
+    folder = checked(home, None)
+    return children.finished(folder, home), (folder / "findings.jsonl").read_text()
+
+
 def test_a_run_elsewhere_ends_as_a_local_one_and_leaves_no_text_there(
-        ray_cluster: RayCluster, tmp_path: Path, scheme: str) -> None:
-    there = children.finished(checked(tmp_path, placed(ray_cluster, tmp_path, scheme), "there"), tmp_path)
-    here = children.finished(checked(tmp_path, None, "here"), tmp_path)
-    found = [(tmp_path / f"runs/{name}/findings.jsonl").read_text() for name in ("there", "here")]
+        ray_cluster: RayCluster, tmp_path: Path, checked_here: tuple[rundir.Result, str]) -> None:
+    folder = checked(tmp_path, placed(ray_cluster, tmp_path))
+    there, (here, findings) = children.finished(folder, tmp_path), checked_here
     assert (there.outcome, there.message, there.data | {"seconds": 0}) == ("done", here.message, here.data | {"seconds": 0})
-    assert (found[0] == found[1] != "", left_on(ray_cluster.storage / tmp_path.name)) == (True, [])
+    assert (folder / "findings.jsonl").read_text() == findings != ""
+    assert left_on(ray_cluster.storage / tmp_path.name) == []
 
 
-def test_a_node_that_is_killed_takes_no_example_with_it_and_the_run_ends_by_itself(
+def test_a_ferry_that_is_killed_finds_its_job_again_with_a_url_as_storage(
         ray_cluster: RayCluster, tmp_path: Path, slow_server: str) -> None:
-    folder = written(tmp_path, placed(ray_cluster, tmp_path, cpus=2), slow_server, 24)
-    launch.start(folder, tmp_path)
-    children.wait_until(lambda: len(slots(folder)) >= 3, folder)
-    known = slots(folder)
-    ray_cluster.kill_worker_node()
-    ray_cluster.add_worker_node()
-    ended = over(folder)
-    notes = [row["sentence"] for row in rundir.read_lines(folder / "events.jsonl") if row["event"] == "note"]
-    assert (ended.outcome, len(slots(folder)), len(set(slots(folder))), slots(folder)[: len(known)]) == ("done", 24, 24, known)
-    assert notes == ["The job on The farm died: its node died. It is done again from where it was."]
-    assert sum(asked(slow_server).values()) <= 24 + 1
-
-
-def test_a_ferry_that_is_killed_finds_its_job_again(ray_cluster: RayCluster, tmp_path: Path, slow_server: str) -> None:
     before = asked(slow_server)
-    folder = written(tmp_path, placed(ray_cluster, tmp_path), slow_server, 12)
+    folder = written(tmp_path, placed(ray_cluster, tmp_path, "file://"), slow_server, 8)
     ferry = children.begin_to_kill(folder, tmp_path)
     children.wait_until(lambda: len(slots(folder)) >= 2, folder)
     ferry.kill()
     ferry.wait()
     ended = children.finished(folder, tmp_path)
     jobs = json.loads((folder / "remote.json").read_text())["submitted"]
-    assert (ended.outcome, ended.attempt, len(slots(folder)), jobs) == ("done", 2, 12, 1)
-    assert sum((asked(slow_server) - before).values()) == 12
+    assert (ended.outcome, ended.attempt, len(slots(folder)), jobs) == ("done", 2, 8, 1)
+    assert (sum((asked(slow_server) - before).values()), left_on(ray_cluster.storage / tmp_path.name)) == (8, [])
 
 
 def test_a_stop_reaches_the_job_and_resume_goes_on_from_its_examples(
         ray_cluster: RayCluster, tmp_path: Path, slow_server: str) -> None:
-    folder = written(tmp_path, placed(ray_cluster, tmp_path), slow_server, 16)
+    folder = written(tmp_path, placed(ray_cluster, tmp_path), slow_server, 12)
     launch.start(folder, tmp_path)
     children.wait_until(lambda: len(slots(folder)) >= 2, folder)
     rundir.ask_to_stop(folder)
     stopped = over(folder)
     known = slots(folder)
-    assert (stopped.outcome, len(known) < 16) == ("stopped", True)
+    assert (stopped.outcome, len(known) < 12) == ("stopped", True)
     ended = children.finished(folder, tmp_path)
-    assert (ended.outcome, len(slots(folder)), slots(folder)[: len(known)]) == ("done", 16, known)
+    assert (ended.outcome, len(slots(folder)), slots(folder)[: len(known)]) == ("done", 12, known)
     assert left_on(ray_cluster.storage / tmp_path.name) == []
 
 
@@ -172,3 +169,22 @@ def test_a_look_says_what_each_node_has_and_what_it_lacks(ray_cluster: RayCluste
     assert ended.data["problems"] == ["Every node: the variable SOME_API_KEY is not set.",
                                       "No node has 4 GPUs; the largest has 0."]
     assert (left_on(Path(place.storage)), ended.message) == ([], "2 nodes, 3 CPUs. 2 things are missing.")
+
+
+def test_a_node_and_the_head_are_killed_and_the_run_loses_no_example_and_ends_by_itself(
+        ray_cluster: RayCluster, tmp_path: Path, slow_server: str) -> None:
+    before = asked(slow_server)
+    folder = written(tmp_path, placed(ray_cluster, tmp_path, cpus=2), slow_server, 16)
+    launch.start(folder, tmp_path)
+    children.wait_until(lambda: len(slots(folder)) >= 3, folder)
+    known = slots(folder)
+    ray_cluster.kill_worker_node()
+    children.wait_until(lambda: len(notes(folder)) == 1, folder)
+    ray_cluster.kill_head()
+    ray_cluster.start_head(cpus=2)
+    ended = over(folder)
+    ray_cluster.add_worker_node()
+    assert (ended.outcome, len(slots(folder)), len(set(slots(folder))), slots(folder)[: len(known)]) == ("done", 16, 16, known)
+    assert notes(folder) == [f"The job on The farm died: {why}. It is done again from where it was." for why in (
+        "its node died", "the cluster's head was begun anew and no longer knows it")]
+    assert sum((asked(slow_server) - before).values()) <= 16 + 1

@@ -196,8 +196,9 @@ class Cargo:
 
 
 def _under_way(folder: Path) -> bool:
-    """Whether a run has not ended: it moves, or its ferry was killed and may go on."""
-    return rundir.is_alive(folder) or (rundir.launched(folder)[0] > 0 and rundir.result(folder) is None)
+    """Whether a run has not ended: it moves, or its ferry was killed and may go on. One that is not known here may be that of
+    a restored copy of this workspace, which has the same name on storages."""
+    return not folder.is_dir() or rundir.is_alive(folder) or (rundir.launched(folder)[0] > 0 and rundir.result(folder) is None)
 
 
 def _said(path: Path) -> str:

@@ -141,7 +141,7 @@ class _Ferry:
                     return Job("over")
                 if job and (job.state in ("over", "unknown") or (job.state == "pending" and self._stopping())):
                     return job
-                self.lost_sight = False
+                self.lost_sight = self.lost_sight and job is None
             except PipelineError as error:
                 self._lose_sight(error)
             if self._stopping() and self._stopped_for() > GIVE_UP_AFTER:

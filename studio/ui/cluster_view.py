@@ -8,6 +8,7 @@ import streamlit as st
 
 from studio import clusters, elsewhere, runs
 from studio.clusters import Cluster, Looked
+from studio.errors import StudioError
 from studio.runs import Run
 from studio.ui import layout, session
 from studio.ui.formats import ago, count
@@ -82,8 +83,10 @@ def copies(ws: Workspace) -> None:
 def _look(ws: Workspace, run: Run) -> None:
     if run.moving:
         layout.progress(run)
+    elif run.state == "failed" and run.result:
+        layout.error(StudioError(run.result.message, run.result.hint))
     elif run.state != "done":
-        layout.run_end(ws, run)
+        st.caption("The newest look did not come to its end.")
 
 
 def _found(ws: Workspace, found: Looked) -> None:
