@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.cluster import here
 from pipeline.scoring import rouge
 from pipeline.scoring.refusals import is_refusal
 from pipeline.specs import Meaning
@@ -35,7 +36,14 @@ def similarities(references: Sequence[str], answers: Sequence[str], meaning: Mea
 
     texts = list(dict.fromkeys([*references, *answers]))
     place = {text: at for at, text in enumerate(texts)}
-    rows = vectors.of(texts, meaning or Meaning())
+    wanted = meaning or Meaning()
+    place = here.spread("score") if wanted.kind == "transformer" else None
+    if place is None:
+        rows = vectors.of(texts, wanted)
+    else:
+        from pipeline.cluster import scoring
+
+        rows = scoring.of(texts, wanted, place)
     pairs = zip(references, answers, strict=True)
     return [float(rows[place[reference]] @ rows[place[answer]]) for reference, answer in pairs]
 
