@@ -7,16 +7,19 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from pipeline import device, rundir, specs
+from pipeline.cluster import here
 from pipeline.errors import PipelineError, Stopped, is_out_of_memory
 from pipeline.launch import RANK
 from pipeline.rundir import Child
 from pipeline.spec_live import ReceiveSpec
+from pipeline.spec_place import PLACE
 from pipeline.specs import (
     AnySpec,
     CheckSpec,
@@ -68,7 +71,11 @@ def main() -> int:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     with _child(given.run_dir) as child:
         signal.signal(signal.SIGTERM, lambda *_: rundir.ask_to_stop(child.folder))
-        return _work(child, given.workspace)
+        if (child.folder / PLACE).exists():
+            from pipeline.cluster import ferry
+
+            return ended(child, lambda: ferry.carry(child, given.workspace))
+        return ended(child, lambda: compute(child, given.workspace))
 
 
 def _child(folder: Path) -> Child:
@@ -80,15 +87,21 @@ def _child(folder: Path) -> Child:
     return Silent(folder)
 
 
-def _work(child: Child, workspace: Path) -> int:
-    """Run the spec; every way it can end becomes a result in words, written last."""
+def compute(child: Child, workspace: Path, takes_turns: bool = True) -> None:
+    """Run the spec on this machine. `takes_turns`: one run at a time computes on its device."""
+    spec = specs.read(child.folder)
+    _stay_offline(spec)
+    waits = takes_turns and _needs_device(spec) and RANK not in os.environ
+    with device.held(child, workspace, _needs_device) if waits else nullcontext():
+        engine = _engine(spec)
+        data = engine.run(child, spec, workspace)
+    child.finish("done", engine.done_words(data), data=data)
+
+
+def ended(child: Child, do: Callable[[], None]) -> int:
+    """Do it; every way it can end becomes a result in words, written last."""
     try:
-        spec = specs.read(child.folder)
-        _stay_offline(spec)
-        with device.held(child, workspace, _needs_device) if _needs_device(spec) and RANK not in os.environ else nullcontext():
-            engine = _engine(spec)
-            data = engine.run(child, spec, workspace)
-        child.finish("done", engine.done_words(data), data=data)
+        do()
         return 0
     except Stopped as stopped:
         child.finish("stopped", str(stopped), "Resume goes on from there.")
@@ -98,6 +111,10 @@ def _work(child: Child, workspace: Path) -> int:
         child.finish("failed", error.message, error.hint)
     except specs.SpecError as error:
         child.finish("failed", str(error), "Start a new run; specs are not meant to be edited.")
+    except ModuleNotFoundError as error:
+        traceback.print_exc()
+        child.finish("failed", f"The package {(error.name or 'it needs').split('.')[0]} is not installed {_where()}.",
+                     "Install there what the README says, the same versions as on the machine of the studio.")
     except Exception as error:
         # The trace goes to the log; the result keeps only the kind of error, because its text may hold data.
         traceback.print_exc()
@@ -105,6 +122,11 @@ def _work(child: Child, workspace: Path) -> int:
         child.finish("failed", "It ran out of memory." if out else f"It broke unexpectedly ({type(error).__name__}).",
                      "Use fewer examples a step, or a smaller base model." if out else "The end of the log says where.")
     return 1
+
+
+def _where() -> str:
+    place = here.current()
+    return f"on the node {os.uname().nodename} of {place.cluster}" if place else "on this machine"
 
 
 def _needs_device(spec: AnySpec) -> bool:

@@ -18,7 +18,9 @@ from pipeline.specs import BaseSource
 from studio import workspace as folders
 from studio.models import STARTER_NAME
 from studio.workspace import Workspace
+from tests.ray_cluster import ray_cluster
 
+__all__ = ["ray_cluster"]
 ROOT = Path(__file__).resolve().parent.parent
 STARTER = BaseSource(kind="starter", name=STARTER_NAME)
 

@@ -1,0 +1,70 @@
+"""Where a run runs: place.json in the run folder, beside spec.json. None there: this machine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError, field_validator
+
+from pipeline.rundir import write_atomic
+from pipeline.spec_parts import Frozen, SpecError
+
+PLACE = "place.json"
+NOT_STORAGE = ("memory", "http", "https", "data", "ray")
+"""Protocols of fsspec that two machines do not share, or that cannot be written to."""
+
+
+class Place(Frozen):
+    """A Ray cluster, and what the run gets of it.
+
+    `cluster` is its name here, `address` that of its job API (`http://host:8265`). `storage` is a folder that both sides see at
+    the same path, or an fsspec URL. CPUs, GPUs and memory are those of one worker. A job that dies is submitted again, at most
+    `attempts` times without getting any further.
+    """
+
+    where: Literal["ray"] = "ray"
+    cluster: str
+    address: str
+    storage: str
+    workers: int = Field(default=1, ge=1, le=1_024)
+    cpus: float = Field(default=1, gt=0)
+    gpus: float = Field(default=0, ge=0)
+    memory_gb: float | None = Field(default=None, gt=0)
+    attempts: int = Field(default=3, ge=1, le=100)
+
+    @field_validator("address")
+    @classmethod
+    def _speaks_http(cls, given: str) -> str:
+        if not given.startswith(("http://", "https://")):
+            raise ValueError("the address of a cluster's job API begins with http:// or https://")
+        return given.rstrip("/")
+
+    @field_validator("storage")
+    @classmethod
+    def _both_sides_see_it(cls, given: str) -> str:
+        protocol = given.split("://", 1)[0] if "://" in given else ""
+        if protocol.split("::")[-1] in NOT_STORAGE or not (protocol or Path(given).is_absolute()):
+            raise ValueError("the storage is an absolute path, or a URL such as s3://bucket/folder, that both sides write to")
+        return given.rstrip("/")
+
+
+def of(run_dir: Path) -> Place | None:
+    """Where this run runs; none: this machine. Raises SpecError for a place.json that nobody here wrote."""
+    try:
+        return loads((run_dir / PLACE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+
+
+def loads(text: str) -> Place:
+    try:
+        return Place.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SpecError(f"{PLACE}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def write(run_dir: Path, place: Place) -> None:
+    write_atomic(run_dir / PLACE, json.dumps(place.model_dump(), indent=1, sort_keys=True) + "\n")
