@@ -35,7 +35,7 @@ def similarities(references: Sequence[str], answers: Sequence[str], meaning: Mea
     from pipeline.dedupe import vectors
 
     texts = list(dict.fromkeys([*references, *answers]))
-    place = {text: at for at, text in enumerate(texts)}
+    stands = {text: at for at, text in enumerate(texts)}
     wanted = meaning or Meaning()
     place = here.spread("score") if wanted.kind == "transformer" else None
     if place is None:
@@ -45,7 +45,7 @@ def similarities(references: Sequence[str], answers: Sequence[str], meaning: Mea
 
         rows = scoring.of(texts, wanted, place)
     pairs = zip(references, answers, strict=True)
-    return [float(rows[place[reference]] @ rows[place[answer]]) for reference, answer in pairs]
+    return [float(rows[stands[reference]] @ rows[stands[answer]]) for reference, answer in pairs]
 
 
 SCORES = {"length_ratio": length_ratio, "exact_match": exact_match, "refusal": refusal}
