@@ -53,10 +53,10 @@ def over(job: Job, parts: Sequence[bytes], place: Place, look: Look, note: Calla
 
 
 def _results(job: Job, parts: Sequence[bytes], place: Place, size: int, look: Look) -> Iterator[tuple[str, bytes]]:
-    """(worker, result) of each part, from a pool of so many; ends early where the cluster no longer holds them."""
+    """(worker, result) of each part, from a pool of so many; ends early where a node is gone that it cannot do without."""
+    nodes, looked_at = room.nodes(), time.monotonic()
     coming: Any = ray.remote(_conduct).options(num_returns="streaming", max_retries=0, **room.beside_the_job()).remote(
         job, list(parts), size, room.options(place), room.environment())
-    looked_at = time.monotonic()
     try:
         while True:
             look()
@@ -66,27 +66,25 @@ def _results(job: Job, parts: Sequence[bytes], place: Place, size: int, look: Lo
                         return
                     looked_at = time.monotonic()
                 continue
-            worker, said, failed = _got(next(coming))
+            worker, said, failed = ray.get(next(coming))
             if failed:
                 raise PipelineError(*failed)
             yield worker, said
     except StopIteration:
         return
+    except ray.exceptions.RayError as error:
+        if nodes <= room.nodes():
+            raise _in_words(error) from None
     finally:
         ray.cancel(coming, force=True)
 
 
-def _got(coming: Any) -> tuple[str, bytes, tuple[str, str] | None]:
-    """Raises PipelineError where the pipeline broke."""
-    try:
-        found: tuple[str, bytes, tuple[str, str] | None] = ray.get(coming)
-    except ray.exceptions.RayError as error:
-        print(error)
-        if "ActorDied" in str(error) or "OutOfMemory" in str(error) or isinstance(error, ray.exceptions.RayActorError):
-            raise PipelineError("The workers died again and again at the same part, most likely for want of memory.",
-                                "Ask for workers with more memory, then resume: what is done is kept.") from None
-        raise PipelineError("A worker broke unexpectedly.", "The end of the log says where.") from None
-    return found
+def _in_words(error: Exception) -> PipelineError:
+    print(error)
+    if any(word in f"{type(error).__name__} {error}" for word in ("ActorDied", "ActorUnavailable", "OutOfMemory")):
+        return PipelineError("The workers died again and again at the same part, most likely for want of memory.",
+                             "Ask for workers with more memory, then resume: what is done is kept.")
+    return PipelineError("A worker broke unexpectedly.", "The end of the log says where.")
 
 
 def _holds(place: Place, look: Look) -> int:

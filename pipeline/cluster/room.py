@@ -66,6 +66,13 @@ def holds(place: Place) -> int:
     return sum(_times(node["Resources"], resources(place)) for node in ray.nodes() if node["Alive"])
 
 
+def nodes() -> set[str]:
+    """The ids of the living nodes."""
+    import ray
+
+    return {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+
+
 def wait_for(child: Child, place: Place) -> None:
     """Until the cluster has room for all workers. Raises PipelineError where it never has, Stopped when asked to stop."""
     import ray

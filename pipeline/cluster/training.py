@@ -116,7 +116,9 @@ def _raise(verdict: Verdict | None, error: Exception | None) -> None:
     if verdict is not None:
         raise PipelineError(verdict.message, verdict.hint)
     if error is not None:
-        raise error
+        print(error)
+        raise PipelineError(f"Ray Train broke off ({type(error).__name__}).",
+                            "The end of the log says where. Resume goes on from the last checkpoint.")
 
 
 def _work(asked: dict[str, Any]) -> dict[str, Any] | None:
