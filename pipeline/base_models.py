@@ -29,9 +29,9 @@ Say = Callable[[str], None]
 
 def prepare(base: BaseSource, workspace: Path, say: Say) -> Path:
     """The folder of the base model, made ready when it is not yet. Raises PipelineError in words when it cannot be."""
-    if base.kind == "folder":
-        return _checked(Path(base.ref))
     folder = workspace / "models" / slug(base)
+    if base.kind == "folder":  # a run on a cluster has a copy of it among the models
+        return _checked(folder if folder.is_dir() else Path(base.ref))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if not (folder / "tunewright.json").exists():

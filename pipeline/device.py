@@ -12,6 +12,7 @@ from typing import IO
 from pipeline import rundir, specs
 from pipeline.errors import Stopped
 from pipeline.rundir import Child
+from pipeline.spec_place import PLACE
 from pipeline.specs import AnySpec
 
 LOOK_AGAIN_SECONDS = 0.5
@@ -89,7 +90,7 @@ def kinds_at_work(folder: Path) -> set[str]:
     found = set()
     for other in (path.parent for path in folder.parent.glob("*/alive.lock") if path.parent != folder):
         said = rundir.status(other)
-        if rundir.is_alive(other) and (said is None or said.phase != QUEUED):
+        if rundir.is_alive(other) and (said is None or said.phase != QUEUED) and not (other / PLACE).exists():
             try:
                 found.add(str(specs.read(other).kind))
             except (specs.SpecError, OSError):
@@ -116,6 +117,8 @@ def _started(folder: Path) -> tuple[float, str]:
 
 
 def _wants(folder: Path, needs: Callable[[AnySpec], bool]) -> bool:
+    if (folder / PLACE).exists():  # it computes elsewhere
+        return False
     try:
         return needs(specs.read(folder))
     except (specs.SpecError, OSError):

@@ -20,6 +20,8 @@ from typing import Any, Literal
 State = Literal["starting", "running", "done", "failed", "stopped", "lost"]
 Outcome = Literal["done", "failed", "stopped"]
 
+LOG, JOB_LOG = "log.txt", "job.log"
+
 STARTING_SECONDS = 60.0
 """A child that has not taken its lock this long after launch is lost (a cold start of torch takes under 20 s)."""
 
@@ -176,11 +178,16 @@ def _came_up(folder: Path) -> int:
 
 
 def log_tail(folder: Path, lines: int = 40) -> str:
+    """The end of what the run printed: here, then, where it runs elsewhere, there."""
+    text = "".join(_end_of(folder / name) for name in (LOG, JOB_LOG))
+    return "\n".join(text.splitlines()[-lines:])
+
+
+def _end_of(path: Path) -> str:
     try:
-        text = (folder / "log.txt").read_bytes()[-64_000:].decode("utf-8", "replace")
+        return path.read_bytes()[-64_000:].decode("utf-8", "replace")
     except FileNotFoundError:
         return ""
-    return "\n".join(text.splitlines()[-lines:])
 
 
 class Child:

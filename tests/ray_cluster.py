@@ -21,7 +21,8 @@ import pytest
 
 STORE_BYTES = "100000000"
 PATIENCE_SECONDS = 120.0
-OURS = "TUNEWRIGHT_TEST_CLUSTER"
+OURS, NODE = "TUNEWRIGHT_TEST_CLUSTER", "TUNEWRIGHT_TEST_NODE"
+"""In the environment of every process: its cluster, and the number of its node."""
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_memory_monitor_refresh_ms": "0", "RAY_health_check_period_ms": "1000",
          "RAY_health_check_timeout_ms": "3000", "RAY_health_check_failure_threshold": "4"}
 """Ray's memory monitor looks at the whole machine, on which other tests run too. A dead node is known after 5 s, not 20."""
@@ -35,6 +36,7 @@ class RayCluster:
         self.storage.mkdir(parents=True)
         self.temp = Path(tempfile.mkdtemp(prefix="tr", dir="/tmp"))  # short: the path of a socket has an end
         self.nodes: list[int] = []
+        self._started = 0
         self.gcs_port, self.web_port = free_port(), free_port()
         self.address = f"http://127.0.0.1:{self.web_port}"
         try:
@@ -54,24 +56,24 @@ class RayCluster:
         return self._start([f"--address=127.0.0.1:{self.gcs_port}"], cpus, environment)
 
     def kill_worker_node(self, pid: int | None = None) -> None:
-        """kill -9 of a raylet (the newest worker node's): what ran on the node dies with it."""
+        """kill -9 of a raylet (the newest worker node's) and of what runs on the node."""
         pid = pid or self.nodes[-1]
         assert pid != self.nodes[0], "that is the head"
         self._kill(pid)
 
     def kill_head(self) -> None:
         """kill -9 of everything on the head: its raylet, the GCS, the dashboard and with it the job API."""
-        for process in list(self._processes()):
+        for process in list(self.processes()):
             with suppress(psutil.Error):
                 if any(name in " ".join(process.cmdline()) for name in ("gcs_server", "dashboard.py", "dashboard/dashboard")):
                     process.kill()
         self._kill(self.nodes[0])
 
     def stop(self) -> None:
-        for process in list(self._processes()):
+        for process in list(self.processes()):
             with suppress(psutil.Error):
                 process.kill()
-        self._wait(lambda: not list(self._processes()))
+        self._wait(lambda: not list(self.processes()))
         shutil.rmtree(self.temp, ignore_errors=True)
 
     def nodes_alive(self) -> int:
@@ -82,7 +84,8 @@ class RayCluster:
     def _start(self, options: list[str], cpus: float, environment: Mapping[str, str] | None = None) -> int:
         here = Path(sys.executable).parent
         env = {key: value for key, value in os.environ.items() if not key.startswith(("RAY_", "PYTEST_", "TUNEWRIGHT_"))}
-        env |= QUIET | {OURS: str(self.temp), "PATH": f"{here}{os.pathsep}{os.environ['PATH']}"} | dict(environment or {})
+        self._started += 1
+        env |= QUIET | {OURS: str(self.temp), NODE: str(self._started), "PATH": f"{here}{os.pathsep}{os.environ['PATH']}"} | dict(environment or {})
         done = subprocess.run(
             [here / "ray", "start", *options, f"--num-cpus={cpus:g}", "--num-gpus=0", f"--object-store-memory={STORE_BYTES}",
              "--node-ip-address=127.0.0.1", "--disable-usage-stats", "--min-worker-port=0", "--max-worker-port=0",
@@ -90,16 +93,21 @@ class RayCluster:
                                                            "runtime-env-agent", "metrics-export"))],
             env=env, cwd="/", capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-        new = [one.pid for one in self._processes() if one.name() == "raylet" and one.pid not in self.nodes]
+        new = [one.pid for one in self.processes() if one.name() == "raylet" and one.pid not in self.nodes]
         self.nodes += new
         return new[0]
 
     def _kill(self, pid: int) -> None:
+        node = psutil.Process(pid).environ()[NODE]
         os.kill(pid, signal.SIGKILL)
+        for process in list(self.processes()):
+            with suppress(psutil.Error):
+                if process.environ().get(NODE) == node:  # Ray's workers are nobody's children
+                    process.kill()
         self.nodes.remove(pid)
         self._wait(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
 
-    def _processes(self) -> Iterator[psutil.Process]:
+    def processes(self) -> Iterator[psutil.Process]:
         """Everything that belongs to this cluster: its folder stands in the command line or the environment."""
         for process in psutil.process_iter():
             with suppress(psutil.Error):

@@ -15,9 +15,9 @@ from filelock import FileLock, Timeout
 
 from pipeline import base_models, rundir, specs
 from pipeline.cluster import needs
-from pipeline.cluster.job import LOG
 from pipeline.cluster.remote import Remote
 from pipeline.cluster.storage import Stamp, Storage
+from pipeline.cluster.units import WHOLE, units
 from pipeline.spec_place import PLACE, Place
 
 STORAGES = "storages.json"
@@ -26,11 +26,9 @@ PUT = ".put.json"
 OWN = {"spec.json", PLACE, "launch.json", "stop", "alive.lock", "log.txt", "status.json", "result.json", "remote.json"}
 """Files that are written on each side by itself, or by the ferry alone."""
 GROWING = {"events.jsonl", "outputs.jsonl", "samples.jsonl", "judgements.jsonl", "pieces.jsonl", "examples.jsonl",
-           "calls.jsonl", LOG}
+           "calls.jsonl", rundir.JOB_LOG}
 """Files to which the job only adds lines."""
-WHOLE = "_whole"
-"""Beside the files of a folder that was put at a URL, once all are there: a folder cannot be renamed in there."""
-LINES_ARE_NO_PROGRESS = {"status.json", "events.jsonl", "samples.jsonl", "launch.json", "alive.lock", "stop", LOG}
+LINES_ARE_NO_PROGRESS = {"status.json", "events.jsonl", "samples.jsonl", "launch.json", "alive.lock", "stop", rundir.JOB_LOG}
 CLEAN_SECONDS = 1.0
 
 
@@ -40,13 +38,14 @@ class Cargo:
     def __init__(self, folder: Path, workspace: Path, place: Place, remote: Remote) -> None:
         self.folder, self.workspace, self.remote = folder, workspace, remote
         self.run = f"runs/{folder.name}"
-        self.url = f"{place.storage}/{workspace_id(workspace)}"
+        self.home = workspace_id(workspace)
+        self.url = f"{place.storage}/{self.home}"
         self.storage = Storage(self.url)
         self.place = place
         self._seen: dict[str, Stamp] = {}
         self._lock = FileLock(workspace / "runs" / "storage.lock")
 
-    def put(self, attempt: int, say: Callable[[str], None]) -> None:
+    def put(self, attempt: int, job: int, say: Callable[[str], None]) -> None:
         """Bring there what the run reads and has; what a job of it has written there already is newer, and stays."""
         note_storage(self.workspace, self.place.storage)
         spec = specs.read(self.folder)
@@ -58,10 +57,14 @@ class Cargo:
             self._put_needs(needs.of(spec, self.workspace), say)
             self.storage.write(f"{self.run}/spec.json", needs.told(spec, self.workspace).encode())
             self.storage.remove(f"{self.run}/stop")
-            self.storage.write(f"{self.run}/launch.json", json.dumps({"attempt": attempt, "at": time.time()}).encode())
+            self.storage.write(f"{self.run}/launch.json", json.dumps(
+                {"attempt": attempt, "at": time.time(), "job": job}).encode())
 
     def ask_to_stop(self) -> None:
         self.storage.write(f"{self.run}/stop", b"")
+
+    def is_asked_to_stop(self) -> bool:
+        return self.storage.stamp(f"{self.run}/stop") is not None
 
     def result(self, attempt: int) -> rundir.Result | None:
         """How the job of this attempt ended, by its own word."""
@@ -135,17 +138,21 @@ class Cargo:
                 base_models.prepare(base, self.workspace, say)
 
     def _put_run_folder(self, there: dict[str, Stamp]) -> None:
-        inputs = self.remote.inputs
+        """What the app wrote goes there as it is now; what jobs wrote and brought home only where it is gone from there."""
+        inputs, first = self.remote.inputs, self.remote.submitted == 0
         for path in sorted(self.folder.rglob("*")):
             name = path.relative_to(self.folder).as_posix()
             if not path.is_file() or name in OWN or name.startswith(".") or "/." in name:
                 continue
-            ours, first = _said(path), self.remote.submitted == 0
-            if (first or name in inputs) and (inputs.get(name) != ours or name not in there):
+            if (ours := first or name in inputs) and inputs.get(name) == _said(path) and name in there:
+                continue
+            if ours or name not in there:
                 self.storage.put(path, f"{self.run}/{name}")
-                inputs[name] = ours
-            elif name not in there and name not in inputs:
-                self.storage.put(path, f"{self.run}/{name}")
+            if ours:
+                inputs[name] = _said(path)
+        if not self.storage.is_folder:
+            for unit in units(self.folder):
+                self.storage.write(f"{self.run}/{unit.relative_to(self.folder).as_posix()}/{WHOLE}", b"")
         self.remote.put(inputs)
 
     def _put_needs(self, wanted: list[needs.Need], say: Callable[[str], None]) -> None:

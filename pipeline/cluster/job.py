@@ -6,22 +6,26 @@ HOME is the run's small workspace on the storage. A folder is worked in where it
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import sys
-from contextlib import ExitStack
+import threading
+import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from pipeline.cluster import here
 
-LOG = "job.log"
-NOT_BEGUN = 3
+NOT_BEGUN, REPLACED = 3, 4
+LOOK_SECONDS = 2.0
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m pipeline.cluster.job")
     parser.add_argument("home")
     parser.add_argument("run_id")
+    parser.add_argument("--job", type=int, default=0, help="which job of the run this is")
     parser.add_argument("--python", default="")
     parser.add_argument("--ray", default="")
     given = parser.parse_args()
@@ -32,7 +36,7 @@ def main() -> int:
         return NOT_BEGUN
     os.environ[here.HOME] = given.home
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    return _run(given.home, given.run_id)
+    return _run(given.home, given.run_id, given.job)
 
 
 def _differs(python: str, ray: str) -> str:
@@ -53,7 +57,7 @@ def _differs(python: str, ray: str) -> str:
     return ""
 
 
-def _run(home: str, run_id: str) -> int:
+def _run(home: str, run_id: str, number: int) -> int:
     from pipeline import rundir
     from pipeline.__main__ import compute, ended
     from pipeline.rundir import Child
@@ -65,7 +69,8 @@ def _run(home: str, run_id: str) -> int:
             from pipeline.cluster.copied import Copied
 
             stack.enter_context(Copied(home, root, run_id))
-        _log_into(folder / LOG)
+        _end_when_replaced(home, run_id, number)
+        _log_into(folder / rundir.JOB_LOG)
         _point_outside(folder / "spec.json", root)
         child = stack.enter_context(Child(folder))
         signal.signal(signal.SIGTERM, lambda *_: rundir.ask_to_stop(folder))
@@ -79,6 +84,28 @@ def _log_into(path: Path) -> None:
     with path.open("ab") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
+
+
+def _end_when_replaced(home: str, run_id: str, number: int) -> None:
+    """A node that lost sight of its cluster is given up, and another one does the run: two must not write."""
+    from pipeline.cluster.storage import Storage
+    from pipeline.errors import PipelineError
+
+    storage = Storage(home)
+
+    def look() -> None:
+        with suppress(PipelineError):  # where the storage is away for a moment, the next look sees
+            said = storage.read(f"runs/{run_id}/launch.json")
+            if said and json.loads(said).get("job", number) > number:
+                os._exit(REPLACED)
+
+    def look_again() -> None:
+        while True:
+            time.sleep(LOOK_SECONDS)
+            look()
+
+    look()
+    threading.Thread(target=look_again, daemon=True).start()
 
 
 def _point_outside(path: Path, root: Path) -> None:

@@ -25,8 +25,12 @@ class Need:
 
 def of(spec: AnySpec, workspace: Path) -> list[Need]:
     """Everything that it reads, base models that are ready among it; what is not there is left to the engine to miss."""
-    found = {need.relative: need for need in _walk(spec.model_dump(), workspace)}
-    return [need for need in found.values() if need.path.exists()]
+    return [need for need in named(spec, workspace) if need.path.exists()]
+
+
+def named(spec: AnySpec, workspace: Path) -> list[Need]:
+    """Everything that it names, there or not, each once."""
+    return list({need.relative: need for need in _walk(spec.model_dump(), workspace)}.values())
 
 
 def bases(spec: AnySpec) -> list[BaseSource]:

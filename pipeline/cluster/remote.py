@@ -16,7 +16,8 @@ class Remote:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / REMOTE
-        self._now: dict[str, Any] = {"attempt": 0, "submitted": 0, "submission": "", "inputs": {}, "left": False, "ended": None}
+        self._now: dict[str, Any] = {"attempt": 0, "submitted": 0, "submission": "", "inputs": {}, "left": False,
+                                     "ended": None, "ended_in": 0}
         if self.path.exists():
             self._now |= json.loads(self.path.read_text(encoding="utf-8"))
 
@@ -44,10 +45,13 @@ class Remote:
         """Whether copies of the run may lie on the storage."""
         return bool(self._now["left"])
 
-    @property
-    def ended(self) -> dict[str, Any] | None:
-        """How the job ended, once everything is here."""
-        return dict(self._now["ended"]) if self._now["ended"] else None
+    def home_but_unsaid(self, folder: Path) -> dict[str, Any] | None:
+        """How the job ended, where everything came home and the ferry was killed before it wrote the result."""
+        if not self._now["ended"]:
+            return None
+        path = folder / "result.json"
+        said = json.loads(path.read_text(encoding="utf-8"))["attempt"] if path.exists() else 0
+        return dict(self._now["ended"]) if said < self._now["ended_in"] else None
 
     def wish(self, submission: str, attempt: int) -> None:
         self._save(submission=submission, attempt=attempt, submitted=self.submitted + 1, ended=None)
@@ -59,8 +63,9 @@ class Remote:
         """From now on there may be copies on the storage."""
         self._save(left=True, ended=None)
 
-    def end(self, ended: dict[str, Any]) -> None:
-        self._save(ended=ended)
+    def end(self, ended: dict[str, Any], attempt: int) -> None:
+        """Everything is here; `attempt` is that of the run which brought it."""
+        self._save(ended=ended, ended_in=attempt)
 
     def clean(self) -> None:
         self._save(left=False, submission="")
