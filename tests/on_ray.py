@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -61,8 +61,11 @@ def killing(cluster: RayCluster, named: str, when: Callable[[], bool]) -> Iterat
 
 def workers(cluster: RayCluster, named: str) -> list[int]:
     """The processes of Ray's workers of that name."""
-    found = [process for node in cluster.nodes for process in psutil.Process(node).children(recursive=True)]
-    return [process.pid for process in found if named in " ".join(process.cmdline())]
+    found = []
+    for process in cluster.processes():
+        with suppress(psutil.Error):
+            found += [process.pid] if named in " ".join(process.cmdline()) else []
+    return found
 
 
 def wait_until(true: Callable[[], bool]) -> None:

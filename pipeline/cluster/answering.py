@@ -55,7 +55,7 @@ class SpreadModel:
                          decoding=decoding.model_dump())
                    for decoding, asks in asked for part in _cut(asks, self._at_once(len(asks)))]
         self._say(f"Loading {self.candidate.name} in {self.place.workers} workers")
-        job = pools.Job(_answering, (self.candidate.model_dump_json(), max(1, int(self.place.cpus))))
+        job = pools.Job(__name__, "answering", (self.candidate.model_dump_json(), max(1, int(self.place.cpus))))
         found = pools.over(job, [*references, *answers], self.place, lambda: self._watch(), self._note)
         self._likely, self._coming = len(references), (json.loads(said) for said in found)
 
@@ -86,7 +86,7 @@ class SpreadModel:
         self.child.event("note", sentence=sentence)
 
 
-def _answering(candidate: str, threads: int) -> pools.Work:
+def answering(candidate: str, threads: int) -> pools.Work:
     """What a worker does: the model is loaded here, on its node."""
     import torch
 

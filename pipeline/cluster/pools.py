@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import ray
@@ -24,15 +25,20 @@ TRIES = 3
 
 Look = Callable[[], None]
 Work = Callable[[bytes], bytes]
-Make = Callable[..., Work]
 
 
 @dataclass(frozen=True)
 class Job:
-    """What each worker does: `make(*given)` gives what turns a part into its result. All of it is found by import."""
+    """What each worker does: the module's `make(*given)` gives what turns a part into its result. A name, so that nobody but
+    the workers loads what they need."""
 
-    make: Make
+    module: str
+    make: str
     given: tuple[Any, ...]
+
+    def begin(self) -> Work:
+        made: Work = getattr(import_module(self.module), self.make)(*self.given)
+        return made
 
 
 def over(job: Job, parts: Sequence[bytes], place: Place, look: Look, note: Callable[[str], None]) -> Iterator[bytes]:
@@ -55,7 +61,8 @@ def over(job: Job, parts: Sequence[bytes], place: Place, look: Look, note: Calla
 def _results(job: Job, parts: Sequence[bytes], place: Place, size: int, look: Look) -> Iterator[tuple[str, bytes]]:
     """(worker, result) of each part, from a pool of so many; ends early where a node is gone that it cannot do without."""
     nodes, looked_at = room.nodes(), time.monotonic()
-    coming: Any = ray.remote(_conduct).options(num_returns="streaming", max_retries=0, **room.beside_the_job()).remote(
+    conductor: Any = ray.remote(Conductor).options(**room.beside_the_job()).remote()
+    coming = conductor.results.options(num_returns="streaming").remote(
         job, list(parts), size, room.options(place), room.environment())
     try:
         while True:
@@ -76,13 +83,13 @@ def _results(job: Job, parts: Sequence[bytes], place: Place, size: int, look: Lo
         if nodes <= room.nodes():
             raise _in_words(error) from None
     finally:
-        ray.cancel(coming, force=True)
+        ray.kill(conductor)
 
 
 def _in_words(error: Exception) -> PipelineError:
     print(error)
     if any(word in f"{type(error).__name__} {error}" for word in ("ActorDied", "ActorUnavailable", "OutOfMemory")):
-        return PipelineError("The workers died again and again at the same part, most likely for want of memory.",
+        return PipelineError("Workers died again and again at the same part, most likely for want of memory.",
                              "Ask for workers with more memory, then resume: what is done is kept.")
     return PipelineError("A worker broke unexpectedly.", "The end of the log says where.")
 
@@ -95,23 +102,26 @@ def _holds(place: Place, look: Look) -> int:
     return most
 
 
-def _conduct(job: Job, parts: list[bytes], size: int, options: dict[str, Any],
-             environment: dict[str, str]) -> Iterator[tuple[str, bytes, tuple[str, str] | None]]:
+class Conductor:
     """The pipeline, in a process of its own: to end it with all its workers is to end that."""
-    import ray.data
 
-    settings = ray.data.DataContext.get_current()
-    settings.execution_options.preserve_order = True
-    settings.enable_progress_bars = settings.print_on_execution_start = False
-    asked = ray.data.from_items([{"part": part} for part in parts], override_num_blocks=len(parts))
-    made = asked.map_batches(
-        Worker, fn_constructor_args=(job,), batch_size=1, batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(size=size, max_tasks_in_flight_per_actor=1), runtime_env={"env_vars": environment},
-        ray_remote_args_fn=lambda: {"max_task_retries": TRIES}, **options)
-    batches: Iterator[Any] = iter(made.iter_batches(batch_size=None, prefetch_batches=0, batch_format="pyarrow"))
-    for batch in batches:
-        for row in batch.to_pylist():
-            yield row["worker"], row["said"], (row["message"], row["hint"]) if row["message"] else None
+    def results(self, job: Job, parts: list[bytes], size: int, options: dict[str, Any],
+                environment: dict[str, str]) -> Iterator[tuple[str, bytes, tuple[str, str] | None]]:
+        """(worker, result, what went wrong in words) of each part."""
+        import ray.data
+
+        settings = ray.data.DataContext.get_current()
+        settings.execution_options.preserve_order = True
+        settings.enable_progress_bars = settings.print_on_execution_start = False
+        asked = ray.data.from_items([{"part": part} for part in parts], override_num_blocks=len(parts))
+        made = asked.map_batches(
+            Worker, fn_constructor_args=(job,), batch_size=1, batch_format="pyarrow",
+            compute=ray.data.ActorPoolStrategy(size=size, max_tasks_in_flight_per_actor=1),
+            runtime_env={"env_vars": environment}, ray_remote_args_fn=lambda: {"max_task_retries": TRIES}, **options)
+        batches: Iterator[Any] = iter(made.iter_batches(batch_size=None, prefetch_batches=0, batch_format="pyarrow"))
+        for batch in batches:
+            for row in batch.to_pylist():
+                yield row["worker"], row["said"], (row["message"], row["hint"]) if row["message"] else None
 
 
 class Worker:
@@ -128,7 +138,7 @@ class Worker:
 
     def _row(self, part: bytes) -> dict[str, Any]:
         try:
-            self.work = self.work or self.job.make(*self.job.given)
+            self.work = self.work or self.job.begin()
             return {"worker": self.name, "said": self.work(part), "message": "", "hint": ""}
         except PipelineError as error:
             return {"worker": self.name, "said": b"", "message": error.message, "hint": error.hint}

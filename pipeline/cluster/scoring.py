@@ -26,12 +26,12 @@ AT_ONCE = 1_024
 def of(texts: Sequence[str], meaning: Meaning, place: Place) -> F32:
     """`dedupe.vectors.of` for a model that reads each text for itself."""
     parts = [json.dumps(texts[begin : begin + AT_ONCE]).encode() for begin in range(0, len(texts), AT_ONCE)]
-    job = pools.Job(_embedding, (meaning.model_dump(), max(1, int(place.cpus))))
+    job = pools.Job(__name__, "embedding", (meaning.model_dump(), max(1, int(place.cpus))))
     made = [np.load(io.BytesIO(said), allow_pickle=False) for said in pools.over(job, parts, place, lambda: None, print)]
     return np.concatenate(made) if made else np.empty((0, 1), np.float32)
 
 
-def _embedding(meaning: dict[str, Any], threads: int) -> pools.Work:
+def embedding(meaning: dict[str, Any], threads: int) -> pools.Work:
     import torch
 
     make = vectors.maker(Meaning(**meaning), [])
@@ -50,11 +50,11 @@ def judged(pairs: Sequence[tuple[str, str]], asked: Asked, place: Place, look: C
     from pipeline.scoring import corpora, engine
 
     parts = [json.dumps(pairs[begin : begin + AT_ONCE]).encode() for begin in range(0, len(pairs), AT_ONCE)]
-    for said in pools.over(pools.Job(_judging, (asked,)), parts, place, look, print):
+    for said in pools.over(pools.Job(__name__, "judging", (asked,)), parts, place, look, print):
         yield from (engine.Judged(row["scores"], corpora.Counted(**row["counted"])) for row in json.loads(said))
 
 
-def _judging(asked: Asked) -> pools.Work:
+def judging(asked: Asked) -> pools.Work:
     from pipeline.scoring import engine
 
     def work(part: bytes) -> bytes:

@@ -1,24 +1,20 @@
 """The run folder of a training on several nodes: workers tell the scribe, an actor beside the job, and it alone writes.
 
-Where the storage is a folder that all see, checkpoints are written there by the first worker; else it hands them over.
+Where the storage is a folder that all see, checkpoints are written there by the first worker; else it hands them over. Light:
+its process loads no torch.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.rundir import Child
-from pipeline.training.together import Silent
 
 Files = dict[str, bytes]
-ASK_SECONDS, SAY_SECONDS = 0.3, 0.5
-PASSING = ("loss",)
-"""Events that nobody waits for: a step is not slower for being told of."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +59,7 @@ class Scribe:
         self._deaths += 1
         self.child.event("note", sentence=sentence)
         if self._deaths > self.attempts:
-            self.conclude(Verdict("failed", f"Workers died {self._deaths} times without a step forward. {sentence}",
+            self.conclude(Verdict("failed", f"Workers were lost {self._deaths} times without a new checkpoint.",
                                   "The log says how. Resume goes on from the last checkpoint."))
 
     def take(self, relative: str, files: Files, beside: tuple[str, ...]) -> None:
@@ -87,55 +83,3 @@ class Scribe:
 
 def contents(folder: Path) -> Files:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-class Quiet(Silent):
-    """What a worker other than the first has of the run folder."""
-
-    def __init__(self, folder: Path, scribe: Any) -> None:
-        super().__init__(folder)
-        self.scribe = scribe
-        self._asked_at, self._stop = 0.0, False
-
-    def stop_requested(self) -> bool:
-        import ray
-
-        if not self._stop and time.monotonic() - self._asked_at > ASK_SECONDS:
-            self._stop = ray.get(self.scribe.stop_requested.remote())
-            self._asked_at = time.monotonic()
-        return self._stop
-
-
-class Hand(Quiet):
-    """What the first worker has of it. `shared` tells whether the folder is the run's own, which all see."""
-
-    def __init__(self, folder: Path, scribe: Any, shared: bool) -> None:
-        super().__init__(folder, scribe)
-        self.shared = shared
-        self._said_at = 0.0
-
-    def say(self, phase: str, done: int = 0, total: int = 0, unit: str = "", sentence: str = "") -> None:
-        now = time.monotonic()
-        if phase == self._phase and now - self._said_at < SAY_SECONDS and done != total:
-            return
-        self._phase, self._said_at = phase, now
-        self.scribe.say.remote(phase, done, total, unit, sentence)
-
-    def event(self, event: str, **fields: float | int | str | None) -> None:
-        import ray
-
-        written = self.scribe.event.remote(event, fields)
-        if event not in PASSING:
-            ray.get(written)
-
-    def _append(self, name: str, row: dict[str, Any]) -> None:
-        import ray
-
-        ray.get(self.scribe.append.remote(name, row))
-
-    def hand_over(self, path: Path) -> None:
-        import ray
-
-        if not self.shared:
-            beside = tuple(other.name for other in path.parent.glob("step-*"))
-            ray.get(self.scribe.take.remote(str(path.relative_to(self.folder)), contents(path), beside))

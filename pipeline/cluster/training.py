@@ -18,7 +18,9 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from pipeline import base_models, specs
 from pipeline.cluster import here, room
-from pipeline.cluster.scribe import Hand, Quiet, Scribe, Verdict
+from pipeline.cluster.deaths import Deaths
+from pipeline.cluster.hand import Hand, Quiet
+from pipeline.cluster.scribe import Scribe, Verdict
 from pipeline.errors import PipelineError, Stopped, is_out_of_memory
 from pipeline.rundir import Child
 from pipeline.spec_place import Place
@@ -36,6 +38,7 @@ GROWN_SECONDS = 60.0
 
 def run(child: Child, spec: TrainSpec, workspace: Path, place: Place) -> dict[str, Any]:
     """Train with the place's workers to the end and return the result's data. Raises as `trainer.run`."""
+    os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "180")  # a busy node needs more than Ray's own minute
     base_models.prepare(spec.base, workspace, lambda sentence: child.say("preparing", sentence=sentence))
     with room.joined(), tempfile.TemporaryDirectory(prefix="tunewright-train") as kept:
         room.wait_for(child, place)
@@ -66,16 +69,6 @@ class _Fitting(threading.Thread):
             self.error = error
 
 
-class _Deaths(ray_train.UserCallback):
-    """Tells the scribe of workers that are gone. Lives with Ray Train's controller."""
-
-    def __init__(self, scribe: Any) -> None:
-        self.scribe = scribe
-
-    def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
-        ray.get(self.scribe.died.remote(_sentence(worker_exceptions)))
-
-
 def _trainer(spec: TrainSpec, place: Place, scribe: Any, folder: Path, kept: Path) -> Any:
     """As many workers as were asked for; after a death as many as there is room for, but one that shares the base."""
     least = place.workers if spec.sharding == "on" else 1
@@ -89,7 +82,7 @@ def _trainer(spec: TrainSpec, place: Place, scribe: Any, folder: Path, kept: Pat
             placement_strategy="SPREAD", elastic_resize_monitor_interval_s=GROWN_SECONDS),
         run_config=train.RunConfig(
             name=spec.run_id, storage_path=str(kept), failure_config=train.FailureConfig(max_failures=-1),
-            callbacks=[_Deaths(scribe)], worker_runtime_env={"env_vars": room.environment()}))
+            callbacks=[Deaths(scribe)], worker_runtime_env={"env_vars": room.environment()}))
 
 
 def _watched(child: Child, scribe: Any, fitting: _Fitting) -> dict[str, Any]:
@@ -180,15 +173,3 @@ def _see_that_all_are_here(folder: Path, world: World, place: Place) -> None:
     if found and found[1].way.sharded and world.size < place.workers:
         raise PipelineError(f"The base is held in {place.workers} parts, and the cluster has room for {world.size} of them.",
                             "Add a node to the cluster, then resume: it goes on from the last checkpoint.")
-
-
-def _sentence(errors: dict[int, Exception]) -> str:
-    """How workers are gone, in words, without what Ray says of it."""
-    said = " ".join(f"{type(error).__name__} {error}" for error in errors.values())
-    if "OutOfMemoryError" in said or "memory monitor" in said:
-        how = "A worker was ended because its node ran out of memory"
-    elif "Node" in said and "died" in said:
-        how = "A node of the cluster died"
-    else:
-        how = "A worker died"
-    return f"{how}. All workers start again from the last checkpoint."

@@ -133,9 +133,9 @@ class Trainer:
 
     def finish(self, base_fingerprint: str) -> dict[str, Any]:
         """Save the adapter of the best validation loss as `adapter/` and say what was measured."""
-        checkpoints.load_adapter(checkpoints.at_step(self.child.folder, self.place.best_step), self.parameters)
         digest = ""
         if self.world.first:
+            checkpoints.load_adapter(checkpoints.at_step(self.child.folder, self.place.best_step), self.parameters)
             digest = checkpoints.save_adapter(self.child.folder, self.decoder.plain(), self.spec.base.name, self.parameters,
                                               self.tokenizer)
             self.child.hand_over(self.child.folder / "adapter")
