@@ -16,6 +16,7 @@ from typing import Any
 
 from pipeline import answers, examples, shots
 from pipeline.answers import Wanted
+from pipeline.cluster import here
 from pipeline.errors import Stopped
 from pipeline.examples import Example
 from pipeline.generation.answer import Answer, Ask
@@ -71,26 +72,39 @@ class Sitting:
         self._take(asked, put, model.answers)
 
     def _local(self, asked: Sequence[Wanted], lacking: Sequence[Wanted]) -> None:
-        from pipeline.generation import local
-
-        loading = f"loading {self.candidate.candidate_id}"
-        model = local.load(self.candidate, self.workspace, lambda said: self.child.say(loading, sentence=said))
+        model = self._model()
         self.facts["compute"] = model.compute
         put = self._put_together([*asked, *lacking], lambda example, decoding: (
             len(model.prompt(example)) + decoding.max_new_tokens <= model.context))
-        self._find_likelihoods(model, [one for one in (*asked, *lacking) if self._wants_likelihood(one)], put)
+        likely = [one for one in (*asked, *lacking) if self._wants_likelihood(one)]
+        model.expect([put[one.example.id] for one in likely], tuple(self._labels().values()), self._by_decoding(asked, put))
+        self._find_likelihoods(model, likely, put)
         for one in lacking:
             self._reuse(one)
         self._take(asked, put, model.answers)
 
+    def _model(self) -> Any:
+        """The candidate's model: here, or in the workers of the cluster that this runs on."""
+        from pipeline.generation import local
+
+        if (place := here.spread("evaluate")) is not None:
+            from pipeline.cluster import answering
+
+            return answering.SpreadModel(self.candidate, self.workspace, place, self.child)
+        loading = f"loading {self.candidate.candidate_id}"
+        return local.load(self.candidate, self.workspace, lambda said: self.child.say(loading, sentence=said))
+
     def _take(self, asked: Sequence[Wanted], put: dict[str, Example], answer: Callable[..., Iterable[Answer]]) -> None:
         """Have the wanted answers made, decoding by decoding, and write each down as it comes."""
         by_place = {(one.example.id, one.sample): one for one in asked}
-        for decoding in dict.fromkeys(one.decoding for one in asked):
+        for decoding, part in self._by_decoding(asked, put):
             self._say()
-            part = [Ask(put[one.example.id], one.sample) for one in asked if one.decoding == decoding]
             for made in answer(part, decoding, self._watch):
                 self._write(by_place[made.item_id, made.sample], made.__dict__)
+
+    def _by_decoding(self, asked: Sequence[Wanted], put: dict[str, Example]) -> list[tuple[Decoding, list[Ask]]]:
+        return [(decoding, [Ask(put[one.example.id], one.sample) for one in asked if one.decoding == decoding])
+                for decoding in dict.fromkeys(one.decoding for one in asked)]
 
     def _put_together(self, asked: Sequence[Wanted], fits: Callable[[Example, Decoding], bool]) -> dict[str, Example]:
         """By item, the conversation that the candidate is asked, with as many examples as there is room for."""

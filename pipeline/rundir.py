@@ -265,6 +265,9 @@ class Child:
     def call(self, row: dict[str, Any]) -> None:
         self._append("calls.jsonl", row)
 
+    def hand_over(self, path: Path) -> None:
+        """A file or folder of the run folder is whole: who keeps the run folder elsewhere sends it there."""
+
     def finish(self, outcome: Outcome, message: str, hint: str = "", data: dict[str, Any] | None = None) -> None:
         ended = Result(self.attempt, outcome, message, hint, data or {}, self.clock())
         write_atomic(self.folder / "result.json", json.dumps(ended.__dict__, ensure_ascii=False, indent=1))

@@ -101,6 +101,9 @@ class LocalModel:
     def prompt(self, example: Example) -> list[int]:
         return template.prompt_ids(self.tokenizer, example.question, example.tools)
 
+    def expect(self, likely: Sequence[Example], labels: Sequence[str], asked: Sequence[tuple[Decoding, Sequence[Ask]]]) -> None:
+        """What will be asked: nothing is to be done for it here, where the model is loaded already."""
+
     def answers(self, asked: Sequence[Ask], decoding: Decoding, watch: Watch = nothing,
                 ears: Ears | None = None) -> Iterator[Answer]:
         """One answer each, in the order they are done. `watch` is called between steps and may raise to end it. `ears` hear

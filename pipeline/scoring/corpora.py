@@ -7,7 +7,8 @@ remembered and its counts are needed twice; a test holds it against sacrebleu bi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
@@ -22,6 +23,30 @@ def _bleu(effective_order: bool) -> Any:
     return BLEU(effective_order=effective_order)
 
 
+@dataclass(frozen=True)
+class Counted:
+    """One answer: its own scores, and the counts behind them, which those of all answers are made of; none where not wanted."""
+
+    scores: dict[str, float]
+    words: Sequence[int] = ()
+    grams: Sequence[int] = ()
+
+
+def count(reference: str, answer: str, wanted: Collection[str]) -> Counted:
+    """BLEU and chrF of one answer, as far as they are wanted."""
+    found: dict[str, float] = {}
+    words: Sequence[int] = ()
+    grams: Sequence[int] = ()
+    if "bleu" in wanted:
+        one = _bleu(True).sentence_score(answer, [reference])
+        words = (one.sys_len, one.ref_len, *one.counts, *one.totals)
+        found["bleu"] = float(one.score)
+    if "chrf" in wanted:
+        grams = _met(_grams(answer), _reference(reference))
+        found["chrf"] = _f(grams)
+    return Counted(found, words, grams)
+
+
 class Corpus:
     """The answers of one candidate, added one by one. `wanted` holds "bleu", "chrf" or both."""
 
@@ -32,18 +57,16 @@ class Corpus:
 
     def add(self, reference: str, answer: str) -> dict[str, float]:
         """The scores of this answer alone, 0 to 100; BLEU as sacrebleu's own sentence BLEU: its order is that of the answer."""
+        return self.take(count(reference, answer, self.wanted))
+
+    def take(self, counted: Counted) -> dict[str, float]:
+        """`add` of what was counted already, here or in another process."""
         self.answers += 1
-        found = {}
-        if "bleu" in self.wanted:
-            one = _bleu(True).sentence_score(answer, [reference])
-            counted = (one.sys_len, one.ref_len, *one.counts, *one.totals)
-            self.words = [a + b for a, b in zip(self.words, counted, strict=True)]
-            found["bleu"] = float(one.score)
-        if "chrf" in self.wanted:
-            stats = _met(_grams(answer), _reference(reference))
-            self.grams = [a + b for a, b in zip(self.grams, stats, strict=True)]
-            found["chrf"] = _f(stats)
-        return found
+        if counted.words:
+            self.words = [a + b for a, b in zip(self.words, counted.words, strict=True)]
+        if counted.grams:
+            self.grams = [a + b for a, b in zip(self.grams, counted.grams, strict=True)]
+        return dict(counted.scores)
 
     def scores(self) -> dict[str, float]:
         """Those of all answers together, which are no means of the single ones."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.cluster import here
 from pipeline.errors import PipelineError
 from pipeline.examples import Example
 from pipeline.scoring import corpora, labels, names, probes
@@ -15,8 +16,8 @@ from pipeline.specs import EvaluateSpec, Meaning, ScoreSpec
 
 Row = dict[str, Any]
 Say = Callable[[int, int], None]
-EVERY = 500
-"""Answers between two words of how far it is."""
+EVERY, MANY = 500, 5_000
+"""Answers between two words of how far it is, and from how many on the workers of a cluster score them."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,14 @@ class Asked:
     meaning: Meaning | None = None
 
 
+@dataclass(frozen=True)
+class Judged:
+    """What one answer and its reference decide by themselves."""
+
+    scores: dict[str, float]
+    counted: corpora.Counted
+
+
 def score(items: Sequence[Example], outputs: Sequence[Row], spec: EvaluateSpec | ScoreSpec, say: Say) -> tuple[list[Row], Row]:
     """Rows {"candidate_id", "item_id", "sample", "scores", "expected", "predicted"}, and the facts for the run's result:
     "answers", "labels", "scored" (the keys), "metrics" (means by candidate) and "corpus" (BLEU and chrF of all answers).
@@ -44,13 +53,14 @@ def score(items: Sequence[Example], outputs: Sequence[Row], spec: EvaluateSpec |
     newest = {(row["candidate_id"], row["item_id"], row["sample"]): row for row in outputs
               if row["item_id"] in references or row["item_id"].startswith(probes.PREFIX)}
     rows = []
-    judge = _judge(asked)
+    pairs = [(references[output["item_id"]], output["text"]) for output in newest.values() if output["item_id"] in references]
+    found = _all_judged(pairs, asked, lambda: say(0, len(newest)))
     together = {row["candidate_id"]: corpora.Corpus(asked.metrics) for row in newest.values()}
     for done, output in enumerate(newest.values()):
         if done % EVERY == 0:
             say(done, len(newest))
         rows.append(_probed(output) if output["item_id"] not in references
-                    else _row(output, references[output["item_id"]], asked, judge, together[output["candidate_id"]]))
+                    else _row(output, references[output["item_id"]], asked, next(found), together[output["candidate_id"]]))
     if "similarity" in asked.metrics:
         _add_similarities(rows, newest, references, asked.meaning)
     return rows, _facts(rows, newest, together, asked)
@@ -91,6 +101,22 @@ def _something_to_look_for(spec: ScoreSpec) -> None:
             raise PipelineError(f"{names.title(key)}: nothing to look for was given.", f"Give {what}.")
 
 
+def judged(pairs: Iterable[tuple[str, str]], asked: Asked) -> Iterator[Judged]:
+    """Of each (reference, answer), in their order."""
+    judge = _judge(asked)
+    return (Judged(judge(reference, answer), corpora.count(reference, answer, asked.metrics)) for reference, answer in pairs)
+
+
+def _all_judged(pairs: Sequence[tuple[str, str]], asked: Asked, look: Callable[[], None]) -> Iterator[Judged]:
+    """By the workers of a cluster where there are many, else here."""
+    place = here.spread("score") if len(pairs) >= MANY else None
+    if place is None:
+        return judged(pairs, asked)
+    from pipeline.cluster import scoring
+
+    return scoring.judged(pairs, asked, place, look)
+
+
 def _judge(asked: Asked) -> Callable[[str, str], dict[str, float]]:
     """What scores an answer that is no label, by (reference, answer)."""
     from pipeline.scoring import structure, texts
@@ -112,9 +138,8 @@ def _judge(asked: Asked) -> Callable[[str, str], dict[str, float]]:
     return judge
 
 
-def _row(output: Row, reference: str, asked: Asked, judge: Callable[[str, str], dict[str, float]],
-         together: corpora.Corpus) -> Row:
-    found = judge(reference, output["text"]) | together.add(reference, output["text"])
+def _row(output: Row, reference: str, asked: Asked, judged: Judged, together: corpora.Corpus) -> Row:
+    found = judged.scores | together.take(judged.counted)
     expected = predicted = None
     if asked.labels and "accuracy" in asked.metrics:
         expected = labels.normal(reference)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.cluster import here
 from pipeline.scoring import rouge
 from pipeline.scoring.refusals import is_refusal
 from pipeline.specs import Meaning
@@ -34,10 +35,17 @@ def similarities(references: Sequence[str], answers: Sequence[str], meaning: Mea
     from pipeline.dedupe import vectors
 
     texts = list(dict.fromkeys([*references, *answers]))
-    place = {text: at for at, text in enumerate(texts)}
-    rows = vectors.of(texts, meaning or Meaning())
+    stands = {text: at for at, text in enumerate(texts)}
+    wanted = meaning or Meaning()
+    place = here.spread("score") if wanted.kind == "transformer" else None
+    if place is None:
+        rows = vectors.of(texts, wanted)
+    else:
+        from pipeline.cluster import scoring
+
+        rows = scoring.of(texts, wanted, place)
     pairs = zip(references, answers, strict=True)
-    return [float(rows[place[reference]] @ rows[place[answer]]) for reference, answer in pairs]
+    return [float(rows[stands[reference]] @ rows[stands[answer]]) for reference, answer in pairs]
 
 
 SCORES = {"length_ratio": length_ratio, "exact_match": exact_match, "refusal": refusal}

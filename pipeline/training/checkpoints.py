@@ -6,11 +6,13 @@ resumed run goes on bit for bit.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -102,6 +104,18 @@ def load_adapter(folder: Path, parameters: dict[str, nn.Parameter]) -> None:
     with torch.no_grad():
         for name, parameter in parameters.items():
             parameter.copy_(weights[name])
+
+
+def save_adapter(run_dir: Path, model: Any, base_name: str, parameters: dict[str, nn.Parameter], tokenizer: Any) -> str:
+    """Write the adapter in peft's own form, without the path of this machine in it; returns its SHA-256."""
+    beside, target = run_dir / ".adapter", run_dir / "adapter"
+    shutil.rmtree(beside, ignore_errors=True)
+    model.peft_config["default"].base_model_name_or_path = base_name
+    model.save_pretrained(beside, safe_serialization=True, save_embedding_layers=False, state_dict=plain(parameters))
+    tokenizer.save_pretrained(beside)
+    shutil.rmtree(target, ignore_errors=True)
+    os.rename(beside, target)
+    return hashlib.sha256((target / "adapter_model.safetensors").read_bytes()).hexdigest()
 
 
 def at_step(run_dir: Path, step: int) -> Path:

@@ -38,14 +38,26 @@ DIE_WITH_PARENT = 1
 
 @dataclass(frozen=True)
 class World:
-    """How many processes there are, and which this one is (0 writes)."""
+    """How many processes there are, and which this one is (0 writes). `beside` are those on this machine, itself among them (0:
+    all); `cores` is how many processor cores this one may use (0: its part of the machine's)."""
 
     size: int = 1
     rank: int = 0
+    beside: int = 0
+    cores: int = 0
 
     @property
     def first(self) -> bool:
         return self.rank == 0
+
+    @property
+    def threads(self) -> int:
+        return self.cores or max(1, (os.cpu_count() or 1) // self.here)
+
+    @property
+    def here(self) -> int:
+        """How many of them share this machine."""
+        return self.beside or self.size
 
     def mine(self, parts: Sequence[Part]) -> list[Part]:
         """Every `size`-th part, the next processes having the next ones."""

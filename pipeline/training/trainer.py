@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import gc
-import hashlib
 import json
 import math
-import os
 import resource
-import shutil
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ import torch
 from torch import Tensor
 
 from pipeline import base_models, machine
+from pipeline.cluster import here
 from pipeline.errors import PipelineError, Stopped, is_out_of_memory
 from pipeline.rundir import Child
 from pipeline.specs import TrainSpec
@@ -37,6 +36,15 @@ RUN_AWAY = "Start again with a lower learning rate (a half, or a tenth)."
 
 def run(child: Child, spec: TrainSpec, workspace: Path) -> dict[str, Any]:
     """Train to the end and return the result's data. Raises PipelineError in words, Stopped when asked to stop."""
+    if (place := here.spread("train")) is not None:
+        from pipeline.cluster import training
+
+        return training.run(child, spec, workspace, place)
+    return learn(child, spec, workspace, together.world(spec.processes, child, workspace))
+
+
+def learn(child: Child, spec: TrainSpec, workspace: Path, gathered: AbstractContextManager[World]) -> dict[str, Any]:
+    """What each process of a run does; `gathered` are all of them, once they are needed. Raises as `run`."""
     child.say("preparing", sentence="Preparing the base model")
     folder = base_models.prepare(spec.base, workspace, lambda sentence: child.say("preparing", sentence=sentence))
     tokenizer = base_models.load_tokenizer(folder)
@@ -44,7 +52,7 @@ def run(child: Child, spec: TrainSpec, workspace: Path) -> dict[str, Any]:
         child.event("note", sentence="This base model has another chat template than the one the snapshot was frozen for; "
                     "the conversations are written in its own.")
     data = reading.of_run(child, spec, workspace, folder, tokenizer)
-    with together.world(spec.processes, child, workspace) as world:
+    with gathered as world:
         trainer = Trainer(child, spec, folder, tokenizer, data, world)
         trainer.train()
         return trainer.finish(base_models.fingerprint(folder))
@@ -79,7 +87,7 @@ class Trainer:
         self.steps = sum(self.per_epoch)
         self.found = checkpoints.newest(child.folder)
         way = self.found[1].way if self.found else self._way(folder)
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // world.size))
+        torch.set_num_threads(world.threads)
         child.say("loading", sentence="Loading the base model")
         where = quantised.device()
         dtype, at_first = getattr(torch, way.compute), torch.device("cpu") if way.sharded else where
@@ -125,8 +133,12 @@ class Trainer:
 
     def finish(self, base_fingerprint: str) -> dict[str, Any]:
         """Save the adapter of the best validation loss as `adapter/` and say what was measured."""
-        checkpoints.load_adapter(checkpoints.at_step(self.child.folder, self.place.best_step), self.parameters)
-        digest = self._save_adapter() if self.world.first else ""
+        digest = ""
+        if self.world.first:
+            checkpoints.load_adapter(checkpoints.at_step(self.child.folder, self.place.best_step), self.parameters)
+            digest = checkpoints.save_adapter(self.child.folder, self.decoder.plain(), self.spec.base.name, self.parameters,
+                                              self.tokenizer)
+            self.child.hand_over(self.child.folder / "adapter")
         place = self.place
         return {"adapter": "adapter", "adapter_sha256": digest, "base_fingerprint": base_fingerprint,
                 "best_step": place.best_step, "best_validation_loss": place.best_validation_loss,
@@ -138,17 +150,17 @@ class Trainer:
 
     def _way(self, folder: Path) -> Way:
         """The quickest way that fits this machine, unless the spec says how; the first process's, in all of them."""
-        here, spec = machine.look(), self.spec
+        found, spec = machine.look(), self.spec
         shape = fit.Shape.from_config(json.loads((folder / "config.json").read_text(encoding="utf-8")))
         mine = -(-self.step_tokens // self.world.size)
         learned = sum(sum(example.learned) for example in self.data.train) / sum(self.lengths)
-        task = fit.Task(shape, spec.rank, max(self.lengths), mine, here.device, spec.method, here.compute_bytes,
+        task = fit.Task(shape, spec.rank, max(self.lengths), mine, found.device, spec.method, found.compute_bytes,
                         min(1.0, fit.ROOM_IN_ROWS * learned), self.world.size, spec.sharding)
-        plan = fit.choose(task, here.free_for(self.world.size))
+        plan = fit.choose(task, found.free_for(self.world.here))
         checkpointing = plan.checkpointing if spec.checkpointing == "auto" else spec.checkpointing == "on"
         tokens = max(spec.row_tokens or plan.row_tokens, *self.lengths)
-        found = [plan.method == "qlora", here.compute == "bfloat16", plan.resident16, tokens, checkpointing, plan.sharded]
-        packed, low, resident, most, again, parts = self.world.sum([float(part) * self.world.first for part in found])
+        chosen = [plan.method == "qlora", found.compute == "bfloat16", plan.resident16, tokens, checkpointing, plan.sharded]
+        packed, low, resident, most, again, parts = self.world.sum([float(part) * self.world.first for part in chosen])
         return Way("qlora" if packed else "lora", "bfloat16" if low else "float32", bool(resident), int(most),
                    shape.layers if again else 0, bool(parts))
 
@@ -362,6 +374,7 @@ class Trainer:
         if self.place != self._saved:
             if self.world.first:
                 checkpoints.save(self.child.folder, self.place, self.parameters, self.learner.moments, self.spec.keep)
+                self.child.hand_over(checkpoints.at_step(self.child.folder, self.place.step))
             self.child.event("checkpoint", step=self.place.step)
         self._saved, self._saved_at = self.place, time.monotonic()
         self.world.any(False)  # nobody goes on, or reads it back, before it is there
@@ -374,16 +387,3 @@ class Trainer:
         if self.world.any(self.child.stop_requested()):
             self._checkpoint()
             raise Stopped(f"Stopped at step {self.place.step} of {self.steps}, as asked; everything up to there is saved.")
-
-    def _save_adapter(self) -> str:
-        """Write the adapter in peft's own form, without the path of this machine in it; returns its SHA-256."""
-        beside, target = self.child.folder / ".adapter", self.child.folder / "adapter"
-        shutil.rmtree(beside, ignore_errors=True)
-        model = self.decoder.plain()
-        model.peft_config["default"].base_model_name_or_path = self.spec.base.name
-        model.save_pretrained(beside, safe_serialization=True, save_embedding_layers=False,
-                              state_dict=checkpoints.plain(self.parameters))
-        self.tokenizer.save_pretrained(beside)
-        shutil.rmtree(target, ignore_errors=True)
-        os.rename(beside, target)
-        return hashlib.sha256((target / "adapter_model.safetensors").read_bytes()).hexdigest()
