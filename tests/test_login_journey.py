@@ -99,6 +99,7 @@ def test_people_sign_in_are_invited_and_lose_their_role_while_they_work(browser:
     rita.get_by_test_id("stSidebarNav").get_by_text("Overview").click()
     heading(rita, "You are not invited")
     shoot(rita, "not-invited")
+    signing_in.sign_out(olga)
 
 
 @pytest.mark.parametrize(("account", "words"), [("mallory", "You are not invited"), ("unsure", "This sign-in does not count")])
