@@ -58,7 +58,9 @@ def subject(given: Mapping[str, Any]) -> str:
         value = getattr(value, f"{name}_id", value)
         if isinstance(value, str) and re.fullmatch(r"[\w.@+-]{1,80}", value, re.ASCII):
             parts.append(f"{name.removesuffix('_id')} {value}")
-    parts += [f"{len(given[name]):,} {name.removesuffix('_ids')}s" for name in MANY if isinstance(given.get(name), Sized)]
+    for name in MANY:
+        if isinstance(many := given.get(name), Sized):
+            parts.append(f"{len(many):,} {name.removesuffix('_ids')}" + "s" * (len(many) != 1))
     return " · ".join(parts)
 
 

@@ -137,7 +137,7 @@ def get(ws: Workspace, record_id: str) -> Record:
     return found[0]
 
 
-@needs("read", veil=_veiled)
+@needs("raw")
 def page(ws: Workspace, chosen: Filter, limit: int, after: str = "") -> list[Record]:
     """Records in the order they came in, those behind the record `after` where one is named."""
     where, values = _where(ws, chosen, after)

@@ -72,6 +72,13 @@ def sign_in(page: Page, account: str) -> None:
     settled(page)
 
 
+def sign_out(page: Page) -> None:
+    """From the foot of the navigation through the provider's question and back to the studio's door."""
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name="Yes, sign me out").click(timeout=60_000)
+    heading(page, "^Sign in$")
+
+
 def heading(page: Page, words: str) -> None:
     expect(page.get_by_role("heading", name=re.compile(words)).first).to_be_visible(timeout=60_000)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from studio import team
 from studio.workspace import Workspace
@@ -60,6 +60,17 @@ def invite(page: Page, studio: Studio, address: str, role: str) -> None:
     expect(page.get_by_text(address).first).to_be_visible(timeout=60_000)
 
 
+def pressed_until(page: Page, wanted: Locator) -> None:
+    """Go on in the page that is open, as often as it takes until what another person did is stored."""
+    for _ in range(12):
+        page.get_by_test_id("stSidebarNav").get_by_text("Overview").click()
+        try:
+            return expect(wanted).to_be_visible(timeout=5_000)
+        except AssertionError:
+            continue
+    expect(wanted).to_be_visible()
+
+
 def change_role(page: Page, place: int, role: str) -> None:
     page.get_by_role("combobox", name="Role").nth(place).click()
     page.get_by_role("option", name=role, exact=True).click()
@@ -89,16 +100,16 @@ def test_people_sign_in_are_invited_and_lose_their_role_while_they_work(browser:
     heading(settled(rita), "Review")
 
     change_role(olga, 2, "labeller")  # while Rita looks at a page of reviewers
-    rita.get_by_test_id("stSidebarNav").get_by_text("Overview").click()
-    expect(rita.get_by_test_id("stSidebarNav").get_by_text("Label", exact=True)).to_be_visible(timeout=60_000)
+    pressed_until(rita, rita.get_by_test_id("stSidebarNav").get_by_text("Label", exact=True))
     assert rita.get_by_test_id("stSidebarNav").get_by_text("Review", exact=True).count() == 0
 
     olga.get_by_role("button", name="Remove").nth(1).click()
     olga.get_by_role("button", name="Remove now").click()
     settled(olga)
-    rita.get_by_test_id("stSidebarNav").get_by_text("Overview").click()
-    heading(rita, "You are not invited")
+    expect(olga.get_by_text("rita@example.org")).to_have_count(0, timeout=60_000)
+    pressed_until(rita, rita.get_by_role("heading", name="You are not invited"))
     shoot(rita, "not-invited")
+    signing_in.sign_out(olga)
 
 
 @pytest.mark.parametrize(("account", "words"), [("mallory", "You are not invited"), ("unsure", "This sign-in does not count")])
