@@ -28,7 +28,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from benchmarks import record
-from studio import intake, label_sets, models, runs, snapshots, starts
+from studio import backups, intake, label_sets, models, runs, snapshots, starts
 from studio.columns import Choices
 from studio.workspace import Workspace
 from tests import reviewing
@@ -83,6 +83,7 @@ def prepared(home: Path, minutes: float, train: bool) -> str:
                                                 for n in range(rows)])
     intake.import_file(ws, path, path.name, Choices(COLUMNS))
     label_sets.save(ws, MOODS, "ann")
+    backups.every_hours(ws, str(home.parent / "by-itself"), 1, 3, "ann")  # the first one is part of the warm-up
     if train:
         variants = [starts.Dials(epochs=50, learning_rate=rate) for rate in (1e-4, 2e-4, 3e-4)]
         starts.group(ws, snapshots.every(ws)[0], models.get(ws, models.STARTER_ID), variants, "soak")
