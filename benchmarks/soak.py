@@ -28,7 +28,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from benchmarks import record
-from studio import intake, label_sets, models, runs, snapshots, starts
+from studio import backups, intake, label_sets, models, runs, snapshots, starts
 from studio.columns import Choices
 from studio.workspace import Workspace
 from tests import reviewing
@@ -43,7 +43,13 @@ DERIVED = {"label_now", "record_now", "record_words", "record_sizes", "words_rea
 """Tables that are made anew or kept up, not only added to."""
 VISITS = ("curate?words=Question", "curate?words=number&order=length", "", "runs", "evaluate", "snapshots", "models", "review",
           "monitor", "server", "clean", "label?person=reader")
-READY = 120_000
+READY, AT_ONCE = 120_000, 3
+"""Milliseconds that a card may take, and presses in a row before the next person's turn."""
+RESTS = """() => {
+  const app = document.querySelector('[data-testid="stApp"]');
+  return !!app && app.getAttribute('data-test-script-state') !== 'running' && !!document.querySelector('h1')
+    && !document.querySelector('[data-testid="stSkeleton"], [data-stale="true"]');
+}"""
 PROBED = re.compile(r"/\w+/_stcore/(health|host-config)$")
 """Where Streamlit's own client asks whether the app has a base path, to be told with a 404 that it has none."""
 
@@ -77,6 +83,7 @@ def prepared(home: Path, minutes: float, train: bool) -> str:
                                                 for n in range(rows)])
     intake.import_file(ws, path, path.name, Choices(COLUMNS))
     label_sets.save(ws, MOODS, "ann")
+    backups.every_hours(ws, str(home.parent / "by-itself"), 1, 3, "ann")  # the first one is part of the warm-up
     if train:
         variants = [starts.Dials(epochs=50, learning_rate=rate) for rate in (1e-4, 2e-4, 3e-4)]
         starts.group(ws, snapshots.every(ws)[0], models.get(ws, models.STARTER_ID), variants, "soak")
@@ -97,13 +104,12 @@ class Desk:
             reviewing.open_review(page, url, session, who)
 
     def act(self) -> None:
-        if self.over:
-            return
-        if self.kind == "label":
-            self.over = not press(self.page, next(self.keys))
-        else:
-            self.page.wait_for_function(reviewing.DRAWN, timeout=READY)
-            self.page.keyboard.press(next(self.keys))
+        for _ in range(AT_ONCE):
+            if self.kind == "label" and not self.over:
+                self.over = not press(self.page, next(self.keys))
+            elif self.kind == "review":
+                self.page.wait_for_function(reviewing.DRAWN, timeout=READY)
+                self.page.keyboard.press(next(self.keys))
 
     def finish(self) -> None:
         expect(self.page.get_by_test_id(f"{self.kind}-saved")).to_have_text("Saved", timeout=READY)
@@ -114,14 +120,21 @@ class Reader:
 
     def __init__(self, page: Page, url: str, places: Iterator[str]) -> None:
         self.page, self.url, self.places, self.visits = page, url, places, 0
+        self._since = 0.0
 
     def act(self) -> None:
-        self.page.goto(f"{self.url}/{next(self.places)}")
-        settled(self.page, READY / 1000)
-        self.visits += 1
+        """Look whether the page is drawn, and go on to the next one then; nobody else waits for it."""
+        if self._since and not self.page.evaluate(RESTS):
+            if time.monotonic() - self._since > READY / 1000:
+                raise TimeoutError(f"{self.page.url} was not drawn")
+            return
+        self.visits += bool(self._since)
+        self._since = time.monotonic()
+        self.page.goto(f"{self.url}/{next(self.places)}", wait_until="commit")
 
     def finish(self) -> None:
-        return
+        settled(self.page, READY / 1000)
+        self.visits += 1
 
 
 def run(home: Path, minutes: float, people: tuple[int, int, int], train: bool) -> Report:

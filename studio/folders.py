@@ -48,9 +48,9 @@ def chosen(name: str = "") -> Workspace:
     if not name and len(known) == 1:
         name = known[0]
     if not name:
-        raise StudioError("There are several workspaces here.", "Choose one in the list at the left.")
+        raise StudioError("There are several workspaces here.", "Choose one: every page lists them.")
     if name not in known:
-        raise StudioError(f"There is no workspace {name[:60]!r} here.", "Choose one in the list at the left.")
+        raise StudioError(f"There is no workspace {name[:60]!r} here.", "Choose one: every page lists them.")
     return workspace.open_workspace(folder / name)
 
 

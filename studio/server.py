@@ -35,7 +35,7 @@ async def _lifespan(app: st.App) -> AsyncIterator[None]:
         yield
     finally:
         _health.stopping = True
-        await asyncio.to_thread(workspace.close_all)  # waits for what is being written; runs go on in their own processes
+        await asyncio.to_thread(workspace.end)  # waits for what is being written; runs go on in their own processes
 
 
 def _begin() -> None:

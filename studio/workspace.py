@@ -127,17 +127,17 @@ class Workspace(Seen):
             self._lock.release()
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        with self._gate.reading(), self._connection.cursor() as cursor:
+        with self._gate.reading(), self._cursor() as cursor:
             return rows_of(cursor, sql, parameters)
 
     def columns(self, sql: str, parameters: Sequence[Any] = ()) -> dict[str, NDArray[Any]]:
         """A result by column, for what is worked through by the million."""
-        with self._gate.reading(), self._connection.cursor() as cursor:
+        with self._gate.reading(), self._cursor() as cursor:
             return cursor.execute(sql, list(parameters)).fetchnumpy()
 
     def arrow(self, sql: str) -> Any:
         """A result as an Arrow table, to be given to `Transaction.load`."""
-        with self._gate.reading(), self._connection.cursor() as cursor:
+        with self._gate.reading(), self._cursor() as cursor:
             return cursor.sql(sql).to_arrow_table()
 
     def rewrite(self) -> None:
@@ -177,7 +177,7 @@ class Workspace(Seen):
         `at_once` is called at that very moment, under the write lock: what it looks at is what the copy will hold.
         """
         name = f"copy_{uuid.uuid4().hex[:8]}"
-        with ExitStack() as held, self._connection.cursor() as cursor, self._connection.cursor() as letting_go:
+        with ExitStack() as held, self._cursor() as cursor, self._cursor() as letting_go:
             try:
                 with self._writing:
                     held.enter_context(self._gate.reading())
@@ -212,7 +212,7 @@ class Workspace(Seen):
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """Write under the one write lock: journal first, then commit; an exception rolls everything back."""
-        with self._writing, self._connection.cursor() as cursor:
+        with self._writing, self._cursor() as cursor:
             cursor.execute("begin")
             transaction = Transaction(cursor, self)
             try:
@@ -241,6 +241,11 @@ class Workspace(Seen):
                           [table])
             self._types[table] = {row["column_name"]: row["data_type"] for row in found}
         return self._types[table]
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        if self.closed:
+            raise _going_down()
+        return self._connection.cursor()
 
     def path(self, relative: str) -> Path:
         return self.root / relative
@@ -305,7 +310,7 @@ def counts_of(path: Path) -> dict[str, int]:
 
 
 _open: dict[Path, Workspace] = {}
-_opening = threading.Lock()
+_opening, _ending = threading.Lock(), threading.Event()
 
 
 def open_workspace(folder: Path | None = None) -> Workspace:
@@ -315,6 +320,8 @@ def open_workspace(folder: Path | None = None) -> Workspace:
     """
     root = (folder or default_folder()).resolve()
     with _opening:
+        if _ending.is_set():
+            raise _going_down()
         if root not in _open:
             _open[root] = Workspace(root)
         return _open[root]
@@ -325,3 +332,13 @@ def close_all() -> None:
     with _opening:
         while _open:
             _open.popitem()[1].close()
+
+
+def end() -> None:
+    """Close them all for good: the process goes down, and what still runs in it must open none again."""
+    _ending.set()
+    close_all()
+
+
+def _going_down() -> StudioError:
+    return StudioError("The studio is being stopped.", "Load this page again in a minute.")

@@ -12,8 +12,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from studio import backups, customers, forgetting, journal, moment, records
+from studio import backups, cli, customers, forgetting, journal, moment, records
 from studio.errors import StudioError
 from studio.records import Filter
 from studio.workspace import Workspace, counts_of
@@ -228,6 +229,18 @@ def test_backups_from_before_a_forgetting_are_listed_and_later_ones_hold_nothing
     assert (word in Path(before.path).read_bytes(), word in Path(after.path).read_bytes()) == (True, False)
     Path(before.path).unlink()
     assert forgetting.in_backups(worked, done) == []
+
+
+def test_the_commands_back_up_check_and_restore(worked: Workspace, tmp_path: Path) -> None:
+    worked.close()
+    run = CliRunner().invoke
+    said = run(cli.app, ["backup", str(tmp_path / "away"), "--workspace", str(worked.root)])
+    archive = next((tmp_path / "away").glob("*.tar"))
+    checked = run(cli.app, ["restore", str(archive), "--check"])
+    back, again = (run(cli.app, ["restore", str(archive), str(tmp_path / "back")]) for _ in range(2))
+    assert [one.exit_code for one in (said, checked, back, again)] == [0, 0, 0, 1]
+    assert "Backed up: " in said.output and "Whole: " in checked.output and "forget them again" in back.output
+    assert "is not empty" in again.output
 
 
 def finish(ws: Workspace) -> None:

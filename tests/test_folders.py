@@ -107,8 +107,13 @@ def test_a_page_shows_the_workspace_of_its_address(two: Path) -> None:
 
 
 def test_a_page_without_one_asks_which_and_shows_nothing_of_any(two: Path) -> None:
-    found = words(drawn())
-    assert ("There are several workspaces here" in found, "40 records" in found) == (True, False)
+    found = drawn()
+    assert ([one.value for one in found.title], "40 records" in words(found)) == (["Choose a workspace"], False)
+
+
+def test_an_address_with_a_name_that_is_none_shows_nothing_of_any(two: Path) -> None:
+    found = words(drawn(workspace="[fuller](https://example.com)"))
+    assert ("There is no workspace of the name" in found, "fuller" in found, "40 records" in found) == (True, False, False)
 
 
 def test_another_workspace_in_the_address_begins_anew(two: Path) -> None:

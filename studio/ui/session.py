@@ -55,20 +55,30 @@ def within(views: Mapping[str, Right]) -> list[str]:
 
 
 def enter() -> None:
-    """Which of several workspaces this session is in: the one that its address names, or the only one. Raises StudioError where
-    it names none of them; the list of those that are for who is here is drawn first. Nothing that was held of one goes over
-    into another."""
+    """Which of several workspaces this session is in: the one that its address names, or the only one that is for who is here;
+    where it names none of them, the page is a list of all and no more. Nothing that was held of one goes over into another."""
     who = sign_in.person()
     known = [name for name in folders.names() if who is None or team.lets_in(folders.chosen(name), who.email)]
+    if who is not None and folders.names() and not known:
+        st.title("You are not invited", anchor=False)
+        st.markdown(f"You are signed in as `{who.email}`. Ask an owner of the workspace that you want to work in to invite this "
+                    "address, then load the page again.")
+        st.stop()
     wanted, here = st.query_params.get(_WORKSPACE, ""), str(st.session_state.get(_WORKSPACE, ""))
     if wanted and here and wanted != here:
         for key in [one for one in st.session_state if one != _PERSON]:
             del st.session_state[key]
     name = wanted or here or (known[0] if len(known) == 1 else "")
+    if known and name not in known:
+        st.title("Choose a workspace", anchor=False)
+        if name:
+            st.error("**There is no workspace of the name in this address.**", icon=":material/error:")
+        _links(known, "")
+        st.stop()
     if len(known) > 1:
-        _chooser(known, name)
-    if name or folders.names():
-        folders.chosen(name)
+        with st.sidebar, st.expander(f"Workspace: {name}"):
+            _links(known, name)
+    if known:
         st.session_state[_WORKSPACE] = name
         if wanted != name:
             st.query_params[_WORKSPACE] = name
@@ -85,12 +95,11 @@ def address(path: str) -> str:
     return folders.address(str(st.session_state.get(_WORKSPACE, "")), path)
 
 
-def _chooser(known: Sequence[str], name: str) -> None:
+def _links(known: Sequence[str], name: str) -> None:
     """Links, not a list to pick from: another workspace begins with a page of its own."""
-    with st.sidebar, st.expander(f"Workspace: {name}" if name else "Choose a workspace", expanded=not name):
-        rows = (f'<a class="tw-place{" tw-here" if one == name else ""}" href="./?{_WORKSPACE}={quote(one)}"'
-                f'{" aria-current=page" if one == name else ""}>{html.escape(one)}</a>' for one in known)
-        st.html(f'<nav aria-label="Workspaces">{"".join(rows)}</nav>')
+    rows = (f'<a class="tw-place{" tw-here" if one == name else ""}" href="./?{_WORKSPACE}={quote(one)}"'
+            f'{" aria-current=page" if one == name else ""}>{html.escape(one)}</a>' for one in known)
+    st.html(f'<nav aria-label="Workspaces">{"".join(rows)}</nav>')
 
 
 def person() -> str:
