@@ -11,7 +11,8 @@ if str(ROOT) not in sys.path:  # Streamlit puts only this file's folder there
 
 import streamlit as st  # noqa: E402
 
-from studio import forgetting, runs, search, watching  # noqa: E402
+from studio import forgetting, held, runs, search, watching  # noqa: E402
+from studio.commands.frame import carry_out  # noqa: E402
 from studio.ui import layout, session, sitemap, theme  # noqa: E402
 
 
@@ -27,6 +28,7 @@ def main() -> None:
         runs.collect(ws)
         search.keep_up(ws)
         watching.keep_up(ws)
+        held.serve(ws, carry_out)
         for warning in ws.warnings:
             st.warning(layout.plain(warning))
         page.run()
