@@ -24,12 +24,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from studio import locks
 from studio.commands.calls import Typed
 from studio.errors import StudioError
-from studio.workspace import Workspace
+
+if TYPE_CHECKING:  # whoever only asks imports no database
+    from studio.workspace import Workspace
 
 NAME = "held.sock"
 LONGEST_PATH = 100
@@ -98,7 +100,7 @@ class Guest:
         return str(message.get("stdin", ""))
 
 
-CarryOut = Callable[[Workspace, Typed, Guest], int]
+CarryOut = Callable[["Workspace", Typed, Guest], int]
 
 
 class Door:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import sys
 import time
@@ -11,6 +12,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from studio.errors import StudioError
 
 if TYPE_CHECKING:
     from studio.workspace import Workspace
@@ -64,6 +67,15 @@ def login() -> str:
 def own_call(argv: Sequence[str]) -> Call:
     """A command of this process, with its own streams."""
     return Call(Typed(tuple(argv), os.getcwd(), login(), sys.stdout.isatty()), _own_out, _own_err, _own_stdin)
+
+
+def fail(call: Call, error: StudioError) -> int:
+    """Say in words what went wrong; returns the exit status."""
+    if call.json or "--json" in call.typed.argv:
+        call.out(json.dumps({"error": error.message, "hint": error.hint}, ensure_ascii=False) + "\n")
+    else:
+        call.err(f"{error.message}\n{error.hint}".strip() + "\n")
+    return 1
 
 
 _call: ContextVar[Call] = ContextVar("call")

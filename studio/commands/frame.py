@@ -22,7 +22,7 @@ import typer
 
 from studio import forgetting, held, runs, workspace
 from studio.commands import tree
-from studio.commands.calls import Call, Typed, current, say, stdin
+from studio.commands.calls import Call, Typed, current, fail, say, stdin
 from studio.errors import StudioError
 from studio.held import Guest
 from studio.locks import Held
@@ -172,11 +172,7 @@ def _carry(work: Callable[[], Told]) -> None:
     try:
         told = work()
     except StudioError as error:
-        if call.json:
-            call.out(json.dumps({"error": error.message, "hint": error.hint}, ensure_ascii=False) + "\n")
-        else:
-            call.err(f"{error.message}\n{error.hint}".strip() + "\n")
-        raise typer.Exit(1) from None
+        raise typer.Exit(fail(call, error)) from None
     except KeyboardInterrupt:
         call.err("\nStopped watching. A run that was started goes on by itself: `tunewright runs list` has it.\n")
         raise typer.Exit(130) from None

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from studio.commands.calls import Call, calling, own_call
+from studio import held
+from studio.commands.calls import Call, calling, fail, own_call
+from studio.errors import StudioError
 
 WRONGLY_TYPED: Any = typer.BadParameter.__bases__
 """Typer's copy of click's UsageError, wherever this version of typer keeps it."""
@@ -155,4 +159,22 @@ def main() -> None:
     words = sys.argv[1:]
     if not words or words[0] not in GROUPS or {"--help", "-h"} & set(words):
         root().main(words, prog_name="tunewright")  # which ends the process
-    sys.exit(run(own_call(words)))
+    call = own_call(words)
+    status = _asked(call)
+    sys.exit(run(call) if status is None else status)
+
+
+def _asked(call: Call) -> int | None:
+    """Let whoever holds the workspace carry the command out, before anything large is imported; None where nobody does."""
+    words = list(call.typed.argv)
+    named = next((words[place + 1] for place, word in enumerate(words[:-1]) if word == "--workspace"), "")
+    folder = named or next((word.partition("=")[2] for word in words if word.startswith("--workspace=")), "") or (
+        "" if words[0] == "validate" else os.environ.get("STUDIO_WORKSPACE", ""))  # a file needs no workspace to be validated
+    if not folder:
+        return None
+    try:
+        return held.ask(Path(folder).expanduser().absolute(), call.typed, call.out, call.err, call.stdin)
+    except StudioError as error:
+        return fail(call, error)
+    except KeyboardInterrupt:
+        return 130

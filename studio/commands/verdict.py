@@ -22,6 +22,7 @@ from studio import (
     rescored,
     rivals,
     runs,
+    search,
     similar,
     slices,
     verdict_words,
@@ -29,6 +30,7 @@ from studio import (
 )
 from studio import report as reports
 from studio.commands import chosen
+from studio.commands.calls import say
 from studio.commands.frame import As, Limit, Out, Table, Told, command, group, picked, verb, who, write
 from studio.commands.records import row as record_row
 from studio.commands.records import undone
@@ -50,7 +52,7 @@ Name = Annotated[str, typer.Argument(help="The slice's name.")]
 
 
 @command(verdict, "verdict")
-def say(
+def pronounce(
     ws: Workspace,
     run: chosen.Latest = "latest",
     judged: Judged = "",
@@ -194,6 +196,10 @@ def like(
     held = chosen.evaluation(ws, run)
     grid = grids.read(ws, held.run_id)
     ids = [str(grid.items[place]) for place in _places(ws, held, grid, by, name)]
+    if similar.unread(ws):
+        say(f"  reading {similar.unread(ws):,} records into the index of words")
+    while search.read_on(ws):
+        pass
     words, found = similar.to(ws, ids, held.snapshot_id, limit)
     done = similar.keep(ws, found, name, who(as_), ws.new_id()) if keep else 0
     rows = [record_row(one.record) | {"weight": one.weight} for one in found]
