@@ -33,6 +33,7 @@ def go(
     csv: Annotated[str, typer.Option(help="A CSV file of tickets; without it the sample is used.")] = "",
     message: Annotated[str | None, typer.Option(help="Its column of customer messages.")] = None,
     answer: Annotated[str | None, typer.Option(help="Its column of answers.")] = None,
+    base: Annotated[str, typer.Option(help="A base model's folder; without it the starter.")] = "",
     train: Annotated[int, typer.Option(help="Examples to train on.")] = 200,
     validation: Annotated[int, typer.Option(help="Examples to validate on.")] = 20,
     test: Annotated[int, typer.Option(help="Examples to test on.")] = 40,
@@ -51,10 +52,12 @@ def go(
     settle_leaks(ws, recipe, "quarantine", who("tunewright demo"))  # nobody is there to ask
     snapshot = snapshots.freeze(ws, "Demo", recipe, who=who("tunewright demo"))
     say(f"Frozen: {snapshot.train} train, {snapshot.validation} validation, {snapshot.test} test in {ws.path(snapshot.folder)}")
-    base, dials = models.get(ws, models.STARTER_ID), starts.Dials(epochs=epochs, learning_rate=learning_rate)
-    tuned = models.get(ws, follow(ws, starts.training(ws, snapshot, base, dials, "demo")).run_id)
+    dials = starts.Dials(epochs=epochs, learning_rate=learning_rate)
+    first = models.add_base(ws, "folder", str(path(base))) if base else models.get(ws, models.STARTER_ID)
+    tuned = models.get(ws, follow(ws, starts.training(ws, snapshot, first, dials, "demo")).run_id)
     run_id = follow(
-        ws, starts.evaluation(ws, snapshot, [Chosen(base), Chosen(tuned)], Decoding(max_new_tokens=answer_tokens), probes=False)
+        ws,
+        starts.evaluation(ws, snapshot, [Chosen(first), Chosen(tuned)], Decoding(max_new_tokens=answer_tokens), probes=False),
     ).run_id
     verdict = verdict_of(ws, evaluation(ws, run_id))
     return Told(

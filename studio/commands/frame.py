@@ -128,7 +128,7 @@ def command(app: typer.Typer, name: str, without_workspace: bool = False) -> Cal
             else:
                 _carry(lambda: _in_workspace(folder, lambda ws: work(ws, **given)))
 
-        parameters = [*(one for one in own if one.name != "folder"), *_COMMON]
+        parameters = [*(one for one in own if not (without_workspace and one.name == "folder")), *_COMMON]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {one.name: one.annotation for one in parameters}
         run.__doc__, run.__name__ = work.__doc__, work.__name__
@@ -282,11 +282,13 @@ class Table:
             return [self.empty]
         heads = self.names.split()
         cells = [[_cell(row.get(name), self.widest) for name in heads] for row in self.rows]
-        wide = [max(len(row[place]) for row in [heads, *cells]) for place in range(len(heads))]
-        return [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, wide, strict=True)).rstrip()
-            for row in [[head.replace("_", " ") for head in heads], *cells]
-        ]
+        return aligned([[head.replace("_", " ") for head in heads], *cells])
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Cells as columns, each as wide as its widest."""
+    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, wide, strict=True)).rstrip() for row in rows]
 
 
 def _cell(value: Any, widest: int) -> str:

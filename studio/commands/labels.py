@@ -257,6 +257,13 @@ def settle(
     return Told({"settled": 1}, ["Settled."])
 
 
+@command(labels, "settled")
+def settled(ws: Workspace, name: Set) -> Told:
+    """Records that were settled, and by whom."""
+    rows = [picked(one, "record_id answer who") for one in adjudicate.settled(ws, _set(ws, name).set_id)]
+    return listed("settled", rows, "record_id answer who", "Nothing was settled.")
+
+
 @command(labels, "suggest")
 def suggest(ws: Workspace, name: Set, wait: Wait = True) -> Told:
     """Let the light model learn from a set's labels and suggest labels for the other records."""
@@ -271,6 +278,7 @@ def suggested(
 ) -> Told:
     """How good the light model is, and what accepting its suggestions would do."""
     found = _set(ws, name)
+    chosen = suggestions.hit_rate(ws, found.set_id)
     now, newest = suggestions.standing(ws, found.set_id), runs.latest_suggestions(ws, found.set_id)
     obstacle = suggestions.too_few(ws, found) if now is None else suggestions.obstacle(ws, found)
     coming = None if now is None or obstacle else suggestions.preview(ws, found, confidence)
@@ -282,6 +290,7 @@ def suggested(
             "fields": fields,
             "standing": picked(now, "labelled suggested doubted new_labels") if now else None,
             "accepting": picked(coming, "count wrong error") if coming else None,
+            "chosen": {key: {"share": share, "labels": labels} for key, (share, labels) in chosen.items()},
         },
         [obstacle]
         if obstacle

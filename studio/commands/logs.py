@@ -46,7 +46,7 @@ def read(
     watching.after(ws)
     rows = [picked(one, REPORT) for one in reports]
     return Told(
-        {"read": rows},
+        {"logs": [_look(one) for one in seen], "read": rows},
         [
             f"{one.name}: {one.rows_in:,} rows, of which {one.rows_added:,} are new, {one.rows_already:,} were "
             f"here and {one.rows_refused:,} could not be read."

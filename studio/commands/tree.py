@@ -168,8 +168,11 @@ def _asked(call: Call) -> int | None:
     """Let whoever holds the workspace carry the command out, before anything large is imported; None where nobody does."""
     words = list(call.typed.argv)
     named = next((words[place + 1] for place, word in enumerate(words[:-1]) if word == "--workspace"), "")
-    folder = named or next((word.partition("=")[2] for word in words if word.startswith("--workspace=")), "") or (
-        "" if words[0] == "validate" else os.environ.get("STUDIO_WORKSPACE", ""))  # a file needs no workspace to be validated
+    folder = (
+        named
+        or next((word.partition("=")[2] for word in words if word.startswith("--workspace=")), "")
+        or ("" if words[0] == "validate" else os.environ.get("STUDIO_WORKSPACE", ""))
+    )  # a file needs no workspace to be validated
     if not folder:
         return None
     try:

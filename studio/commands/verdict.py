@@ -31,7 +31,7 @@ from studio import (
 from studio import report as reports
 from studio.commands import chosen
 from studio.commands.calls import say
-from studio.commands.frame import As, Limit, Out, Table, Told, command, group, picked, verb, who, write
+from studio.commands.frame import As, Limit, Out, Table, Told, aligned, command, group, picked, verb, who, write
 from studio.commands.records import row as record_row
 from studio.commands.records import undone
 from studio.errors import StudioError
@@ -352,14 +352,12 @@ def _row(found: Comparison) -> Row:
 
 
 def _lines(one: Verdict, judged: str, rival: str) -> list[str]:
-    lines = [f"  {'metric':<30}{rival:<24}{judged:<24}{'difference':<26}verdict"]
+    rows = [["metric", rival, judged, "difference", "verdict"]]
     for part in one.every:
         digits = verdict_words.digits(part)
-        lines.append(
-            f"  {metrics.title(part.metric):<30}{interval(*part.a.parts, digits):<24}{interval(*part.b.parts, digits):<24}"
-            f"{signed(*part.difference.parts, digits):<26}{part.word}"
-        )
-    return lines
+        parts = [interval(*value.parts, digits) for value in (part.a, part.b)]
+        rows.append([metrics.title(part.metric), *parts, signed(*part.difference.parts, digits), part.word])
+    return [f"  {line}" for line in aligned(rows)]
 
 
 def _candidate(run: Run, word: str) -> str:
