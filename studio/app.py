@@ -11,7 +11,8 @@ if str(ROOT) not in sys.path:  # Streamlit puts only this file's folder there
 
 import streamlit as st  # noqa: E402
 
-from studio import forgetting, runs, search, watching  # noqa: E402
+from studio import forgetting, held, runs, search, watching  # noqa: E402
+from studio.commands.frame import carry_out  # noqa: E402
 from studio.ui import door, layout, session, sitemap, theme  # noqa: E402
 
 
@@ -35,6 +36,7 @@ def main() -> None:
         runs.collect(ws.core)
         search.keep_up(ws.core)
         watching.keep_up(ws.core)
+        held.serve(ws.core, carry_out)
         with st.container():  # always there: a part of the page is known by its place, which must not move with the warnings
             for warning in ws.warnings:
                 st.warning(layout.plain(warning))

@@ -25,6 +25,7 @@ from studio.workspace import Transaction, Workspace
 
 DAYS, WEEKS = 7.0, 4
 LEAST, MOST, MOST_BEFORE = 20, 2_000, 4_000
+AGAINST = {"training": "the training data", "before": "the weeks before"}
 ENOUGH_AGAIN = 100
 """From so many new questions on, over another `DAYS`, a check is made again by itself, if somebody asked for one before."""
 _one_starts = threading.Lock()
@@ -121,6 +122,27 @@ class Found:
         lists = [topic.row_ids for topic in self.topics] or [part.unlike for part in self.parts if part.drifted]
         most = max(map(len, lists), default=0)
         return tuple(dict.fromkeys(ids[place] for place in range(most) for ids in lists if place < len(ids)))
+
+
+def topics_shown(found: Found) -> list[Topic]:
+    """Topics that are new or grew, then those that shrank."""
+    return [*found.topics, *(topic for part in found.parts for topic in part.topics if topic.kind == "less")]
+
+
+def rows_of(found: Found, name: str) -> tuple[str, tuple[str, ...]]:
+    """What a number of a check is called and the rows behind it, by its name in addresses: `topic-0`, `unlike-1`, `refusals`,
+    `language-de`. Of a number there is none of, no rows."""
+    kind, _, which = name.partition("-")
+    topics = topics_shown(found)
+    if kind == "topic" and which.isdigit() and int(which) < len(topics):
+        return f"{topics[int(which)].what.capitalize()} about {', '.join(topics[int(which)].words)}", topics[int(which)].row_ids
+    if kind == "unlike" and which.isdigit() and int(which) < len(found.parts):
+        part = found.parts[int(which)]
+        return f"{part.what.capitalize()} least like those of {AGAINST[part.against]}", part.unlike
+    if kind == "refusals":
+        return "Answers that decline", tuple(found.data["refusals"]["row_ids"])
+    told = next((one for one in found.data["languages"] if kind == "language" and one["language"] == which), None)
+    return f"Questions in {which}", tuple(told["row_ids"]) if told else ()
 
 
 @needs("read")

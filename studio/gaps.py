@@ -13,6 +13,7 @@ from typing import Literal
 from studio import label_sets, labels, rivals, runs, slices
 from studio.grids import Grid
 from studio.permissions import needs
+from studio.recipes import Recipe
 from studio.runs import Run
 from studio.workspace import Workspace
 
@@ -44,6 +45,13 @@ def find(ws: Workspace, run: Run | None = None, grid: Grid | None = None) -> lis
     rare = sorted([*_tags(ws), *_labels(ws)], key=lambda gap: (gap.have, gap.scenario))
     named = {gap.scenario.lower() for gap in failing}
     return [*failing, *(gap for gap in rare if gap.scenario.lower() not in named)][:MOST]
+
+
+def recipe(picked: Sequence[Gap]) -> Recipe:
+    """What fills these gaps up, each towards the middle one of its kind, about."""
+    each = max(5, round(sum(one.fill for one in picked) / len(picked)))
+    ids = tuple(dict.fromkeys(one for gap in picked for one in gap.seeds))
+    return Recipe(scenarios=tuple(one.scenario for one in picked), each=each, seed_ids=ids)
 
 
 def _tags(ws: Workspace) -> list[Gap]:

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio import duplicates, pins, splits, traffic, wording_keys
+from studio import duplicates, intake, made, pins, records, splits, traffic, wording_keys
 from studio.permissions import needs
-from studio.splits import SPLITS, Division, Piece, Recipe, SplitName
+from studio.splits import SPLITS, Division, Piece, Recipe, SplitName, Stratify
 from studio.workspace import Row, Workspace
 
 KINDS = ("question", "twins", "thread", "customer")
@@ -51,6 +51,14 @@ class Plan:
     @property
     def left_over(self) -> int:
         return self.division.left_over
+
+
+@needs("read")
+def usual(ws: Workspace) -> Recipe:
+    """What one begins with: a tenth to validate on and a tenth to test on, of every tag or import its share; where a model
+    wrote examples, at most three in ten lines."""
+    likely: Stratify = "tag" if records.tags(ws) else "source" if len(intake.imports(ws)) > 1 else "none"
+    return Recipe(stratify=likely, synthetic_most=0.3 if made.some(ws) else 1.0)
 
 
 @needs("curate", looks=True)

@@ -20,7 +20,8 @@ from starlette.requests import Request  # noqa: E402
 from starlette.responses import JSONResponse  # noqa: E402
 from starlette.routing import Route  # noqa: E402
 
-from studio import folders, forgetting, health, search, watching, workspace  # noqa: E402
+from studio import folders, forgetting, health, held, search, watching, workspace  # noqa: E402
+from studio.commands.frame import carry_out  # noqa: E402
 from studio.doors import Doors  # noqa: E402
 from studio.errors import StudioError  # noqa: E402
 
@@ -46,6 +47,7 @@ def _begin() -> None:
             forgetting.go_on(ws)
             search.keep_up(ws)
             watching.keep_up(ws)
+            held.serve(ws, carry_out)
         except StudioError as error:  # the others are served; this one says why on its pages
             print(error, file=sys.stderr, flush=True)
 

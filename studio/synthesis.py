@@ -65,6 +65,12 @@ def start(ws: Workspace, recipe: Recipe, model: Model, judge: Model | None = Non
 
 
 @needs("read")
+def number(ws: Workspace, recipe: Recipe) -> int:
+    """How many examples a recipe makes with the records that are here."""
+    return recipe.each * len(seeds.find(ws, recipe).ids) if recipe.work in synthetic.ON_SEEDS else recipes.wanted(recipe)
+
+
+@needs("read")
 def estimate(ws: Workspace, recipe: Recipe, model: Model, judge: Model | None, number: int) -> Estimate:
     """What so many examples will take, about: from what this model took before, else from what is usual."""
     known = ws.row("""select count(*) as n, avg(seconds) as seconds, avg(prompt_tokens) as prompt, avg(new_tokens) as made,

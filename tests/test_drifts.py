@@ -14,7 +14,6 @@ import pytest
 from pipeline import rundir
 from studio import alerts, customers, drifts, forgetting, runs, traffic
 from studio.errors import StudioError
-from studio.ui import drift_view
 from studio.workspace import Workspace
 from tests.children import collected, wait_until
 from tests.drifting import END, bring, frozen, questions
@@ -147,7 +146,7 @@ def test_the_runs_page_leads_to_what_a_check_found(drifted: Workspace, monkeypat
 def test_every_number_opens_to_its_rows(drifted: Workspace) -> None:
     found = newest(drifted)
     names = ["topic-0", "unlike-0", "language-en", "refusals", "topic-99", "nonsense"]
-    assert [len(drift_view.rows_of(found, name)[1]) > 0 for name in names] == [True, True, True, False, False, False]
+    assert [len(drifts.rows_of(found, name)[1]) > 0 for name in names] == [True, True, True, False, False, False]
 
 
 def test_the_page_says_what_drifted_and_sends_its_rows(drifted: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,6 @@ from studio.workspace import Row, Workspace
 
 ALL, NOTHING, SHOWN, AT_ONCE = "all models", "only the weeks before", 5, 25
 VIEW = "Drift"
-AGAINST = {"training": "the training data", "before": "the weeks before"}
 PARTS = {"classifier": "A classifier tells them apart (AUC, 0.5: not at all)",
          "distance": "Distance in meaning (energy distance)", "clusters": "Largest change of a topic's share (standard errors)",
          "lengths": "Lengths (largest gap of shares)", "languages": "Languages (standard errors)",
@@ -82,7 +81,7 @@ def _found(ws: Workspace, found: Found, every: Sequence[Run], who: str) -> None:
     part = f"{looked['now']:,} of " if looked["now"] < rows["now"] else ""
     st.caption(f"{part}{count(rows['now'], 'question')} to {layout.plain(found.model or ALL)}, from {found.since:%d %b %Y} to "
                f"{found.until:%d %b %Y, %H:%M} UTC. Checked {ago(run.started_at, ws.now())}.")
-    for place, topic in enumerate(_listed(found)):
+    for place, topic in enumerate(drifts.topics_shown(found)):
         _topic(ws, topic, place, who)
     if not found.topics:
         for place, comparison in enumerate(found.parts):
@@ -92,10 +91,6 @@ def _found(ws: Workspace, found: Found, every: Sequence[Run], who: str) -> None:
     _measured(found)
 
 
-def _listed(found: Found) -> list[Topic]:
-    return [*found.topics, *(topic for part in found.parts for topic in part.topics if topic.kind == "less")]
-
-
 def _topic(ws: Workspace, topic: Topic, place: int, who: str) -> None:
     """One topic: how large it is, a few of its rows, and one click that brings all of them back to the data."""
     word, icon = KINDS[topic.kind]
@@ -103,7 +98,8 @@ def _topic(ws: Workspace, topic: Topic, place: int, who: str) -> None:
         about = ", ".join(topic.words) or "no word of its own"
         kind = "" if topic.what == "questions" else " in the answers"
         st.markdown(f"{icon} **{word}{kind}: {layout.plain(about)}**")
-        st.markdown(f"{_percent(topic.share)} of today's {topic.what}, {_percent(topic.before)} of {AGAINST[topic.against]}.")
+        against = drifts.AGAINST[topic.against]
+        st.markdown(f"{_percent(topic.share)} of today's {topic.what}, {_percent(topic.before)} of {against}.")
         if topic.records:
             st.caption("Records of the training data that fewer people ask like now:")
             for record_id in topic.row_ids[:SHOWN]:
@@ -124,7 +120,7 @@ def _table(rows: Sequence[Row], title: str) -> None:
 
 def _unlike(ws: Workspace, comparison: Comparison, place: int, who: str) -> None:
     with st.container(border=True):
-        st.markdown(f"**{comparison.what.capitalize()} least like those of {AGAINST[comparison.against]}**")
+        st.markdown(f"**{comparison.what.capitalize()} least like those of {drifts.AGAINST[comparison.against]}**")
         _table(traffic.every(ws, comparison.unlike[:SHOWN]), f"{comparison.what} that look least like before")
         _acts(ws, comparison.unlike, f"unlike-{place}", who)
 
@@ -139,7 +135,7 @@ def _acts(ws: Workspace, ids: Sequence[str], name: str, who: str, send: bool = T
 
 def _behind(ws: Workspace, found: Found, name: str, who: str) -> None:
     """The rows behind a number: of a topic, of a language, of answers that decline, of a comparison."""
-    title, ids = rows_of(found, name)
+    title, ids = drifts.rows_of(found, name)
     st.subheader(title, anchor=False)
     rows = traffic.every(ws, ids)
     if rows:
@@ -152,26 +148,11 @@ def _behind(ws: Workspace, found: Found, name: str, who: str) -> None:
         st.rerun()
 
 
-def rows_of(found: Found, name: str) -> tuple[str, tuple[str, ...]]:
-    """What a number is called and the rows behind it; of a number there is none of, no rows."""
-    kind, _, which = name.partition("-")
-    topics = _listed(found)
-    if kind == "topic" and which.isdigit() and int(which) < len(topics):
-        return f"{topics[int(which)].what.capitalize()} about {', '.join(topics[int(which)].words)}", topics[int(which)].row_ids
-    if kind == "unlike" and which.isdigit() and int(which) < len(found.parts):
-        part = found.parts[int(which)]
-        return f"{part.what.capitalize()} least like those of {AGAINST[part.against]}", part.unlike
-    if kind == "refusals":
-        return "Answers that decline", tuple(found.data["refusals"]["row_ids"])
-    told = next((one for one in found.data["languages"] if kind == "language" and one["language"] == which), None)
-    return f"Questions in {which}", tuple(told["row_ids"]) if told else ()
-
-
 def _measured(found: Found) -> None:
     """Every comparison with all its parts, then what the times are like."""
     st.subheader("What was measured", anchor=False)
     st.dataframe([{
-        "compared": f"{one.what} with {AGAINST[one.against]}", "": "✗ drifted" if one.drifted else "✓ alike",
+        "compared": f"{one.what} with {drifts.AGAINST[one.against]}", "": "✗ drifted" if one.drifted else "✓ alike",
         "told apart (AUC)": "{:.2f} [{:.2f}, {:.2f}]".format(*one.auc), "chance where nothing changed": _chance(one.adjusted),
         "today": one.now, "before": one.then, "rows": layout.address(f"/monitor?view={VIEW}&drift=unlike-{place}")}
         for place, one in enumerate(found.parts)], hide_index=True, alt="Comparisons", column_config={
@@ -183,7 +164,7 @@ def _measured(found: Found) -> None:
         st.caption(f"About {_percent(families)} of the texts came in families of near-identical ones, as when a customer asks "
                    "again. A family counts as one, so that it alarms nobody.")
     with st.expander("All parts, with their thresholds", icon=":material/rule:"):
-        st.dataframe([{"compared": f"{one.what} with {AGAINST[one.against]}", "by": PARTS[part.name],
+        st.dataframe([{"compared": f"{one.what} with {drifts.AGAINST[one.against]}", "by": PARTS[part.name],
                        "value": f"{part.value:.3f}", "alarms above": f"{part.threshold:.3f}", "chance": _chance(part.p_value)}
                       for one in found.parts for part in one.parts], hide_index=True, alt="All parts",
                      column_config=layout.numbers(["value", "alarms above", "chance"]))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from studio import findings, runs, starts, word_diff
+from studio import findings, leaving, runs, starts, word_diff
 from studio.findings import GROUPS, Applied, Gate, KindCount, Open, Style
 from studio.runs import Run
 from studio.ui import layout, place_view, session
@@ -136,15 +136,7 @@ def passed(gate: Gate) -> bool:
     """The question before records leave Curate: nothing where all is settled, else a warning, a link and a box to tick."""
     if gate.clear:
         return True
-    if not gate.ever_checked:
-        words = "These records were not checked for personal data."
-    else:
-        parts = [f"{count(gate.open_records, 'record')} hold{'s' if gate.open_records == 1 else ''} open privacy findings"
-                 ] if gate.open_records else []
-        parts += [f"{count(gate.unchecked_records, 'record')} came in or changed since the last check"
-                  ] if gate.unchecked_records else []
-        words = f"{' and '.join(parts)}."
-    st.warning(words, icon=":material/privacy_tip:")
+    st.warning(leaving.sentence(gate), icon=":material/privacy_tip:")
     with st.container(horizontal=True, vertical_alignment="center"):
         layout.link("Show them" if gate.ever_checked else "Check them", "pages/clean.py")
         return st.checkbox("I know, and want to freeze all the same", key="accept-open")

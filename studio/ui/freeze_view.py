@@ -8,7 +8,7 @@ from typing import Literal
 
 import streamlit as st
 
-from studio import inspections, intake, leaks, made, models, records, runs, word_diff
+from studio import inspections, leaks, models, planning, records, runs, word_diff
 from studio.leaks import Checked, Leak
 from studio.models import Ready
 from studio.planning import Plan
@@ -34,10 +34,10 @@ def choose(ws: Workspace, counted: Counts) -> Recipe:
         validation = st.number_input("Validation, %", 1, 45, 10, width=140, help="Watched during training, never learned.")
         test = st.number_input("Test, %", 1, 45, 10, width=140, help="Kept away from training; the verdict rests on it.")
         seed = st.number_input("Seed", 0, 2**31 - 1, 1234, width=140, help="Another seed, another split.")
-        likely: Stratify = "tag" if records.tags(ws) else "source" if len(intake.imports(ws)) > 1 else "none"
+        usual = planning.usual(ws)
         ways: list[Stratify] = list(_WAYS)
         by_time = st.session_state.get("by-time", False)
-        stratify = st.selectbox("Equal shares of each", ways, index=ways.index(likely), format_func=_WAYS.__getitem__,
+        stratify = st.selectbox("Equal shares of each", ways, index=ways.index(usual.stratify), format_func=_WAYS.__getitem__,
                                 width=170, disabled=by_time,
                                 help="Every tag, or every import, gives its share to train, validation and test.")
     by_time = st.toggle("Train on the past, test on the future", key="by-time",
@@ -49,8 +49,8 @@ def choose(ws: Workspace, counted: Counts) -> Recipe:
     only_kept = st.checkbox(
         f"Only records marked keep ({counted.keep:,}); otherwise all that nobody dropped ({counted.usable:,})")
     most = 100
-    if made.some(ws):
-        most = int(st.number_input("Synthetic examples at most, %", 0, 99, 30, width=240,
+    if usual.synthetic_most < 1:
+        most = int(st.number_input("Synthetic examples at most, %", 0, 99, round(100 * usual.synthetic_most), width=240,
                                    help="Of all lines. What a model wrote goes to train alone: it is no test of a model."))
     return Recipe(validation / 100, test / 100, int(seed), only_kept, None, "none" if by_time else stratify, by_time,
                   twins, threads, customers, most / 100)

@@ -52,10 +52,7 @@ def _start_from(ws: Workspace) -> tuple[str, Recipe]:
     picked = [found[place] for place in places]
     st.caption(f"{count(len(picked), 'gap')} of {len(found)} taken" + ("" if chosen["selection"]["rows"] else
                ": the first ones, until you choose rows") + ". Each fills up towards the middle one of its kind.")
-    each = max(5, round(sum(one.fill for one in picked) / len(picked)))
-    ids = tuple(dict.fromkeys(one for gap in picked for one in gap.seeds))
-    filled = Recipe(scenarios=tuple(one.scenario for one in picked), each=each, seed_ids=ids)
-    return "gaps-" + "-".join(map(str, places)), filled
+    return "gaps-" + "-".join(map(str, places)), gaps.recipe(picked)
 
 
 def _gaps(ws: Workspace) -> list[gaps.Gap]:
@@ -157,9 +154,7 @@ def _model(ws: Workspace, key: str) -> Model | None:
 
 def _go(ws: Workspace, recipe: Recipe, model: Model, judge: Model | None, key: str) -> None:
     """The estimate beside the buttons: three for a look, then all of them."""
-    number, found = recipes.wanted(recipe), seeds.find(ws, recipe)
-    if recipe.work in ("paraphrases", "answers"):
-        number = recipe.each * len(found.ids)
+    number = synthesis.number(ws, recipe)
     told = synthesis.estimate(ws, recipe, model, judge, number)
     money = f"about {told.cost:,.2f} {told.money}" if told.cost is not None else "a cost that is not known (no prices)"
     st.markdown(f"**{count(number, 'example')}**: about {told.calls:,} calls, {told.tokens:,} tokens, {money}, "

@@ -8,13 +8,13 @@ from functools import partial
 
 import streamlit as st
 
-from studio import corrections, faults, marks, opinions, records, review_exports, reviews, runs, slices
+from studio import corrections, faults, marks, opinions, records, review_exports, review_results, reviews, runs, slices
 from studio.corrections import Correction
 from studio.opinions import Judged
 from studio.people import Right
 from studio.review_texts import PLAYGROUND, Texts
 from studio.reviews import Session
-from studio.ui import layout, review_result, session, where_view
+from studio.ui import layout, session, where_view
 from studio.ui.formats import count, excerpt, share
 from studio.workspace import Workspace
 
@@ -26,9 +26,9 @@ PAGE = 20
 
 def draw(ws: Workspace, held: Session) -> None:
     """One of the views."""
-    called = review_result.names(ws, held)
+    called = review_results.names(ws, held)
     judged = reviews.standing(ws, held.session_id)
-    differ = _split(judged)
+    differ = review_results.disagreed(judged)
     default = "differ" if differ else "all"
     view = st.segmented_control("View", session.within(RIGHTS), default=default, required=True, key="after",
                                 bind="query-params", label_visibility="collapsed", format_func=VIEWS.__getitem__)
@@ -40,15 +40,6 @@ def draw(ws: Workspace, held: Session) -> None:
         _files(ws, held, called)
     else:
         _pairs(ws, held, judged, differ if view == "differ" else None, called)
-
-
-def _split(judged: Sequence[Judged]) -> list[str]:
-    """Pairs on which people chose different winners."""
-    said: dict[str, set[str]] = defaultdict(set)
-    for one in judged:
-        if not one.again:
-            said[one.pair_id].add(one.winner)
-    return [pair for pair, winners in said.items() if len(winners) > 1]
 
 
 def _pairs(ws: Workspace, held: Session, judged: Sequence[Judged], only: Sequence[str] | None,

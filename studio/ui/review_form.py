@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from studio import metrics, opinions, review_samples, review_texts, reviews, rivals, slices
+from studio import metrics, opinions, review_results, review_samples, review_texts, reviews, rivals, slices
 from studio.grids import Grid
 from studio.review_samples import Wanted
 from studio.review_texts import PLAYGROUND
@@ -18,7 +18,6 @@ from studio.workspace import Workspace
 
 RULES = {"evidence": "As soon as the evidence is enough", "fixed": "Only after a fixed number of pairs"}
 TIES = {"left_out": "Left out of the win rate", "half": "Half a win for each"}
-MOST = 500
 
 
 def draw(ws: Workspace, proven: list[Run]) -> None:
@@ -30,8 +29,8 @@ def draw(ws: Workspace, proven: list[Run]) -> None:
                               format_func=lambda one: _title(ws, by_id.get(one))))
     run = by_id.get(source)
     called = {one: f"{role}: {rivals.names(run)[one]}" for one, role in rivals.roles(run).items()} if run else played
-    chosen = st.multiselect("Candidates", list(called), _usual(run) if run else list(called)[:2], key=f"who-{source}",
-                            format_func=called.__getitem__,
+    usual = review_results.usual(run) if run else list(called)[:2]
+    chosen = st.multiselect("Candidates", list(called), usual, key=f"who-{source}", format_func=called.__getitem__,
                             help="Two or more. With more than two, every two of them meet equally often.")
     if len(chosen) < 2:
         st.caption("Choose at least two.")
@@ -58,14 +57,6 @@ def _title(ws: Workspace, run: Run | None) -> str:
     return f"Evaluation {ago(run.started_at, ws.now())} · {run.run_id}" if run else "Comparisons saved in the playground"
 
 
-def _usual(run: Run) -> list[str]:
-    """The last tuned candidate and the one that it must beat first: the base with a good prompt where there is one."""
-    judged, roles = rivals.judged(run), rivals.roles(run)
-    others = [one for one in roles if one != judged]
-    prompted = [one for one in others if "prompted" in roles[one]]
-    return [*(prompted or others)[:1], judged]
-
-
 def _sample(ws: Workspace, run: Run, grid: Grid) -> Wanted:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         way = str(st.selectbox("Items", review_samples.ways(ws, run, grid), format_func=review_samples.WAYS.__getitem__,
@@ -83,14 +74,15 @@ def _sample(ws: Workspace, run: Run, grid: Grid) -> Wanted:
 
 def _settings(there: int, candidates: int, wanted: Wanted) -> tuple[Settings, int]:
     """What is decided before the first verdict, and how many pairs there will be."""
-    most = min(MOST * candidates, there * candidates * (candidates - 1) // 2)
+    most = review_results.most_pairs(there, candidates)
     with st.container(horizontal=True):
         pairs = int(st.number_input("Pairs in all", 1, most, min(most, 60), width=150))
-        each = int(st.number_input("for each person", 1, pairs, min(pairs, 40), width=150,
+        for_each, by_all, twice = review_results.shares(pairs)
+        each = int(st.number_input("for each person", 1, pairs, for_each, width=150,
                                    help="Who has judged them may ask for more."))
-        overlap = int(st.number_input("judged by everybody", 0, each, min(each, 10), width=170,
+        overlap = int(st.number_input("judged by everybody", 0, each, min(each, by_all), width=170,
                                       help="The same pairs for all: they show how far people agree."))
-        repeats = int(st.number_input("shown twice", 0, each // 2, min(each // 10, 5), width=150,
+        repeats = int(st.number_input("shown twice", 0, each // 2, min(each // 2, twice), width=150,
                                       help="Hidden, with sides exchanged: they show whether a person stays with their word."))
     rubric = st.multiselect("Also ask for scores from 1 to 5", list(opinions.CRITERIA), placeholder="none: quickest",
                             format_func=opinions.CRITERIA.__getitem__)

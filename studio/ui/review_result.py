@@ -7,9 +7,8 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from studio import grids, opinions, review_samples, review_stats, review_texts, reviews, rivals, runs, slices, verdict_words
+from studio import opinions, review_results, review_samples, review_stats
 from studio.review_stats import Count, Result, Versus
-from studio.review_texts import PLAYGROUND
 from studio.reviews import Session
 from studio.ui import charts, layout
 from studio.ui.formats import count, interval, signed
@@ -24,18 +23,9 @@ LOOKS = {"enough": ("green", ":material/check_circle:"), "level": ("gray", ":mat
 AXIS = "Win rate minus a half, 95 % Wilson interval"
 
 
-def names(ws: Workspace, session: Session) -> dict[str, str]:
-    """What the candidates are called: `the tuned model`."""
-    if session.run_id == PLAYGROUND:
-        return review_texts.names(ws, session.candidates)
-    return {one: verdict_words.noun(role) for one, role in rivals.roles(runs.get(ws, session.run_id)).items()}
-
-
 def draw(ws: Workspace, session: Session, who: str) -> None:
     """All of the result."""
-    called, by = names(ws, session), session.settings.by or "tag"
-    found = review_stats.result(reviews.standing(ws, session.session_id, who), session.settings, session.candidates,
-                                session.same, _slices(ws, session, by))
+    called, found = review_results.names(ws, session), review_results.of(ws, session, who)
     for one in found.versus:
         colour, icon = LOOKS[one.stop.state]
         st.markdown(f"#### {icon} :{colour}[{layout.plain(review_stats.headline(one, called))}]")
@@ -46,14 +36,6 @@ def draw(ws: Workspace, session: Session, who: str) -> None:
         _strengths(found, called)
     _scores(found, called)
     _trust(found)
-
-
-def _slices(ws: Workspace, session: Session, by: str) -> dict[str, list[str]]:
-    if session.run_id == PLAYGROUND:
-        return {}
-    run = runs.get(ws, session.run_id)
-    grid = grids.read(ws, session.run_id)
-    return {name: [str(grid.items[place]) for place in places] for name, places in slices.part(ws, run, grid, by).items()}
 
 
 def _basis(session: Session, found: Result) -> str:

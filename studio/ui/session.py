@@ -61,8 +61,8 @@ def enter() -> None:
     known = [name for name in folders.names() if who is None or team.lets_in(folders.chosen(name), who.email)]
     if who is not None and folders.names() and not known:
         st.title("You are not invited", anchor=False)
-        st.markdown(f"You are signed in as `{who.email}`. Ask an owner of the workspace that you want to work in to invite this "
-                    "address, then load the page again.")
+        st.markdown(f"You are signed in as `{who.email}`. Ask an owner of the workspace that you want to work in to invite "
+                    "this address, then load the page again.")
         st.stop()
     wanted, here = st.query_params.get(_WORKSPACE, ""), str(st.session_state.get(_WORKSPACE, ""))
     if wanted and here and wanted != here:
