@@ -203,6 +203,7 @@ def due(ws: Workspace) -> datetime | None:
     return last["taken_at"] + (min(pause, TRY_AGAIN) if last["problem"] else pause)  # type: ignore[no-any-return]
 
 
+@needs("own")
 def keep_up(ws: Workspace) -> None:
     """Begin the backup that is due; asked again and again by the thread that watches."""
     known, when = plan(ws), due(ws)

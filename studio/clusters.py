@@ -16,6 +16,7 @@ from studio import elsewhere, models, named, runs
 from studio.elsewhere import Place
 from studio.errors import StudioError
 from studio.named import CLUSTERS
+from studio.permissions import needs
 from studio.runs import Run
 from studio.workspace import Row, Workspace
 
@@ -51,11 +52,13 @@ class Looked:
     at: datetime
 
 
+@needs("run", looks=True)
 def every(ws: Workspace) -> list[Cluster]:
     """By name."""
     return [Cluster(row["name"], **json.loads(row["cluster"])) for row in named.every(ws, CLUSTERS)]
 
 
+@needs("run", looks=True)
 def get(ws: Workspace, name: str) -> Cluster:
     """Raises StudioError where there is none of that name."""
     found = next((one for one in every(ws) if one.name == name), None)
@@ -64,6 +67,7 @@ def get(ws: Workspace, name: str) -> Cluster:
     return found
 
 
+@needs("own")
 def add(ws: Workspace, name: str, address: str, storage: str, who: str, workers: int = 1, cpus: float = 1, gpus: float = 0,
         memory_gb: float | None = None) -> Cluster:
     """Keep a cluster under a name; what stood under it before is replaced. Raises StudioError in words."""
@@ -79,6 +83,7 @@ def add(ws: Workspace, name: str, address: str, storage: str, who: str, workers:
     return said
 
 
+@needs("own")
 def remove(ws: Workspace, name: str, who: str) -> None:
     """Take a cluster off the list; runs that are there go on. Raises StudioError where there is none."""
     named.delete(ws, CLUSTERS, name, who)
@@ -94,6 +99,7 @@ def place(cluster: Cluster, workers: int, cpus: float, gpus: float, memory_gb: f
         raise StudioError(f"This cluster cannot be used: {said}.", "Correct it on the Cluster page.") from None
 
 
+@needs("run")
 def look(ws: Workspace, cluster: Cluster, test: bool = True) -> str:
     """See what is on the cluster; `test`: and what every node has and lacks. Returns the run's id. One that looks already is
     not begun again."""
@@ -106,11 +112,13 @@ def look(ws: Workspace, cluster: Cluster, test: bool = True) -> str:
     return runs.begin(ws, spec, f"{'Test of' if test else 'Look at'} {cluster.name}")
 
 
+@needs("run", looks=True)
 def latest(ws: Workspace, name: str) -> Run | None:
     """The newest look at this cluster, however it stands."""
     return next((run for run in runs.every(ws, "look") if run.spec["place"]["cluster"] == name), None)
 
 
+@needs("run", looks=True)
 def looked(ws: Workspace, name: str) -> Looked | None:
     """What the newest look at it that is done found."""
     for run in runs.every(ws, "look"):
@@ -120,6 +128,7 @@ def looked(ws: Workspace, name: str) -> Looked | None:
     return None
 
 
+@needs("run", looks=True)
 def warnings(ws: Workspace, wanted: Place) -> list[str]:
     """What stands against starting there, as far as the newest look knows: said before anything is submitted."""
     newest = latest(ws, wanted.cluster)
@@ -140,6 +149,7 @@ def warnings(ws: Workspace, wanted: Place) -> list[str]:
     return said
 
 
+@needs("own")
 def storage_is_gone(ws: Workspace, storage: str) -> None:
     """Somebody's word that a storage is no more: no copy has to be deleted there before anybody is forgotten."""
     elsewhere.drop_storage(ws, storage)

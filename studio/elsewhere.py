@@ -11,6 +11,7 @@ from pathlib import Path
 from pipeline import launch, spec_place
 from pipeline.spec_place import KINDS, PLACE, Place
 from studio.errors import StudioError
+from studio.permissions import needs
 from studio.workspace import Workspace
 
 __all__ = ["KINDS", "Place"]
@@ -50,6 +51,7 @@ def put_down(folder: Path, place: str) -> None:
         spec_place.write(folder, spec_place.loads(place))
 
 
+@needs("run", looks=True)
 def clear_copies(ws: Workspace, folder: Path) -> None:
     """Copies of a run that are left on a storage go where nobody will bring them home: its ferry was killed."""
     try:
@@ -60,16 +62,19 @@ def clear_copies(ws: Workspace, folder: Path) -> None:
         launch.sweep_run(ws.root, folder.name)
 
 
+@needs("run", looks=True)
 def storages(ws: Workspace) -> list[str]:
     """Storages on which copies of this workspace's texts may lie."""
     return spec_place.used_storages(ws.root)
 
 
+@needs("own")
 def drop_storage(ws: Workspace, storage: str) -> None:
     """No copy lies there any more."""
     spec_place.drop_storage(ws.root, storage)
 
 
+@needs("run", looks=True)
 def forget_copies(ws: Workspace) -> None:
     """Delete every copy of texts on every storage. Raises StudioError where one cannot be reached."""
     if storages(ws) and (failed := launch.sweep(ws.root)):

@@ -77,6 +77,7 @@ def make(ws: Workspace, name: str) -> str:
     return name
 
 
+@needs("open")
 def name_of(ws: Workspace) -> str:
     """What a workspace is called among several; empty where there is one only."""
     return ws.root.name if home() == ws.root.parent else ""

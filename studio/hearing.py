@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pipeline import rundir
 from pipeline.rundir import Mark
+from studio.permissions import needs
 from studio.workspace import Row, Workspace
 
 KEPT_FILES = 64
@@ -45,6 +46,7 @@ _heard: weakref.WeakKeyDictionary[Workspace, dict[tuple[str, str], _Heard]] = we
 _hearing = threading.Lock()
 
 
+@needs("read")
 def events(ws: Workspace, run_id: str, path: Path) -> Events:
     """The events of a run's file."""
     with _hearing:
@@ -59,12 +61,14 @@ def events(ws: Workspace, run_id: str, path: Path) -> Events:
         return heard.events
 
 
+@needs("raw")
 def lines(ws: Workspace, run_id: str, path: Path) -> list[Row]:
     """All whole lines of a file."""
     with _hearing:
         return list(_hear(ws, run_id, path)[0].rows)
 
 
+@needs("read")
 def forget(ws: Workspace) -> None:
     """Keep nothing of what was read."""
     _heard.pop(ws, None)

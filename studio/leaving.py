@@ -5,6 +5,7 @@ from __future__ import annotations
 from studio import findings
 from studio.errors import StudioError
 from studio.findings import Gate
+from studio.permissions import needs
 from studio.ui.formats import count
 from studio.workspace import Workspace
 
@@ -22,6 +23,7 @@ def sentence(gate: Gate) -> str:
     return f"{' and '.join(parts)}."
 
 
+@needs("curate", looks=True)
 def check(ws: Workspace, accepted: bool, only_kept: bool = False) -> Gate:
     """The gate as it stands. Raises StudioError where it is not clear, unless somebody `accepted` that."""
     gate = findings.privacy_gate(ws, only_kept)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from studio.archives import Part
 from studio.log_staging import READING
+from studio.permissions import needs
 from studio.run_files import LIVES, whole_lines
 from studio.staging import WAITING
 from studio.workspace import Workspace
@@ -40,6 +41,7 @@ class Moment:
     parts: tuple[Part, ...]
 
 
+@needs("own", looks=True)
 @contextmanager
 def held(ws: Workspace, models: bool) -> Iterator[Moment]:
     """Hold a moment while it is copied; `models` takes base models and exported ones in. Hold `ws.whole` around it."""
@@ -65,6 +67,7 @@ def held(ws: Workspace, models: bool) -> Iterator[Moment]:
         shutil.rmtree(stage, ignore_errors=True)
 
 
+@needs("own", looks=True)
 def sweep(ws: Workspace) -> None:
     """Take away what a process left that died while it held a moment: it ties files that may have to go."""
     for left in ws.root.glob(f"{STAGES}*"):

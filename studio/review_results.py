@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from studio import grids, review_stats, review_texts, reviews, rivals, runs, slices, verdict_words
 from studio.opinions import Judged
+from studio.permissions import needs
 from studio.review_stats import Result
 from studio.review_texts import PLAYGROUND
 from studio.reviews import Session
@@ -16,6 +17,7 @@ from studio.workspace import Workspace
 MOST = 500
 
 
+@needs("read")
 def names(ws: Workspace, session: Session) -> dict[str, str]:
     """What the candidates are called: `the tuned model`."""
     if session.run_id == PLAYGROUND:
@@ -23,6 +25,7 @@ def names(ws: Workspace, session: Session) -> dict[str, str]:
     return {one: verdict_words.noun(role) for one, role in rivals.roles(runs.get(ws, session.run_id)).items()}
 
 
+@needs("read")
 def of(ws: Workspace, session: Session, who: str = "") -> Result:
     """The result as it stands, by slice too. Raises StudioError before it was revealed, or looked at by `who`."""
     return review_stats.result(reviews.standing(ws, session.session_id, who), session.settings, session.candidates,

@@ -119,6 +119,7 @@ def push(ws: Workspace, snapshot: Snapshot, repository: str, private: bool = Tru
                       write=lambda folder: write_dataset(ws, snapshot, folder / DATASET))
 
 
+@needs("read")
 def newest_push(ws: Workspace, snapshot: Snapshot) -> Run | None:
     """The newest push of a snapshot, however it stands."""
     return next((run for run in runs.every(ws, "push") if run.snapshot_id == snapshot.snapshot_id), None)

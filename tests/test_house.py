@@ -161,6 +161,7 @@ def test_runs_and_starts_are_the_only_door_to_the_pipeline_and_findings_know_its
         "drifts.py",
         "elsewhere.py",
         "findings.py",
+        "hearing.py",
         "managed.py",
         "metrics.py",
         "receiving.py",

@@ -21,9 +21,9 @@ from tests.conftest import ROOT
 from tests.tickets import import_forty
 
 TABLE = ROOT / "tests" / "nouns.txt"
-BELOW = ("audit", "masking", "people", "permissions", "seen")
-"""What the nouns' rights are made of: these ask nobody."""
-DOORS = ("team.sign_in",)
+BELOW = ("audit", "held", "masking", "people", "permissions", "seen")
+"""What the nouns' rights are made of, and the door for who is logged in on this machine: these ask nobody."""
+DOORS = ("team.sign_in", "team.lets_in", "team.begin")
 """Called for somebody who has no role yet."""
 MAY = {
     "owner": "open read raw label review curate run export own",
