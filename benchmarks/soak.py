@@ -26,6 +26,7 @@ from itertools import cycle
 from pathlib import Path
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from benchmarks import record
 from studio import backups, intake, label_sets, models, runs, snapshots, starts
@@ -187,7 +188,7 @@ def _use(server: Serving, browser: Browser, session: str, minutes: float, people
     saving = Saving(page(), server.url, server.home.parent / "away")
     while time.monotonic() < end or not saving.over:
         for one in (*desks, *readers):
-            one.act()
+            _acted(one, report)
             _shown(one.page, report)
         if time.monotonic() >= middle:
             saving.go_on({name for desk in desks for name in desk.ledger.acknowledged})
@@ -199,6 +200,15 @@ def _use(server: Serving, browser: Browser, session: str, minutes: float, people
     for desk in desks:
         report.presses[desk.kind] = report.presses.get(desk.kind, 0) + len(desk.ledger.made)
     return desks, saving
+
+
+def _acted(one: Desk | Reader, report: Report) -> None:
+    """A person's turn; who waits too long for a card or a page is an error, and the others go on."""
+    try:
+        one.act()
+    except (TimeoutError, PlaywrightTimeout):
+        seen = " ".join(one.page.locator("body").inner_text().split())[-400:]
+        report.errors.append(f"{one.page.url} was not drawn within {READY // 1000} s: {seen}")
 
 
 class Saving:
