@@ -31,20 +31,22 @@ COUNTS = (
 )
 
 
+Roles = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="ROLE=COLUMN, several times: message=body, answer=reply, rating=stars, ticket, tags, subject, status, time, name, "
+        "email, sender, message_id, reply_to. Nothing behind = takes the role away."
+    ),
+]
+
+
 @command(bring, "import")
 def bring_in(
     ws: Workspace,
     files: Annotated[list[str] | None, typer.Argument(help="Files, or folders of files.")] = None,
     sample: Annotated[bool, typer.Option(help="The sample instead: about 650 made-up tickets.")] = False,
     look: Annotated[bool, typer.Option("--look", help="Only say what would come in.")] = False,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="ROLE=COLUMN, several times: message=body, answer=reply, rating=stars, "
-            "ticket, tags, subject, status, time, name, email, sender, message_id, "
-            "reply_to. Nothing behind = takes the role away."
-        ),
-    ] = None,
+    column: Roles = None,
     layout: Annotated[Literal["", "ticket", "message", "conversation"], typer.Option(help="What a row is.")] = "",
     agent: Annotated[list[str] | None, typer.Option(help="A sender who is the agent, several times.")] = None,
     rating_min: Annotated[float | None, typer.Option(help="Leave lower ratings out.")] = None,
@@ -68,35 +70,36 @@ def bring_in(
         return became(ws, intake.import_sample(ws))
     if not files:
         raise StudioError("No file is named.", "Name files or folders, or add --sample.")
-    staging = intake.read(
-        ws,
-        [path(one) for one in files],
-        lambda share, sentence: None,
-        written=Overrides(encoding, delimiter.replace("\\t", "\t"), sheet, headless),
-    )
+    said: Row = {
+        "layout": layout or None,
+        "agents": tuple(agent or ()) or None,
+        "keep_unrated": None if unrated else False,
+        "rating_min": rating_min,
+        "join": None if join else False,
+        "conditions": tuple(map(_condition, only or ())) or None,
+        "desk": desk or None,
+        "since": since.date() if since else None,
+        "until": until.date() if until else None,
+        "synthetic": synthetic or None,
+        "with_subject": subject or None,
+        "system_prompt": system_prompt,
+    }
+    written = Overrides(encoding, delimiter.replace("\\t", "\t"), sheet, headless)
+    staging = intake.read(ws, [path(one) for one in files], written=written)
     try:
-        seen = intake.look(ws, staging)
-        chosen = mappings.read(json.dumps(json_of(choices))) if choices else seen.choices
-        chosen = _columns(replace(chosen, layout=layout or chosen.layout), column or (), staging)
-        chosen = replace(
-            chosen,
-            agents=tuple(agent) if agent else chosen.agents,
-            keep_unrated=unrated and chosen.keep_unrated,
-            rating_min=chosen.rating_min if rating_min is None else rating_min,
-            join=join and chosen.join,
-            conditions=tuple(map(_condition, only)) if only else chosen.conditions,
-            desk=desk or chosen.desk,
-            since=since.date() if since else chosen.since,
-            until=until.date() if until else chosen.until,
-            synthetic=synthetic or chosen.synthetic,
-            with_subject=subject or chosen.with_subject,
-            system_prompt=chosen.system_prompt if system_prompt is None else system_prompt,
-        )
-        if look:
-            return _looked(seen, chosen, intake.outlook(ws, staging, chosen), staging)
-        return became(ws, intake.import_staged(ws, staging, chosen, say=lambda share, sentence: say(f"  {sentence}")))
+        return _staged(ws, staging, choices, column or (), said, look)
     finally:
         staging.discard()
+
+
+def _staged(ws: Workspace, staging: Staging, choices: str, roles: Sequence[str], said: Row, look: bool) -> Told:
+    """Import what was read, or only look; what nobody `said` (None) is as guessed, or as `choices` have it."""
+    seen = intake.look(ws, staging)
+    chosen = mappings.read(json.dumps(json_of(choices))) if choices else seen.choices
+    chosen = replace(_columns(chosen, roles, staging), **{key: value for key, value in said.items() if value is not None})
+    if look:
+        return _looked(seen, chosen, intake.outlook(ws, staging, chosen), staging)
+    return became(ws, intake.import_staged(ws, staging, chosen, say=lambda share, sentence: say(f"  {sentence}")))
 
 
 @command(past, "list")
