@@ -99,6 +99,13 @@ def place(cluster: Cluster, workers: int, cpus: float, gpus: float, memory_gb: f
         raise StudioError(f"This cluster cannot be used: {said}.", "Correct it on the Cluster page.") from None
 
 
+@needs("run", looks=True)
+def on(ws: Workspace, name: str, workers: int | None = None) -> Place:
+    """The place on a cluster of this name, as its entry says, with so many workers. Raises StudioError in words."""
+    found = get(ws, name)
+    return place(found, workers or found.workers, found.cpus, found.gpus, found.memory_gb)
+
+
 @needs("run")
 def look(ws: Workspace, cluster: Cluster, test: bool = True) -> str:
     """See what is on the cluster; `test`: and what every node has and lacks. Returns the run's id. One that looks already is

@@ -12,12 +12,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from studio import backups, cli, customers, forgetting, journal, moment, records
+from studio import backups, customers, forgetting, journal, moment, records
 from studio.errors import StudioError
 from studio.records import Filter
 from studio.workspace import Workspace, counts_of
+from tests.commands import run, told
 from tests.tickets import freeze_forty, import_forty, recorded_evaluation, recorded_training
 
 
@@ -232,15 +232,12 @@ def test_backups_from_before_a_forgetting_are_listed_and_later_ones_hold_nothing
 
 
 def test_the_commands_back_up_check_and_restore(worked: Workspace, tmp_path: Path) -> None:
-    worked.close()
-    run = CliRunner().invoke
-    said = run(cli.app, ["backup", str(tmp_path / "away"), "--workspace", str(worked.root)])
-    archive = next((tmp_path / "away").glob("*.tar"))
-    checked = run(cli.app, ["restore", str(archive), "--check"])
-    back, again = (run(cli.app, ["restore", str(archive), str(tmp_path / "back")]) for _ in range(2))
-    assert [one.exit_code for one in (said, checked, back, again)] == [0, 0, 0, 1]
-    assert "Backed up: " in said.output and "Whole: " in checked.output and "forget them again" in back.output
-    assert "is not empty" in again.output
+    said = told(worked, "backup", str(tmp_path / "away"))["backup"]
+    checked = told(worked, "restore", said["path"], "--check")
+    back = told(worked, "restore", said["path"], str(tmp_path / "back"))
+    again = run(worked, "restore", said["path"], str(tmp_path / "back"))
+    assert (said["files"], checked["rows"], back["folder"]) == (checked["files"], back["rows"], str(tmp_path / "back"))
+    assert (again.status, "is not empty" in again.err) == (1, True)
 
 
 def finish(ws: Workspace) -> None:
@@ -253,6 +250,7 @@ def test_the_schedule_takes_one_when_it_is_due_and_keeps_the_newest(worked: Work
     clock = worked.now()
     worked.now = lambda: clock
     by_hand = backups.backup(worked, tmp_path / "away", "ann")
+    clock += timedelta(minutes=1)
     backups.every_hours(worked, str(tmp_path / "away"), 6, 2, "ann")
     for hours in (0, 1, 5, 1, 6, 6):  # due at 0, 6, 13 and 19 hours
         clock += timedelta(hours=hours)

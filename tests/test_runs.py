@@ -159,7 +159,7 @@ def test_a_run_whose_folder_was_never_made_can_be_resumed_into_one(ws: Workspace
         runs.add_row(ws, transaction, spec, "One", snapshot.snapshot_id)
     runs.resume(ws, "run1")
     runs.stop(ws, "run1")
-    deadline = time.time() + 60
+    deadline = time.time() + 240
     while rundir.result(ws.path("runs/run1")) is None:
         assert time.time() < deadline
         time.sleep(0.1)

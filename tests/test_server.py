@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
-from typer.testing import CliRunner
 
-from studio import backups, cli, cli_server, health
+from studio import backups, health, starting
 from studio.doors import Doors
+from studio.errors import StudioError
 from studio.workspace import Workspace
 from tests.browser import settled, shoot
 from tests.ledger import Ledger
@@ -77,12 +77,13 @@ def test_health_says_database_where_that_does_not_answer(ws: Workspace) -> None:
 def test_a_server_without_a_cookie_secret_does_not_start_and_says_how(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("STREAMLIT_SERVER_COOKIE_SECRET", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    done = CliRunner().invoke(cli.app, ["server", "--host", HOST])
-    assert (done.exit_code, "openssl rand -hex 32" in done.output) == (1, True)
+    with pytest.raises(StudioError) as refused:
+        starting.start([HOST], None, None, "127.0.0.1", 8501, 500)
+    assert "openssl rand -hex 32" in refused.value.hint
 
 
 def test_the_command_hands_no_secret_on_where_others_can_read_it() -> None:
-    words = cli_server.command([HOST], "127.0.0.1", 8501, 500)
+    words = starting.command([HOST], "127.0.0.1", 8501, 500)
     assert ("secret" in " ".join(words).lower(), words.count("--server.allowedHosts")) == (False, 3)
 
 

@@ -23,7 +23,7 @@ APPS = {"check": check, "findings": findings, "validate": validate}
 Kind = Annotated[str, typer.Argument(help="A kind of finding, as `findings list` names it.")]
 
 
-@command(check, "check")
+@command(check, "check", elsewhere=True)
 def begin(
     ws: Workspace,
     every: Annotated[bool, typer.Option("--all", help="Also those that were checked as they are.")] = False,

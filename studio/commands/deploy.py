@@ -23,7 +23,7 @@ FORMS = ("adapter", "merged", "gguf")
 OfExport = Annotated[str, typer.Option("--export", help="An export's run; without it the newest. `none`: none.")]
 
 
-@command(export, "export")
+@command(export, "export", elsewhere=True)
 def write(
     ws: Workspace,
     model: chosen.Latest = "latest",

@@ -20,7 +20,7 @@ APPS = {"evaluate": evaluate}
 Primary = Literal["", "rougeL", "chrf", "accuracy", "macro_f1", "exact_match", "field_accuracy", "json_valid"]
 
 
-@command(evaluate, "evaluate")
+@command(evaluate, "evaluate", elsewhere=True)
 def begin(
     ws: Workspace,
     model: chosen.Latest = "latest",

@@ -37,15 +37,21 @@ def take_out(
         "files": forgetting.raw_files(ws, customer, ids),
         "sentences": said,
         "forgotten": None,
+        "backups": [],
     }
     if not ids and not in_logs:
         return Told(document, [*said, "Nothing here is theirs or names them."])
     if not yes:
         return Told(document, [*said, "Nothing was changed. Add --yes to forget them for good."])
     done = forgetting.forget(ws, customer, ids, who(as_))
+    held = [one.path for one in forgetting.in_backups(ws, done)]
     return Told(
-        document | {"forgotten": picked(done, FORGOTTEN)},
-        [*said, f"Forgotten: {done.records:,} records, {done.snapshot_lines:,} lines of snapshots, {done.files:,} files."],
+        document | {"forgotten": picked(done, FORGOTTEN), "backups": held},
+        [
+            *said,
+            f"Forgotten: {done.records:,} records, {done.snapshot_lines:,} lines of snapshots, {done.files:,} files.",
+            *(f"Still in this backup, which you must delete, with every copy of it: {one}" for one in held),
+        ],
     )
 
 

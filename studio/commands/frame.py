@@ -20,7 +20,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from studio import forgetting, held, runs, workspace
+from studio import clusters, forgetting, held, runs, workspace
 from studio.commands import tree
 from studio.commands.calls import Call, Typed, current, fail, say, stdin
 from studio.errors import StudioError
@@ -110,8 +110,9 @@ def group() -> typer.Typer:
     return app
 
 
-def command(app: typer.Typer, name: str, without_workspace: bool = False) -> Callable[[Work], Work]:
-    """Make a function of a workspace a command, with `--workspace` and `--json`. `without_workspace`: it opens one itself."""
+def command(app: typer.Typer, name: str, without_workspace: bool = False, elsewhere: bool = False) -> Callable[[Work], Work]:
+    """Make a function of a workspace a command, with `--workspace` and `--json`. `without_workspace`: it opens one itself.
+    `elsewhere`: it starts runs that can run on a cluster, with `--on` and `--on-workers`."""
 
     def add(work: Work) -> Work:
         seen = inspect.signature(work, eval_str=True)
@@ -123,12 +124,16 @@ def command(app: typer.Typer, name: str, without_workspace: bool = False) -> Cal
 
         def run(**given: Any) -> None:
             folder, current().json = given.pop("workspace"), given.pop("as_json")
+            on, workers = given.pop("on", ""), given.pop("on_workers", None)
             if without_workspace:
                 _carry(lambda: work(folder, **given))
+            elif on:
+                _carry(lambda: _in_workspace(folder, lambda ws: _on(ws, on, workers, lambda: work(ws, **given))))
             else:
                 _carry(lambda: _in_workspace(folder, lambda ws: work(ws, **given)))
 
-        parameters = [*(one for one in own if not (without_workspace and one.name == "folder")), *_COMMON]
+        parameters = [*(one for one in own if not (without_workspace and one.name == "folder")),
+                      *(_ELSEWHERE if elsewhere else ()), *_COMMON]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {one.name: one.annotation for one in parameters}
         run.__doc__, run.__name__ = work.__doc__, work.__name__
@@ -157,6 +162,14 @@ _COMMON = [
 ]
 
 
+_ELSEWHERE = [
+    inspect.Parameter("on", inspect.Parameter.KEYWORD_ONLY, default="", annotation=Annotated[
+        str, typer.Option("--on", help="The Ray cluster to run on, by name; without it this machine.")]),
+    inspect.Parameter("on_workers", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[
+        int | None, typer.Option("--on-workers", min=1, help="Workers there; without it as its entry says.")]),
+]  # fmt: skip
+
+
 def folder_of(given: str | None) -> Path:
     return path(given) if given else path(workspace.default_folder())
 
@@ -164,6 +177,12 @@ def folder_of(given: str | None) -> Path:
 def _in_workspace(folder: str | None, work: Callable[[Workspace], Told]) -> Told:
     with opened(folder) as ws:
         return work(ws)
+
+
+def _on(ws: Workspace, cluster: str, workers: int | None, work: Callable[[], Told]) -> Told:
+    """Do it so that the runs that it begins run on a cluster."""
+    with runs.at(clusters.on(ws, cluster, workers)):
+        return work()
 
 
 def _carry(work: Callable[[], Told]) -> None:

@@ -113,7 +113,7 @@ def show(ws: Workspace, recipe: Recipe) -> Told:
     )
 
 
-@command(plan, "check")
+@command(plan, "check", elsewhere=True)
 @of_recipe
 def check(
     ws: Workspace,

@@ -264,7 +264,7 @@ def settled(ws: Workspace, name: Set) -> Told:
     return listed("settled", rows, "record_id answer who", "Nothing was settled.")
 
 
-@command(labels, "suggest")
+@command(labels, "suggest", elsewhere=True)
 def suggest(ws: Workspace, name: Set, wait: Wait = True) -> Told:
     """Let the light model learn from a set's labels and suggest labels for the other records."""
     return follow.started(ws, starts.suggestions(ws, _set(ws, name).set_id), wait)

@@ -171,7 +171,7 @@ def remove_hook(ws: Workspace, hook_id: Annotated[str, typer.Argument(metavar="H
     return hooks(ws)
 
 
-@command(drift, "check")
+@command(drift, "check", elsewhere=True)
 def check(
     ws: Workspace,
     model: Model = "",

@@ -22,7 +22,7 @@ Name = Annotated[str, typer.Argument()]
 Source = Annotated[str, typer.Argument(help="A file; - is stdin.")]
 
 
-@command(score, "score")
+@command(score, "score", elsewhere=True)
 def again(
     ws: Workspace,
     asked: Annotated[list[str], typer.Argument(metavar="METRIC...", help="As `metrics list` has them.")],
@@ -85,7 +85,7 @@ def delete(ws: Workspace, name: Name, as_: As = "") -> Told:
     return Told({"name": name}, [f"Deleted: {name}."])
 
 
-@command(judge, "ask")
+@command(judge, "ask", elsewhere=True)
 def ask(
     ws: Workspace,
     model: Annotated[str, typer.Argument(help="Who judges: a model's id or name.")],

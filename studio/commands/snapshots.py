@@ -94,7 +94,7 @@ def verify(ws: Workspace, snapshot: chosen.Latest = "latest") -> Told:
     return Told({"snapshot": row(found), "verified": True}, ["Every file is as it was frozen."])
 
 
-@command(snapshots, "check")
+@command(snapshots, "check", elsewhere=True)
 def check(
     ws: Workspace,
     snapshot: chosen.Latest = "latest",
@@ -203,7 +203,7 @@ def adopt(
     return Told({"snapshot": row(made)}, [f"Adopted: {made.snapshot_id}."])
 
 
-@command(snapshots, "hold-against")
+@command(snapshots, "hold-against", elsewhere=True)
 def hold_against(
     ws: Workspace,
     file: Annotated[str, typer.Argument(help="A JSONL test file made elsewhere.")],

@@ -42,7 +42,7 @@ def estimate(ws: Workspace, recipe: Asked, model: By = models.STARTER_ID) -> Tol
     )
 
 
-@command(synthesise, "start")
+@command(synthesise, "start", elsewhere=True)
 def start(
     ws: Workspace,
     recipe: Asked,

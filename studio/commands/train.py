@@ -66,7 +66,7 @@ def dialled(work: Callable[..., Told]) -> Callable[..., Told]:
     return run
 
 
-@command(train, "train")
+@command(train, "train", elsewhere=True)
 @dialled
 def begin(
     ws: Workspace,

@@ -62,6 +62,7 @@ GROUPS = {
     "runs": Group("runs", "List, follow, stop, resume runs; their events and logs.", "Train"),
     "groups": Group("runs", "Trainings that are compared.", "Train"),
     "models": Group("models", "Bases, tuned models, endpoints.", "Train"),
+    "clusters": Group("clusters", "Ray clusters that runs can run on.", "Train"),
     "managed": Group("managed", "Tuning at a service: look, start, ask, files, prices.", "Train"),
     "evaluate": Group("evaluate", "Let candidates answer the same test items.", "Prove"),
     "verdict": Group("verdict", "What an evaluation allows to say, with intervals.", "Prove"),
@@ -86,7 +87,18 @@ GROUPS = {
     "targets": Group("monitor", "What production should be, and whether it is.", "Live"),
     "alerts": Group("monitor", "What went wrong, and where it is told.", "Live"),
     "drift": Group("monitor", "Are today's questions still what the model was trained on?", "Live"),
+    "people": Group("people", "Who may do what in a workspace.", "Team"),
+    "audit": Group("people", "Who did what when.", "Team"),
+    "server": Group("server", "Serve the studio behind a reverse proxy, until SIGTERM.", "Team"),
+    "backup": Group("server", "Back a workspace up that is in use.", "Team"),
+    "restore": Group("server", "Make a workspace from a backup.", "Team"),
+    "backups": Group("server", "Backups so far, and those that are taken by themselves.", "Team"),
+    "workspaces": Group("server", "The workspaces of a server that has several.", "Team"),
 }
+
+
+ALONE = ("validate", "restore", "server")
+"""Commands that need no workspace that is open."""
 
 
 class Tree(TyperGroup):
@@ -171,9 +183,9 @@ def _asked(call: Call) -> int | None:
     folder = (
         named
         or next((word.partition("=")[2] for word in words if word.startswith("--workspace=")), "")
-        or ("" if words[0] == "validate" else os.environ.get("STUDIO_WORKSPACE", ""))
-    )  # a file needs no workspace to be validated
-    if not folder:
+        or ("" if words[0] in ALONE else os.environ.get("STUDIO_WORKSPACE", ""))
+    )
+    if not folder or words[0] == "server":
         return None
     try:
         return held.ask(Path(folder).expanduser().absolute(), call.typed, call.out, call.err, call.stdin)

@@ -27,7 +27,7 @@ Spare = Annotated[bool, typer.Option(help="Leave records marked keep alone.")]
 Who = Annotated[Rule, typer.Option("--rule", help="Who stays.")]
 
 
-@command(twins, "search")
+@command(twins, "search", elsewhere=True)
 def search(
     ws: Workspace,
     side: Side = "question",
