@@ -32,7 +32,8 @@ NOT_TYPED = {
     "reviews.stored", "reviews.texts", "runs.latest_check", "runs.latest_connection", "runs.over", "search.unread",
     "snapshots.lines_of", "validation.every",
     # who looks at a page, and what they may: whoever types has the folder
-    "people.nobody", "people.role_of", "permissions.every", "permissions.may", "permissions.why_not", "team.lets_in", "team.sign_in",
+    "people.nobody", "people.role_of", "permissions.every", "permissions.may", "permissions.why_not",
+    "team.lets_in", "team.sign_in",
     # the same as a command's own, in a thread of the app, for a download, or beside a form
     "backups.begin", "backups.doing", "clusters.latest", "clusters.warnings", "folders.name_of", "report.take_out",
     "review_exports.take_out", "snapshot_exports.newest_push",
