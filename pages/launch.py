@@ -3,7 +3,7 @@
 import streamlit as st
 
 from studio import models, snapshots, starts
-from studio.ui import launch_view, layout, managed_form, preview_view, session
+from studio.ui import launch_view, layout, managed_form, place_view, preview_view, session
 from studio.ui.formats import ago
 
 WHERE = {"here": "This machine", "service": "A service"}
@@ -40,9 +40,9 @@ preview_view.before_start(ws, snapshot, base, dials)
 st.subheader("Start", anchor=False)
 name = st.text_input("Name of the run", f"{base.name.split(' ')[0]} on {snapshot.name}", max_chars=80,
                      key=f"name-{base.model_id}-{snapshot.snapshot_id}")
-if st.button("Start training", type="primary", icon=":material/play_arrow:"):
-    with layout.guarded():
+with place_view.there(ws, "train"), layout.guarded():
+    if st.button("Start training", type="primary", icon=":material/play_arrow:"):
         layout.open_page("pages/runs.py", {"run": starts.training(ws, snapshot, base, dials, name)})
 st.caption("You can close the browser meanwhile. Runs that are started while another one computes wait for their turn.")
-with st.expander("Try several values, as a group of runs", icon=":material/stacked_line_chart:"):
+with st.expander("Try several values, as a group of runs", icon=":material/stacked_line_chart:"), place_view.there(ws, "group"):
     launch_view.search(ws, snapshot, base, dials, name)

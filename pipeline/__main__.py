@@ -19,6 +19,7 @@ from pipeline.errors import PipelineError, Stopped, is_out_of_memory
 from pipeline.launch import RANK
 from pipeline.rundir import Child
 from pipeline.spec_live import ReceiveSpec
+from pipeline.spec_look import LookSpec
 from pipeline.spec_place import PLACE
 from pipeline.specs import (
     AnySpec,
@@ -48,15 +49,15 @@ from pipeline.specs import (
 NICE = 10
 ENGINES = {
     "check": "checking.engine", "connect": "connecting", "dedupe": "dedupe.engine", "drift": "drift",
-    "evaluate": "evaluation", "export": "deploy.export", "inspect": "inspection", "judge": "judging",
+    "evaluate": "evaluation", "export": "deploy.export", "inspect": "inspection", "judge": "judging", "look": "cluster.look",
     "managed": "managed.engine", "parity": "deploy.parity", "play": "playing", "preview": "preview", "push": "deploy.push",
     "quote": "managed.quote", "receive": "receiving", "score": "scoring.again", "serve": "deploy.serve",
     "service_files": "managed.files", "suggest": "suggestions", "synthesize": "synthesis.engine", "train": "training.trainer",
     "validate": "validation",
 }
 """Kind of run → module below `pipeline`."""
-NEEDS_NO_DEVICE = (CheckSpec, ConnectSpec, DedupeSpec, InspectSpec, ManagedSpec, ParitySpec, PlaySpec, PreviewSpec, PushSpec,
-                   QuoteSpec, ReceiveSpec, ServeSpec, ServiceFilesSpec, SuggestSpec, ValidateSpec)
+NEEDS_NO_DEVICE = (CheckSpec, ConnectSpec, DedupeSpec, InspectSpec, LookSpec, ManagedSpec, ParitySpec, PlaySpec, PreviewSpec,
+                   PushSpec, QuoteSpec, ReceiveSpec, ServeSpec, ServiceFilesSpec, SuggestSpec, ValidateSpec)
 """The playground, a server and a parity test take it now and then, by themselves."""
 
 

@@ -1,17 +1,25 @@
-"""Where a run runs: place.json in the run folder, beside spec.json. None there: this machine."""
+"""Where a run runs: place.json in the run folder, beside spec.json. None there: this machine. And what the workspace is called
+on storages, and which ones may hold copies of its texts."""
 
 from __future__ import annotations
 
 import json
+import uuid
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from filelock import FileLock
 from pydantic import Field, ValidationError, field_validator
 
 from pipeline.rundir import write_atomic
 from pipeline.spec_parts import Frozen, SpecError
 
 PLACE = "place.json"
+STORAGES = "storages.json"
+"""In the workspace: its id on storages, and those on which copies of its texts may lie."""
+KINDS = ("train", "evaluate", "score", "judge", "synthesize", "dedupe", "check", "inspect", "suggest", "export", "drift")
+"""Kinds of runs that can run elsewhere."""
 NOT_STORAGE = ("memory", "http", "https", "data", "ray")
 """Protocols of fsspec that two machines do not share, or that cannot be written to."""
 
@@ -68,3 +76,34 @@ def loads(text: str) -> Place:
 
 def write(run_dir: Path, place: Place) -> None:
     write_atomic(run_dir / PLACE, json.dumps(place.model_dump(), indent=1, sort_keys=True) + "\n")
+
+
+def workspace_id(workspace: Path) -> str:
+    """The workspace's name on storages: made up once, kept in its folder."""
+    return str(_storages(workspace)["workspace"])
+
+
+def note_storage(workspace: Path, storage: str) -> None:
+    """Copies of texts may lie there from now on."""
+    _storages(workspace, lambda used: [*(one for one in used if one != storage), storage])
+
+
+def used_storages(workspace: Path) -> list[str]:
+    return list(_storages(workspace)["used"]) if (workspace / STORAGES).exists() else []
+
+
+def drop_storage(workspace: Path, storage: str) -> None:
+    """No copy lies there any more."""
+    _storages(workspace, lambda used: [one for one in used if one != storage])
+
+
+def _storages(workspace: Path, change: Callable[[list[str]], list[str]] | None = None) -> dict[str, Any]:
+    path = workspace / STORAGES
+    (workspace / "runs").mkdir(parents=True, exist_ok=True)
+    with FileLock(workspace / "runs" / "storages.lock"):
+        now: dict[str, Any] = (json.loads(path.read_text(encoding="utf-8")) if path.exists()
+                               else {"workspace": uuid.uuid4().hex[:12], "used": []})
+        after = now | {"used": change(now["used"])} if change else now
+        if after != now or not path.exists():
+            write_atomic(path, json.dumps(after, indent=1))
+        return after

@@ -14,6 +14,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pipeline.spec_deploy import ExportSpec, ParitySpec, PushSpec, ServeSpec
 from pipeline.spec_drift import DriftSpec
 from pipeline.spec_live import ReceiveSpec
+from pipeline.spec_look import LookSpec
 from pipeline.spec_managed import ManagedSpec, QuoteSpec, ServiceFilesSpec
 from pipeline.spec_parts import (
     BaseSource,
@@ -320,7 +321,7 @@ class SynthesisSpec(Frozen):
 
 AnySpec = (TrainSpec | EvaluateSpec | ScoreSpec | JudgeSpec | ConnectSpec | CheckSpec | ValidateSpec | DedupeSpec | InspectSpec
            | SuggestSpec | PreviewSpec | PlaySpec | SynthesisSpec | ManagedSpec | QuoteSpec | ServiceFilesSpec | ReceiveSpec
-           | DriftSpec | ExportSpec | PushSpec | ServeSpec | ParitySpec)
+           | DriftSpec | ExportSpec | PushSpec | ServeSpec | ParitySpec | LookSpec)
 Spec = Annotated[AnySpec, Field(discriminator="kind")]
 _adapter: TypeAdapter[AnySpec] = TypeAdapter(Spec)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from studio.migrations_live import MANAGED, MONITORING
+from studio.migrations_team import CLUSTER
 from studio.rebuilds import REBUILD_NOW
 
 FIRST_TABLES = """
@@ -385,4 +386,5 @@ STEPS: tuple[tuple[int, str, str], ...] = (
     (15, "synthesis", SYNTHESIS),
     (16, "managed tuning", MANAGED),
     (17, "monitoring", MONITORING),
+    (19, "cluster", CLUSTER),
 )

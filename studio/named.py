@@ -1,4 +1,4 @@
-"""What people keep under a name: presets, prompts, rubrics, functions, services, prices.
+"""What people keep under a name: presets, prompts, rubrics, functions, services, prices, clusters.
 
 The newest word on a name counts, an empty one deletes.
 
@@ -35,7 +35,8 @@ OWN_METRICS = Kind("own_metrics", "own_metric_id", "code", "score", 40)
 RECIPES = Kind("recipes", "recipe_id", "recipe", "recipe")
 SERVICES = Kind("tuning_services", "service_id", "service", "service")
 TUNING_PRICES = Kind("tuning_prices", "price_id", "price", "price", 120)
-KINDS = (PRESETS, PROMPTS, RUBRICS, OWN_METRICS, RECIPES, SERVICES, TUNING_PRICES)
+CLUSTERS = Kind("clusters", "cluster_id", "cluster", "cluster")
+KINDS = (PRESETS, PROMPTS, RUBRICS, OWN_METRICS, RECIPES, SERVICES, TUNING_PRICES, CLUSTERS)
 
 
 def every(ws: Workspace, kind: Kind) -> list[Row]:

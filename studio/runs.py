@@ -6,16 +6,15 @@ A run is found again by its row and its folder alone.
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import threading
 import time
 import weakref
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pipeline import answers, launch, rundir
 from pipeline.dedupe.words import CROWDS, NORMALISATION, SHORT_TEXTS
@@ -23,8 +22,10 @@ from pipeline.foreign import read_foreign, sides
 from pipeline.rundir import Mark, Result, State, Status
 from pipeline.scoring.labels import labels_of, normal
 from pipeline.specs import AnySpec, Candidate, Decoding, InspectSpec, Meaning, Shots, Tested, dumps
-from studio import collecting, snapshots
+from studio import collecting, elsewhere, snapshots
+from studio.elsewhere import at
 from studio.errors import StudioError
+from studio.pieces import without
 from studio.run_files import (
     ANSWERS,
     ASKS,
@@ -51,13 +52,34 @@ from studio.run_files import (
 from studio.snapshots import SPLITS
 from studio.workspace import Row, Transaction, Workspace
 
-__all__ = ["CALLS", "COPIES", "CROWDS", "EXAMPLES", "JUDGEMENTS", "NORMALISATION", "OUTPUTS", "OWN_ERRORS", "PAIRS", "SAMPLES",
-           "SHORT_TEXTS", "Candidate", "Decoding", "InspectSpec", "Meaning", "Shots", "Tested", "labels_of", "normal",
-           "read_foreign", "sides"]
+__all__ = [
+    "CALLS",
+    "COPIES",
+    "CROWDS",
+    "EXAMPLES",
+    "JUDGEMENTS",
+    "NORMALISATION",
+    "OUTPUTS",
+    "OWN_ERRORS",
+    "PAIRS",
+    "SAMPLES",
+    "SHORT_TEXTS",
+    "Candidate",
+    "Decoding",
+    "InspectSpec",
+    "Meaning",
+    "Shots",
+    "Tested",
+    "at",
+    "labels_of",
+    "normal",
+    "read_foreign",
+    "sides",
+]
 
 Kind = Literal["train", "evaluate", "check", "validate", "dedupe", "inspect", "suggest", "preview", "connect",
                "score", "judge", "synthesize", "play", "managed", "quote", "service_files", "receive", "drift", "export",
-               "push", "serve", "parity"]
+               "push", "serve", "parity", "look"]
 MOVING: tuple[State, ...] = ("starting", "running")
 _COLLECTED = "select 1 from run_results where run_id = ? and attempt = ?"
 RESUMABLE: tuple[State, ...] = ("lost", "failed", "stopped")
@@ -73,7 +95,7 @@ class Run:
     """One run as it stands now. `status` is the child's last word; `result` the end of its newest attempt.
 
     Checks, validations and suggestions have no snapshot: their `snapshot_id` is empty. `launched_at` is when the newest attempt
-    was begun, in unix seconds; `group_id` is empty for a run that was started alone.
+    was begun, in unix seconds; `group_id` is empty for a run that was started alone, `place` for one on this machine.
     """
 
     run_id: str
@@ -89,6 +111,12 @@ class Run:
     result: Result | None
     group_id: str = ""
     launched_at: float = 0.0
+    place: str = ""
+
+    @property
+    def where(self) -> str:
+        """The cluster it runs on, and what it gets of it; empty: this machine."""
+        return elsewhere.words(self.place)
 
     @property
     def waiting(self) -> bool:
@@ -201,6 +229,7 @@ def resume(ws: Workspace, run_id: str) -> None:
         raise StudioError("This run cannot go on: its copy of the records is gone.", "Start a new one.")
     if not ws.path(run.folder).is_dir():  # the studio died between its row and its folder
         rundir.prepare(ws.path(run.folder), json.dumps(run.spec, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+        elsewhere.put_down(ws.path(run.folder), run.place)
     launch.start(ws.path(run.folder), ws.root)
 
 
@@ -284,6 +313,7 @@ def forget_copies(ws: Workspace) -> None:
     if moving := [run for run in found if run.moving and run.kind != "serve"]:  # a server holds no copy of anything
         raise StudioError(f"{moving[0].title} is still running and may hold what is to go.",
                           "Wait for its end, or stop it first.")
+    elsewhere.forget_copies(ws)
     for run in found:
         if run.kind in (*FOLLOWS, "play", "managed", "quote"):
             clear_copies(ws, run)
@@ -299,17 +329,6 @@ def forget(transaction: Transaction, ids: Sequence[str], words: Sequence[str]) -
                                 [kept[0], json.dumps(kept[1]), row["run_id"], row["attempt"]])
 
 
-def without(value: Any, ids: Collection[str], words: Sequence[str] = ()) -> Any:
-    """A piece of JSON whose lists no longer hold these ids, and whose texts no longer hold these words (lower case)."""
-    if isinstance(value, dict):
-        return {key: without(part, ids, words) for key, part in value.items()}
-    if isinstance(value, list):
-        return [without(part, ids, words) for part in value if not (isinstance(part, str) and part in ids)]
-    if isinstance(value, str) and any(word in value.lower() for word in words):
-        return re.sub(rf"(?<!\w)({'|'.join(map(re.escape, words))})(?!\w)", "[forgotten]", value, flags=re.IGNORECASE)
-    return value
-
-
 def begin(ws: Workspace, spec: AnySpec, title: str, snapshot_id: str = "",
           write: Callable[[Path], None] = lambda folder: None) -> str:
     """Start a run: its row, its spec, the files that `write` puts into its folder, its process. Returns its id."""
@@ -323,6 +342,7 @@ def set_off(ws: Workspace, spec: AnySpec, write: Callable[[Path], None] = lambda
     folder = ws.path(f"runs/{spec.run_id}")
     rundir.prepare(folder, dumps(spec))
     write(folder)
+    elsewhere.put_down(folder, str(ws.value("select place from runs where run_id = ?", [spec.run_id])))
     launch.start(folder, ws.root)
     return spec.run_id
 
@@ -343,9 +363,10 @@ def clear_copies(ws: Workspace, run: Run) -> None:
 
 def add_row(ws: Workspace, transaction: Transaction, spec: AnySpec, title: str, snapshot_id: str,
             group_id: str = "") -> None:
+    place = elsewhere.chosen(spec.kind)
     transaction.insert("runs", [{"run_id": spec.run_id, "kind": spec.kind, "title": title, "snapshot_id": snapshot_id,
                                  "spec": dumps(spec), "folder": f"runs/{spec.run_id}", "started_at": ws.now(),
-                                 "group_id": group_id}])
+                                 "group_id": group_id, "place": place.model_dump_json() if place else ""}])
 
 
 def _latest(ws: Workspace, kind: Kind, key: str, value: str) -> Run | None:

@@ -29,7 +29,6 @@ from pipeline.specs import (
     SuggestSpec,
     TrainSpec,
     ValidateSpec,
-    dumps,
 )
 from pipeline.training import recipe
 from studio import (
@@ -315,11 +314,7 @@ def _check(ws: Workspace, only_new: bool, context_tokens: int, names_model: str)
         runs.add_row(ws, transaction, spec, f"Check of {look:,} records", "")
     for run in earlier:
         runs.clear_copies(ws, run)
-    folder = ws.path(f"runs/{run_id}")
-    rundir.prepare(folder, dumps(spec))
-    findings.write_out(ws, run_id, folder / runs.RECORDS)
-    launch.start(folder, ws.root)
-    return run_id
+    return runs.set_off(ws, spec, lambda folder: findings.write_out(ws, run_id, folder / runs.RECORDS))
 
 
 def search(ws: Workspace, side: str, meaning: Meaning | None = None) -> str:
@@ -340,11 +335,8 @@ def search(ws: Workspace, side: str, meaning: Meaning | None = None) -> str:
             runs.add_row(ws, transaction, spec, f"Duplicates by {side}, {total:,} records", "")
         for run in earlier:
             runs.clear_copies(ws, run)
-        folder = ws.path(f"runs/{run_id}")
-        rundir.prepare(folder, dumps(spec))
-        duplicates.write_out(ws, run_id, side, folder / runs.TEXTS, spec.chunk_texts)
-        launch.start(folder, ws.root)
-        return run_id
+        return runs.set_off(ws, spec, lambda folder: duplicates.write_out(ws, run_id, side, folder / runs.TEXTS,
+                                                                         spec.chunk_texts))
 
 
 def validation(ws: Workspace, file: str, name: str, max_tokens: int = CONTEXT_TOKENS) -> str:

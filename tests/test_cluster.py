@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import signal
 import subprocess
 import sys
@@ -15,16 +16,18 @@ from typing import Any
 import pytest
 
 from pipeline import launch, rundir, spec_place
+from pipeline.spec_look import LookSpec
 from pipeline.spec_place import Place
-from pipeline.specs import Candidate, CheckSpec, Decoding, Endpoint, EvaluateSpec
-from tests import chat_server, children
+from pipeline.specs import CheckSpec
+from tests import chat_server, children, synthesising
 from tests.ray_cluster import RayCluster, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
-def placed(cluster: RayCluster, **more: Any) -> Place:
-    return Place(**({"cluster": "The farm", "address": cluster.address, "storage": str(cluster.storage)} | more))
+def placed(cluster: RayCluster, home: Path, scheme: str = "", **more: Any) -> Place:
+    """On the cluster, with a storage for this test alone."""
+    return Place(cluster="The farm", address=cluster.address, storage=f"{scheme}{cluster.storage}/{home.name}", **more)
 
 
 def checked(home: Path, place: Place | None, run_id: str = "check1", records: int = 40, **more: Any) -> Path:
@@ -42,29 +45,31 @@ def checked(home: Path, place: Place | None, run_id: str = "check1", records: in
 
 @pytest.fixture(scope="module")
 def slow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A model that takes a third of a second for an answer."""
-    answer = [{"match": {"userMessage": ""}, "response": {"content": "On its way."}}]
-    with chat_server.serving(tmp_path_factory.mktemp("chat"), answer, faults={"latency": [300, 350]}) as found:
+    """A model that takes a quarter of a second for an example."""
+    replies = synthesising.fixtures(24)
+    with chat_server.serving(tmp_path_factory.mktemp("chat"), replies, faults={"latency": [240, 260]}) as found:
         yield found
 
 
-def evaluated(home: Path, place: Place, server: str, items: int = 24) -> Path:
-    """The folder of an evaluation of a slow endpoint, one question at a time, to be started."""
-    children.write_examples(home / "items.jsonl", [(f"i{n}", f"Where is parcel {n}?", "On its way.") for n in range(items)])
-    endpoint = Candidate(model_id="slow", name="Slow", endpoint=Endpoint(base_url=server, model="slow", concurrency=1))
-    spec = EvaluateSpec(run_id="evaluation", items_file="items.jsonl", candidates=(endpoint,), metrics=("exact_match",),
-                        decoding=Decoding(max_new_tokens=8), likelihood=False)
-    folder = children.prepared(home, spec)
+def written(home: Path, place: Place, server: str, examples: int, run_id: str = "made") -> Path:
+    """The folder of a synthesis by a slow model, one example at a time, to be started."""
+    folder = children.prepared(home, synthesising.spec(server, examples, run_id, concurrency=1))
     spec_place.write(folder, place)
     return folder
 
 
-def answered(folder: Path) -> list[str]:
-    return [row["item_id"] for row in rundir.read_lines(folder / "outputs.jsonl")]
+def slots(folder: Path) -> list[str]:
+    """The examples that are acknowledged: written down here."""
+    return [row["slot"] for row in rundir.read_lines(folder / "examples.jsonl")]
 
 
 def asked(server: str) -> Counter[str]:
+    """How often the model was asked for each."""
     return Counter(one["body"]["messages"][-1]["content"] for one in chat_server.asked(server))
+
+
+def notes(folder: Path) -> list[str]:
+    return [row["sentence"] for row in rundir.read_lines(folder / "events.jsonl") if row["event"] == "note"]
 
 
 def over(folder: Path) -> rundir.Result:
@@ -81,66 +86,59 @@ def left_on(storage: Path) -> list[str]:
             and path.name != ".put.json"]
 
 
-@pytest.mark.parametrize("storage", ["{folder}", "file://{folder}/by-url"])
+@pytest.fixture(scope="module")
+def checked_here(tmp_path_factory: pytest.TempPathFactory) -> tuple[rundir.Result, str]:
+    """The end of a check on this machine, and its findings."""
+    home = tmp_path_factory.mktemp("here")
+    folder = checked(home, None)
+    return children.finished(folder, home), (folder / "findings.jsonl").read_text()
+
+
 def test_a_run_elsewhere_ends_as_a_local_one_and_leaves_no_text_there(
-        ray_cluster: RayCluster, tmp_path: Path, storage: str) -> None:
-    place = placed(ray_cluster, storage=storage.format(folder=ray_cluster.storage))
-    there = children.finished(checked(tmp_path, place, "there"), tmp_path)
-    here = children.finished(checked(tmp_path, None, "here"), tmp_path)
-    found = [(tmp_path / f"runs/{name}/findings.jsonl").read_text() for name in ("there", "here")]
+        ray_cluster: RayCluster, tmp_path: Path, checked_here: tuple[rundir.Result, str]) -> None:
+    folder = checked(tmp_path, placed(ray_cluster, tmp_path))
+    there, (here, findings) = children.finished(folder, tmp_path), checked_here
     assert (there.outcome, there.message, there.data | {"seconds": 0}) == ("done", here.message, here.data | {"seconds": 0})
-    assert (found[0] == found[1] != "", left_on(ray_cluster.storage)) == (True, [])
+    assert (folder / "findings.jsonl").read_text() == findings != ""
+    assert left_on(ray_cluster.storage / tmp_path.name) == []
 
 
-def test_a_node_that_is_killed_takes_no_answer_with_it_and_the_run_ends_by_itself(
+def test_a_ferry_that_is_killed_finds_its_job_again_with_a_url_as_storage(
         ray_cluster: RayCluster, tmp_path: Path, slow_server: str) -> None:
-    folder = evaluated(tmp_path, placed(ray_cluster, cpus=2), slow_server)
-    launch.start(folder, tmp_path)
-    children.wait_until(lambda: len(answered(folder)) >= 4, folder)
-    known = answered(folder)
-    ray_cluster.kill_worker_node()
-    ray_cluster.add_worker_node()
-    ended = over(folder)
-    notes = [row["sentence"] for row in rundir.read_lines(folder / "events.jsonl") if row["event"] == "note"]
-    assert (ended.outcome, len(answered(folder)), answered(folder)[: len(known)]) == ("done", 24, known)
-    assert notes == ["The job on The farm died: its node died. It is done again from where it was."]
-    assert max(asked(slow_server)[f"Where is parcel {name[1:]}?"] for name in known) == 1
-
-
-def test_a_ferry_that_is_killed_finds_its_job_again(ray_cluster: RayCluster, tmp_path: Path, slow_server: str) -> None:
     before = asked(slow_server)
-    folder = evaluated(tmp_path, placed(ray_cluster), slow_server, items=12)
+    folder = written(tmp_path, placed(ray_cluster, tmp_path, "file://"), slow_server, 8)
     ferry = children.begin_to_kill(folder, tmp_path)
-    children.wait_until(lambda: len(answered(folder)) >= 2, folder)
+    children.wait_until(lambda: len(slots(folder)) >= 2, folder)
     ferry.kill()
     ferry.wait()
     ended = children.finished(folder, tmp_path)
-    again = asked(slow_server) - before
     jobs = json.loads((folder / "remote.json").read_text())["submitted"]
-    assert (ended.outcome, ended.attempt, len(answered(folder)), max(again.values()), jobs) == ("done", 2, 12, 1, 1)
+    assert (ended.outcome, ended.attempt, len(slots(folder)), jobs) == ("done", 2, 8, 1)
+    assert (sum((asked(slow_server) - before).values()), left_on(ray_cluster.storage / tmp_path.name)) == (8, [])
 
 
-def test_a_stop_reaches_the_job_and_resume_goes_on_from_its_answers(
+def test_a_stop_reaches_the_job_and_resume_goes_on_from_its_examples(
         ray_cluster: RayCluster, tmp_path: Path, slow_server: str) -> None:
-    folder = evaluated(tmp_path, placed(ray_cluster), slow_server, items=16)
+    folder = written(tmp_path, placed(ray_cluster, tmp_path), slow_server, 12)
     launch.start(folder, tmp_path)
-    children.wait_until(lambda: len(answered(folder)) >= 2, folder)
+    children.wait_until(lambda: len(slots(folder)) >= 2, folder)
     rundir.ask_to_stop(folder)
     stopped = over(folder)
-    known = answered(folder)
-    assert (stopped.outcome, len(known) < 16, left_on(ray_cluster.storage)) == ("stopped", True, [])
+    known = slots(folder)
+    assert (stopped.outcome, len(known) < 12) == ("stopped", True)
     ended = children.finished(folder, tmp_path)
-    assert (ended.outcome, len(answered(folder)), answered(folder)[: len(known)]) == ("done", 16, known)
+    assert (ended.outcome, len(slots(folder)), slots(folder)[: len(known)]) == ("done", 12, known)
+    assert left_on(ray_cluster.storage / tmp_path.name) == []
 
 
 def test_a_job_that_hangs_is_ended_all_the_same(ray_cluster: RayCluster, tmp_path: Path, slow_server: str) -> None:
-    folder = evaluated(tmp_path, placed(ray_cluster), slow_server)
+    folder = written(tmp_path, placed(ray_cluster, tmp_path), slow_server, 24)
     launch.start(folder, tmp_path)
-    children.wait_until(lambda: len(answered(folder)) >= 1, folder)
+    children.wait_until(lambda: len(slots(folder)) >= 1, folder)
     job = next(one for one in ray_cluster.processes() if "pipeline.cluster.job" in one.cmdline())
     job.send_signal(signal.SIGSTOP)
     rundir.ask_to_stop(folder)
-    assert (over(folder).outcome, len(answered(folder)) < 24) == ("stopped", True)
+    assert (over(folder).outcome, len(slots(folder)) < 24) == ("stopped", True)
 
 
 def test_a_cluster_that_cannot_be_reached_is_said_in_one_sentence(tmp_path: Path) -> None:
@@ -156,3 +154,37 @@ def test_a_node_with_another_python_says_so(tmp_path: Path) -> None:
     assert (said.returncode, said.stdout.split(" has ")[1]) == (3, (
         f"Python {sys.version_info[0]}.{sys.version_info[1]}, the studio 3.99.\tStart Ray there from an environment with "
         "Python 3.99.\n"))
+
+
+def test_a_look_says_what_each_node_has_and_what_it_lacks(ray_cluster: RayCluster, tmp_path: Path) -> None:
+    place = placed(ray_cluster, tmp_path, gpus=4)
+    Path(place.storage).mkdir()
+    spec = LookSpec(run_id="look1", place=place, packages=("ray", "numpy"), keys=("SOME_API_KEY",))
+    folder = children.prepared(tmp_path, spec)
+    ended = children.finished(folder, tmp_path)
+    nodes = ended.data["nodes"]
+    assert [(node["head"], node["cpus"], node["python"], node["reads"], node["writes"]) for node in sorted(
+        nodes, key=lambda node: not node["head"])] == [
+        (True, 1, platform.python_version(), "", ""), (False, 2, platform.python_version(), "", "")]
+    assert ended.data["problems"] == ["Every node: the variable SOME_API_KEY is not set.",
+                                      "No node has 4 GPUs; the largest has 0."]
+    assert (left_on(Path(place.storage)), ended.message) == ([], "2 nodes, 3 CPUs. 2 things are missing.")
+
+
+def test_a_node_and_the_head_are_killed_and_the_run_loses_no_example_and_ends_by_itself(
+        ray_cluster: RayCluster, tmp_path: Path, slow_server: str) -> None:
+    before = asked(slow_server)
+    folder = written(tmp_path, placed(ray_cluster, tmp_path, cpus=2), slow_server, 16)
+    launch.start(folder, tmp_path)
+    children.wait_until(lambda: len(slots(folder)) >= 3, folder)
+    known = slots(folder)
+    ray_cluster.kill_worker_node()
+    children.wait_until(lambda: len(notes(folder)) == 1, folder)
+    ray_cluster.kill_head()
+    ray_cluster.start_head(cpus=2)
+    ended = over(folder)
+    ray_cluster.add_worker_node()
+    assert (ended.outcome, len(slots(folder)), len(set(slots(folder))), slots(folder)[: len(known)]) == ("done", 16, 16, known)
+    assert notes(folder) == [f"The job on The farm died: {why}. It is done again from where it was." for why in (
+        "its node died", "the cluster's head was begun anew and no longer knows it")]
+    assert sum((asked(slow_server) - before).values()) <= 16 + 1

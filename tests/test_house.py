@@ -12,11 +12,14 @@ import pytest
 
 from tests.conftest import ROOT
 
-TRAINS = {"torch", "transformers", "peft", "bitsandbytes", "sklearn", "rouge_score", "sacrebleu", "accelerate", "safetensors"}
+TRAINS = {"torch", "transformers", "peft", "bitsandbytes", "sklearn", "rouge_score", "sacrebleu", "accelerate", "safetensors",
+          "ray", "fsspec"}
 HEAVY = TRAINS | {"rensa", "scipy", "model2vec", "openai", "cleanlab"}
 LIGHT_PIPELINE = (
     "specs",
     "spec_deploy",
+    "spec_look",
+    "spec_place",
     "rundir",
     "launch",
     "device",
@@ -38,6 +41,15 @@ LIGHT_PIPELINE = (
     "checking/kinds",
     "checking/cleaning",
     "checking/engine",
+    "cluster/cargo",
+    "cluster/ferry",
+    "cluster/here",
+    "cluster/job",
+    "cluster/jobs",
+    "cluster/look",
+    "cluster/needs",
+    "cluster/storage",
+    "cluster/words",
     "deploy/comparing",
     "deploy/export",
     "deploy/parity",
@@ -143,9 +155,11 @@ def test_only_workspace_imports_duckdb() -> None:
 
 def test_runs_and_starts_are_the_only_door_to_the_pipeline_and_findings_know_its_words() -> None:
     assert [path.name for path in sources("studio", "pages") if "pipeline" in tops(path)] == [
+        "clusters.py",
         "collecting.py",
         "deploys.py",
         "drifts.py",
+        "elsewhere.py",
         "findings.py",
         "managed.py",
         "metrics.py",

@@ -6,22 +6,19 @@ import json
 import os
 import shutil
 import time
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from pipeline import base_models, rundir, specs
+from pipeline import base_models, rundir, spec_place, specs
 from pipeline.cluster import needs
 from pipeline.cluster.remote import Remote
 from pipeline.cluster.storage import Stamp, Storage
 from pipeline.cluster.units import WHOLE, units
 from pipeline.spec_place import PLACE, Place
 
-STORAGES = "storages.json"
-"""In the workspace: its id, and the storages on which copies of its texts may lie."""
 PUT = ".put.json"
 OWN = {"spec.json", PLACE, "launch.json", "stop", "alive.lock", "log.txt", "status.json", "result.json", "remote.json"}
 """Files that are written on each side by itself, or by the ferry alone."""
@@ -38,7 +35,7 @@ class Cargo:
     def __init__(self, folder: Path, workspace: Path, place: Place, remote: Remote) -> None:
         self.folder, self.workspace, self.remote = folder, workspace, remote
         self.run = f"runs/{folder.name}"
-        self.home = workspace_id(workspace)
+        self.home = spec_place.workspace_id(workspace)
         self.url = f"{place.storage}/{self.home}"
         self.storage = Storage(self.url)
         self.place = place
@@ -47,7 +44,7 @@ class Cargo:
 
     def put(self, attempt: int, job: int, say: Callable[[str], None]) -> None:
         """Bring there what the run reads and has; what a job of it has written there already is newer, and stays."""
-        note_storage(self.workspace, self.place.storage)
+        spec_place.note_storage(self.workspace, self.place.storage)
         spec = specs.read(self.folder)
         self._make_bases_ready(spec, say)
         with self._lock:
@@ -198,31 +195,10 @@ class Cargo:
         os.rename(beside, local)
 
 
-def workspace_id(workspace: Path) -> str:
-    """The workspace's name on storages: made up once, kept in its folder."""
-    return str(_storages(workspace)["workspace"])
-
-
-def note_storage(workspace: Path, storage: str) -> None:
-    """Copies of texts may lie there from now on."""
-    _storages(workspace, storage)
-
-
-def _storages(workspace: Path, add: str = "") -> dict[str, Any]:
-    path = workspace / STORAGES
-    with FileLock(workspace / "runs" / "storages.lock"):
-        now: dict[str, Any] = (json.loads(path.read_text(encoding="utf-8")) if path.exists()
-                               else {"workspace": uuid.uuid4().hex[:12], "used": []})
-        if add and add not in now["used"]:
-            now["used"].append(add)
-        if add or not path.exists():
-            rundir.write_atomic(path, json.dumps(now, indent=1))
-        return now
-
-
 def _under_way(folder: Path) -> bool:
-    """Whether a run has not ended: it moves, or its ferry was killed and may go on."""
-    return rundir.is_alive(folder) or (rundir.launched(folder)[0] > 0 and rundir.result(folder) is None)
+    """Whether a run has not ended: it moves, or its ferry was killed and may go on. One that is not known here may be that of
+    a restored copy of this workspace, which has the same name on storages."""
+    return not folder.is_dir() or rundir.is_alive(folder) or (rundir.launched(folder)[0] > 0 and rundir.result(folder) is None)
 
 
 def _said(path: Path) -> str:

@@ -57,6 +57,16 @@ class _Ferry:
         self.lost_sight = False
 
     def run(self) -> None:
+        """Texts stay on the storage only while a job may need them, or where they cannot be deleted now."""
+        try:
+            self._carry()
+        except PipelineError:
+            with suppress(PipelineError):
+                if not self.remote.submission or self.jobs.look(self.remote.submission).state in ("over", "unknown"):
+                    self._come_home(time.monotonic() + HOME_SECONDS)
+            raise
+
+    def _carry(self) -> None:
         if at_home := self.remote.home_but_unsaid(self.child.folder):
             return self._finish(Result(**at_home))
         self._say(f"Asking {self.place.cluster}")
@@ -106,7 +116,8 @@ class _Ferry:
         do(lambda: self.cargo.put(self.child.attempt, number, self._say))
         self.remote.wish(f"tunewright-{self.cargo.home}-{self.child.folder.name}-{number}", self.child.attempt)
         environment = {here.PLACE: self.place.model_dump_json(), here.HOME: self.cargo.url, "TOKENIZERS_PARALLELISM": "false"}
-        do(lambda: self.jobs.submit(self.remote.submission, self._entrypoint(), environment, self.kind))
+        do(lambda: self.jobs.submit(self.remote.submission, self._entrypoint(), environment,
+                                    here.spread(self.kind, self.place) is not None))
         self._say_what_it_waits_for()
 
     def _entrypoint(self) -> str:
@@ -130,7 +141,7 @@ class _Ferry:
                     return Job("over")
                 if job and (job.state in ("over", "unknown") or (job.state == "pending" and self._stopping())):
                     return job
-                self.lost_sight = False
+                self.lost_sight = self.lost_sight and job is None
             except PipelineError as error:
                 self._lose_sight(error)
             if self._stopping() and self._stopped_for() > GIVE_UP_AFTER:
@@ -200,12 +211,16 @@ class _Ferry:
     def _bring_home(self, ended: Result) -> None:
         self._say("Bringing the results home")
         stopping = self.asked_to_stop_at
-        until = stopping + GIVE_UP_AFTER if stopping is not None else time.monotonic() + HOME_SECONDS
-        if self.cargo.fetch_folders(until):
-            self.cargo.mirror(all_files=True)
-            self.remote.end(ended.__dict__, self.child.attempt)
-            self.cargo.clean()
+        self._come_home(stopping + GIVE_UP_AFTER if stopping is not None else time.monotonic() + HOME_SECONDS, ended)
         self._finish(ended)
+
+    def _come_home(self, until: float, ended: Result | None = None) -> None:
+        """Everything that the run has there, as far as there is time; then its copies there are deleted."""
+        if self.remote.left and self.cargo.fetch_folders(until):
+            self.cargo.mirror(all_files=True)
+            if ended:
+                self.remote.end(ended.__dict__, self.child.attempt)
+            self.cargo.clean()
 
     def _finish(self, ended: Result) -> None:
         self.finishing.acquire()  # for good: nobody ends it now but this

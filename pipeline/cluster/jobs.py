@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pipeline.cluster import here
 from pipeline.errors import PipelineError
 from pipeline.launch import ROOT
 from pipeline.spec_place import Place
@@ -52,9 +51,9 @@ class Jobs:
             raise PipelineError(f"{self.place.cluster} runs Ray {theirs or '(unknown)'}, this machine {ray.__version__}.",
                                 f"Install ray=={theirs or '…'} here, or ray=={ray.__version__} on the cluster.")
 
-    def submit(self, submission: str, entrypoint: str, environment: dict[str, str], kind: str) -> None:
-        """Begin a job under this id; nothing where one of this id is there already."""
-        place, alone = self.place, here.spread(kind, self.place) is None
+    def submit(self, submission: str, entrypoint: str, environment: dict[str, str], spread: bool) -> None:
+        """Begin a job under this id; nothing where one of this id is there already. `spread`: it takes nothing for itself."""
+        place, alone = self.place, not spread
         memory = int(place.memory_gb * 1e9) if place.memory_gb and alone else None
 
         def send(client: Any) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 from studio import drifts, live, production, runs, snapshots, traffic
 from studio.drifts import Comparison, Found, Topic
 from studio.runs import Run
-from studio.ui import drift_charts, layout, monitor_rows
+from studio.ui import drift_charts, layout, monitor_rows, place_view
 from studio.ui.formats import ago, count, excerpt
 from studio.workspace import Row, Workspace
 
@@ -60,7 +60,8 @@ def _form(ws: Workspace) -> None:
     usual = drifts.reference(ws, "" if model == ALL else model)
     titles = {one.snapshot_id: f"{one.name} ({one.train:,} examples)" for one in known} | {"": NOTHING}
     place = layout.place(list(titles), usual.snapshot_id if usual else "")
-    with st.form("drift", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
+    at = place_view.choose(ws, "drift")
+    with st.form("drift", border=False), runs.at(at), st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.selectbox("Held against", list(titles), place or 0, format_func=titles.__getitem__, width=300,
                               help="The train part of a snapshot: what the model learned from.")
         days = st.number_input("Newest days", 1, 90, int(drifts.DAYS), width=130)

@@ -11,7 +11,7 @@ from studio.candidates import Chosen
 from studio.models import Model
 from studio.snapshots import Snapshot
 from studio.starts import Decoding
-from studio.ui import evaluate_cache, layout, session
+from studio.ui import evaluate_cache, layout, place_view, session
 from studio.ui.formats import count, share
 from studio.workspace import Workspace
 
@@ -38,8 +38,10 @@ def draw(ws: Workspace) -> None:
     st.markdown(f"**{count(len(chosen), 'candidate')}** × **{count(snapshot.test, 'test item')}**"
                 + (" and the general suite" if probes else "") + f": {count(wanted, 'answer')}, the same items and the same "
                 f"decoding for all. **{share(there, wanted)}** are there from earlier evaluations and are not made again.")
+    place = place_view.choose(ws, "evaluate")
     if st.button("Start evaluation", type="primary", icon=":material/play_arrow:", disabled=len(chosen) < 2):
-        run_id = starts.evaluation(ws, snapshot, chosen, decoding, primary=primary, probes=probes)
+        with runs.at(place):
+            run_id = starts.evaluation(ws, snapshot, chosen, decoding, primary=primary, probes=probes)
         st.query_params.pop("model", None)
         st.query_params.pop("against", None)
         st.query_params["run"] = run_id

@@ -8,7 +8,7 @@ from studio import deploys
 from studio.deploys import Export
 from studio.models import Model
 from studio.runs import Run
-from studio.ui import layout
+from studio.ui import layout, place_view
 from studio.ui.formats import ago, count
 from studio.workspace import Workspace
 
@@ -60,9 +60,10 @@ def _form(ws: Workspace, model: Model) -> None:
                    "answers than it was evaluated with, often worse ones. The parity test below will say how much.",
                    icon=":material/warning:")
     forms = [form for form, wanted in zip(FORMS, (adapter, merged, gguf), strict=True) if wanted]
-    if st.button("Export", type="primary", icon=":material/output:", disabled=not forms):
-        deploys.export(ws, model, forms, precision, onto)
-        st.rerun()
+    with place_view.there(ws, "export"):
+        if st.button("Export", type="primary", icon=":material/output:", disabled=not forms):
+            deploys.export(ws, model, forms, precision, onto)
+            st.rerun()
 
 
 def _one(ws: Workspace, model: Model, exported: Export) -> None:

@@ -13,7 +13,7 @@ import streamlit as st
 from studio import findings, runs, starts, word_diff
 from studio.findings import GROUPS, Applied, Gate, KindCount, Open, Style
 from studio.runs import Run
-from studio.ui import layout, session
+from studio.ui import layout, place_view, session
 from studio.ui.formats import ago, count
 from studio.workspace import Workspace
 
@@ -35,13 +35,13 @@ def newest_check(ws: Workspace) -> None:
     if every and every[0].resumable:
         layout.run_end(ws, every[0])
     done, new = runs.latest_check(ws), findings.unchecked(ws)
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with place_view.there(ws, "check"), st.container(horizontal=True, vertical_alignment="center"):
         with st.popover("Names", icon=":material/person_search:"):
             model = st.text_input("spaCy model that finds names", placeholder="en_core_web_lg", key="names-model",
                                   bind="query-params", help="One that is installed here, or the folder it lies in; nothing is "
                                   "downloaded. Without one, names are found by the customer's own columns and by greetings.")
         if done is None:
-            _start(ws, "Check all records", True, model, "Nothing leaves this machine. About 2,000 records a second.")
+            _start(ws, "Check all records", True, model, "About 2,000 records a second; no service is asked.")
         else:
             if new:
                 _start(ws, f"Check {count(new, 'new or changed record')}", True, model)

@@ -15,7 +15,7 @@ from studio.planning import Plan
 from studio.records import Counts, Turns
 from studio.runs import Meaning, Run
 from studio.snapshots import SPLITS, Recipe, Stratify
-from studio.ui import layout, session
+from studio.ui import layout, place_view, session
 from studio.ui.formats import count
 from studio.workspace import Workspace
 
@@ -158,10 +158,11 @@ def _unchecked(ws: Workspace, found: Plan) -> None:
         layout.run_end(ws, newest)
     st.markdown("Before a snapshot is whole, its validation and test lines are held against train: a line that stands on both "
                 "sides fakes the result.")
+    place = place_view.choose(ws, "leaks-plan")
     with st.container(horizontal=True, vertical_alignment="center"):
         floor, meaning = how_to_match("plan")
         if st.button("Check for leaks", type="primary", icon=":material/difference:"):
-            with st.spinner("Writing the planned lines out for the check…"):
+            with runs.at(place), st.spinner("Writing the planned lines out for the check…"):
                 inspections.of_plan(ws, found.recipe, floor, meaning)
             st.rerun()
 

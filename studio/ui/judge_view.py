@@ -10,7 +10,7 @@ from studio import judges, models, review_texts, rivals, runs, starts
 from studio.judges import Judging, Mode
 from studio.models import Model
 from studio.runs import Run
-from studio.ui import layout, session
+from studio.ui import layout, place_view, session
 from studio.ui.formats import ago, count, interval
 from studio.workspace import Workspace
 
@@ -94,8 +94,8 @@ def _form(ws: Workspace, run: Run, names: dict[str, str]) -> None:
     budget = _budget(run, judge)
     asked = len(chosen) * items * 2 if mode == "pairwise" else len({one for pair in chosen for one in pair}) * items
     st.caption(f"{count(asked, 'question')}. Pairs are asked twice with the order swapped.")
-    if st.button("Ask the judge", type="primary", disabled=not chosen, key=f"ask-{run.run_id}"):
-        with layout.guarded():
+    with place_view.there(ws, f"judge-{run.run_id}"), layout.guarded():
+        if st.button("Ask the judge", type="primary", disabled=not chosen, key=f"ask-{run.run_id}"):
             starts.judging(ws, run, judge, rubric, chosen, mode, judges.first_items(ws, run.run_id, items), budget)
             st.rerun()
 

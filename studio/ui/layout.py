@@ -207,7 +207,8 @@ def run_line(ws: Workspace, run: Run) -> None:
     with st.container(gap="xxsmall"):
         with st.container(horizontal=True, vertical_alignment="center"):
             state_badge(run)
-            st.caption(f"{run.kind} · {ago(run.started_at, ws.now())}", width="content")
+            where = f" · on {plain(run.where)}" if run.where else ""
+            st.caption(f"{run.kind} · {ago(run.started_at, ws.now())}{where}", width="content")
         link(plain(excerpt(run.title, 42)), "pages/runs.py", {"run": run.run_id})
 
 

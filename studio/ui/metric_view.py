@@ -9,7 +9,7 @@ import streamlit as st
 from studio import metrics, own_metrics, rescored, rivals, runs, starts
 from studio.own_metrics import OwnMetric
 from studio.runs import Meaning, Run
-from studio.ui import charts, layout, session
+from studio.ui import charts, layout, place_view, session
 from studio.ui.formats import ago, count, interval
 from studio.workspace import Workspace
 
@@ -66,8 +66,8 @@ def _form(ws: Workspace, run: Run) -> None:
         meaning = Meaning(kind="transformer", ref=folder.strip()) if folder.strip() else None
     if asked:
         form = str(st.selectbox("Answers are", list(FORMS), format_func=FORMS.__getitem__, width=280, key=f"form-{run.run_id}"))
-    if st.button("Score the answers", type="primary", disabled=not asked, key=f"score-{run.run_id}"):
-        with layout.guarded():
+    with place_view.there(ws, f"score-{run.run_id}"), layout.guarded():
+        if st.button("Score the answers", type="primary", disabled=not asked, key=f"score-{run.run_id}"):
             starts.scoring(ws, run, asked, contains=_words(given.get("contains", "")), pattern=given.get("regex", ""),
                            answer_schema=given.get("schema_valid", ""), labels_read="strict" if strict else "lenient",
                            answers=form, meaning=meaning)

@@ -9,11 +9,11 @@ from typing import Any
 
 import streamlit as st
 
-from studio import gaps, models, recipes, records, seeds, synthesis, synthetic
+from studio import gaps, models, recipes, records, runs, seeds, synthesis, synthetic
 from studio.components.desk import digest
 from studio.models import Model
 from studio.recipes import Recipe
-from studio.ui import endpoint_view, evaluate_cache, layout, session
+from studio.ui import endpoint_view, evaluate_cache, layout, place_view, session
 from studio.ui.formats import count, duration
 from studio.workspace import Workspace
 
@@ -169,10 +169,12 @@ def _go(ws: Workspace, recipe: Recipe, model: Model, judge: Model | None, key: s
         if told.cost is not None:
             budget = float(st.number_input(f"At most, {told.money} (0: no limit)", 0.0, value=0.0, step=0.5, width=200,
                                            key=f"{key}-budget", help="It stops before a call could pass this.")) or None
+    place = place_view.choose(ws, key)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
         look = st.button("Write three to look at", icon=":material/visibility:")
         go = st.button(f"Write {count(number, 'example')}", type="primary", icon=":material/play_arrow:", disabled=not number)
     if look or go:
-        with layout.guarded():
+        with layout.guarded(), runs.at(place):
             recipes.save(ws, recipes.LAST, recipe, session.person())
             st.query_params["run"] = synthesis.start(ws, recipe, model, judge, budget, only=3 if look else None)
             session.turn_to("view", "made")

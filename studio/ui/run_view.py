@@ -31,7 +31,8 @@ def draw(ws: Workspace, run: Run) -> None:
     """All of a run as it stands."""
     with st.container(horizontal=True, vertical_alignment="center"):
         layout.state_badge(run)
-        st.markdown(f"{run.kind}, started {ago(run.started_at, ws.now())}, attempt {run.attempt}")
+        st.markdown(f"{run.kind}, started {ago(run.started_at, ws.now())}, attempt {run.attempt}, on "
+                    f"{layout.plain(run.where) or 'this machine'}")
     if run.moving:
         layout.progress(run)
         if run.kind == "managed":

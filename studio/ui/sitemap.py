@@ -38,6 +38,7 @@ PLACES = (
     Place("pages/launch.py", "Launch", ":material/play_arrow:", "launch", "Train"),
     Place("pages/runs.py", "Runs", ":material/show_chart:", "runs", "Train"),
     Place("pages/models.py", "Models", ":material/deployed_code:", "models", "Train"),
+    Place("pages/cluster.py", "Cluster", ":material/lan:", "cluster", "Train"),
     Place("pages/evaluate.py", "Evaluate", ":material/balance:", "evaluate", "Prove"),
     Place("pages/review.py", "Review", ":material/compare_arrows:", "review", "Prove"),
     Place("pages/playground.py", "Playground", ":material/forum:", "playground", "Prove"),

@@ -29,7 +29,7 @@ from studio.foreign import Known
 from studio.readiness import Readiness
 from studio.runs import Run
 from studio.snapshots import SPLITS, Snapshot
-from studio.ui import charts, freeze_view, layout
+from studio.ui import charts, freeze_view, layout, place_view
 from studio.ui.formats import ago, count, excerpt
 from studio.workspace import Workspace
 
@@ -63,7 +63,7 @@ def leak_warning(ws: Workspace, snapshot: Snapshot, card: Card | None) -> None:
         return
     if card is None or card.leaks is None:
         st.warning(f"**{card_text.NOT_CHECKED}**", icon=":material/difference:")
-        with st.container(horizontal=True, vertical_alignment="center"):
+        with place_view.there(ws, "leaks"), st.container(horizontal=True, vertical_alignment="center"):
             floor, meaning = freeze_view.how_to_match("later")
             if st.button("Check for leaks now", icon=":material/difference:"):
                 inspections.of_snapshot(ws, snapshot, floor, meaning)

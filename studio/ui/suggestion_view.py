@@ -8,7 +8,7 @@ from studio import labels, runs, starts, suggestions
 from studio.label_sets import LabelSet
 from studio.runs import Run
 from studio.suggestions import Learned, Standing
-from studio.ui import layout
+from studio.ui import layout, place_view
 from studio.ui.formats import ago, count
 from studio.verdicts import Interval
 from studio.workspace import Workspace
@@ -33,12 +33,12 @@ def learning(ws: Workspace, label_set: LabelSet) -> None:
         layout.run_end(ws, newest)
     reason = suggestions.too_few(ws, label_set)
     now = suggestions.standing(ws, label_set.set_id)
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with place_view.there(ws, "suggest"), st.container(horizontal=True, vertical_alignment="center"):
         label = "Learn from the labels so far" if now is None else f"Learn again, with {count(now.new_labels, 'new label')}"
         if st.button(label, disabled=bool(reason), icon=":material/model_training:", key=f"learn-{label_set.set_id}",
                      type="primary" if now is None else "secondary",
                      help="A small model reads the labels, suggests one for every other record and doubts some. "
-                          "It takes seconds to minutes, and nothing leaves this machine."):
+                          "It takes seconds to minutes, and no service is asked."):
             with st.spinner("Writing the records out for the model…"), layout.guarded():
                 starts.suggestions(ws, label_set.set_id)
                 st.rerun()

@@ -8,7 +8,7 @@ from studio import duplicate_groups, duplicates, findings, records, runs, starts
 from studio.duplicate_groups import Tally
 from studio.duplicates import Search
 from studio.runs import Run
-from studio.ui import charts, layout, session, twin_cache
+from studio.ui import charts, layout, place_view, session, twin_cache
 from studio.ui.formats import ago, count
 from studio.workspace import Workspace
 
@@ -95,9 +95,10 @@ def _form(ws: Workspace, side: str, label: str, primary: bool) -> None:
                               help="The key is read from TUNEWRIGHT_EMBEDDINGS_KEY or OPENAI_API_KEY in the studio's "
                                    "environment and is stored nowhere.")
         ready = bool(ref.strip() and model.strip()) and _may_leave(ws, side, ref)
+    place = place_view.choose(ws, f"search-{side}")
     if st.button(label, type="primary" if primary else "secondary", icon=":material/search:", disabled=not ready,
                  key=f"search-{side}"):
-        with st.spinner("Writing the texts out for the search…"), layout.guarded():
+        with st.spinner("Writing the texts out for the search…"), layout.guarded(), runs.at(place):
             meaning = runs.Meaning(kind=kind, ref=ref.strip(), model=model.strip()) if kind else None  # type: ignore[arg-type]
             starts.search(ws, side, meaning)
             st.rerun()
