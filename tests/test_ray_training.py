@@ -103,7 +103,7 @@ def test_a_killed_worker_is_an_event_and_all_go_on_from_the_last_checkpoint(toge
 
 def test_two_workers_that_were_stopped_and_killed_have_the_losses_of_one_process(alone: Path, together: Path) -> None:
     one, two = losses(alone), losses(together)
-    assert [row["processes"] for row in children.events(together, "recipe")][-1] == 2
+    assert [(row["processes"], row["compute"]) for row in children.events(together, "recipe")][-1] == (2, "float32")
     assert one.keys() == two.keys() and max(abs(one[key] - two[key]) / one[key] for key in one) < 1e-5
 
 
