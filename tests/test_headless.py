@@ -73,8 +73,8 @@ def test_every_command_is_documented_with_what_it_says_of_itself() -> None:
 def test_every_command_takes_a_workspace_and_json_and_has_fields() -> None:
     short = [name for name, command in COMMANDS.items()
              if not {"--workspace", "--json"} <= {flag for one in command.params for flag in one.opts}]  # fmt: skip
-    unsaid = [name for name, fields in documented().items() if "`" not in fields]
-    assert (short, unsaid, len(documented())) == ([], [], len(COMMANDS))
+    bare = [name for name, fields in documented().items() if "`" not in fields]
+    assert (short, bare, len(documented())) == ([], [], len(COMMANDS))
 
 
 def test_every_page_has_commands_and_every_command_a_page() -> None:

@@ -193,3 +193,6 @@ def _asked(call: Call) -> int | None:
         return fail(call, error)
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # whoever read the words has enough of them
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        return 1
