@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from studio import boards, label_sets, labels, queues, runs
+from studio import boards, hearing, label_sets, labels, queues, runs
 from studio.queues import QueueFilter
 from studio.workspace import Workspace
 from tests.test_label_chaos import MOODS
@@ -14,10 +14,10 @@ from tests.tickets import freeze_forty, import_forty, recorded_training
 def test_files_of_runs_are_kept_as_far_as_they_were_read_for_the_last_ones_that_were_asked_for(ws: Workspace) -> None:
     run_id = recorded_training(ws, freeze_forty(ws))
     run = runs.get(ws, run_id)
-    for n in range(runs.KEPT_FILES + 20):
+    for n in range(hearing.KEPT_FILES + 20):
         (ws.path(run.folder) / f"{n}.jsonl").write_text('{"id": "a"}\n')
         assert (runs.lines(ws, run, f"{n}.jsonl"), len(runs.events(ws, run).losses)) == ([{"id": "a"}], 10)
-    assert len(runs._heard[ws]) == runs.KEPT_FILES and (run_id, "events.jsonl") in runs._heard[ws]
+    assert len(hearing._heard[ws]) == hearing.KEPT_FILES and (run_id, "events.jsonl") in hearing._heard[ws]
 
 
 def test_queues_that_nobody_works_on_are_let_go_of_and_those_in_use_stay(ws: Workspace) -> None:

@@ -125,7 +125,15 @@ def test_a_name_that_is_none_is_refused(ws: Workspace, monkeypatch: pytest.Monke
         snapshot_exports.push(ws, freeze_forty(ws), "../tickets")
 
 
+@pytest.fixture
+def online(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests that load models in this process leave it offline, and children have its environment."""
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.mark.heavy
+@pytest.mark.usefixtures("online")
 def test_a_hub_that_cannot_be_reached_is_a_sentence_without_the_token(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
@@ -135,6 +143,7 @@ def test_a_hub_that_cannot_be_reached_is_a_sentence_without_the_token(ws: Worksp
 
 
 @pytest.mark.heavy
+@pytest.mark.usefixtures("online")
 def test_what_is_to_be_private_never_goes_into_a_data_set_that_everybody_sees(
     ws: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,6 +156,7 @@ def test_what_is_to_be_private_never_goes_into_a_data_set_that_everybody_sees(
 
 
 @pytest.mark.heavy
+@pytest.mark.usefixtures("online")
 def test_a_push_that_failed_keeps_its_lines_to_go_on_until_somebody_is_forgotten(
     ws: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
