@@ -26,7 +26,7 @@ serve: setup
 test: setup-dev
 	$(BIN)/python -m pytest -m "not slow" -n $(PROCESSES)
 	$(BIN)/python -m pytest -m "slow and not alone" -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
-	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest -m alone -n $(PROCESSES) --dist loadgroup
 
 check: setup-dev
 	$(BIN)/ruff check studio pages pipeline tests benchmarks

@@ -25,6 +25,14 @@ ROOT = Path(__file__).resolve().parent.parent
 STARTER = BaseSource(kind="starter", name=STARTER_NAME)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that need the machine are two lines of work: those with a Ray cluster, which share one, and those about deaths."""
+    for item in items:
+        if item.get_closest_marker("alone"):
+            group = "ray" if "ray_cluster" in getattr(item, "fixturenames", ()) else "deaths"
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
 def lacking(what: str) -> None:
     """Skip for a tool that is not here; where TUNEWRIGHT_STRICT is set, fail instead."""
     if os.environ.get("TUNEWRIGHT_STRICT"):
