@@ -25,8 +25,14 @@ ROOT = Path(__file__).resolve().parent.parent
 STARTER = BaseSource(kind="starter", name=STARTER_NAME)
 
 
+LONG = ("test_journey", "test_banking", "test_playing", "test_training", "test_label", "test_loop_examples", "test_parity",
+        "test_desk", "test_synthesis_calls")
+"""The files that take longest go first, so that two processes end at about the same time."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that need the machine are two lines of work: those with a Ray cluster, which share one, and those about deaths."""
+    """Tests that come last are two lines of work: those with a Ray cluster, which share one, and those about deaths."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
     for item in items:
         if item.get_closest_marker("alone"):
             group = "ray" if "ray_cluster" in getattr(item, "fixturenames", ()) else "deaths"

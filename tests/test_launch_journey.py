@@ -112,6 +112,7 @@ def test_from_the_dials_to_the_best_run_of_a_group(tmp_path: Path, chromium_here
 
 def start_a_group(page: Page) -> None:
     fill(page, "Epochs", "1")
+    settled(page)
     page.get_by_text("Try several values, as a group of runs").click()
     ranks = page.get_by_role("combobox", name="Ranks")
     expect(ranks).to_be_visible()
