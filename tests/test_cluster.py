@@ -65,7 +65,8 @@ def slots(folder: Path) -> list[str]:
 
 def asked(server: str) -> Counter[str]:
     """How often the model was asked for each."""
-    return Counter(one["body"]["messages"][-1]["content"] for one in chat_server.asked(server))
+    return Counter(one["body"]["messages"][-1]["content"] for one in chat_server.asked(server)
+                   if one["body"])  # a request that a kill cut off has none
 
 
 def notes(folder: Path) -> list[str]:
