@@ -239,9 +239,11 @@ def test_a_key_that_is_taken_is_refused_in_words(browser: Browser, home: Path, k
     with running(home) as studio:
         page = open_label(browser, studio.url)
         keys(page, ["?"])
+        page.evaluate("document.addEventListener('keydown', (event) => { window.heard = event.key; })")
         page.get_by_test_id("label-change-flag").click()
         keys(page, [key])
         expect(page.get_by_test_id("label-words")).to_contain_text(words, timeout=20_000)
+        assert page.evaluate("window.heard") is None  # Streamlit would draw the page again at r
 
 
 def test_marks_tags_ratings_and_comments_are_kept_and_stand_in_the_history(browser: Browser, home: Path) -> None:

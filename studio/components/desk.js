@@ -26,8 +26,7 @@ class Desk {
     this.asked = "";
     this.said = "";
     this.build();
-    this.onKey = (event) => this.key(event);
-    document.addEventListener("keydown", this.onKey);
+    this.deaf = hearKeys(this);
   }
 
   // --- what Python says ---------------------------------------------------------------------------------------------
@@ -262,7 +261,7 @@ class Desk {
   }
 
   leave() {
-    document.removeEventListener("keydown", this.onKey);
+    this.deaf();
     this.outbox.leave();
     this.frame.remove();
   }

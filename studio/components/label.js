@@ -43,8 +43,7 @@ class LabelDesk extends LabelMarks {
     this.whole = new Set();
     this.keyMap = { ...data.keys };
     this.build();
-    this.onKey = (event) => this.key(event);
-    document.addEventListener("keydown", this.onKey);
+    this.deaf = hearKeys(this);
     this.timer = setInterval(() => this.patience(), 1000);
   }
 
@@ -65,9 +64,7 @@ class LabelDesk extends LabelMarks {
       this.stamp = data.stamp;
       this.since = this.outbox.presses.filter((press) => press.set === this.def.id && ["answer", "settle"].includes(press.do)).length;
     }
-    const reply = `${data.session} ${data.reply}`;
-    if (reply !== this.reply && this.reply !== undefined) for (const told of data.told) this.told(told);
-    this.reply = reply;
+    if (isNews(data.session, data.reply)) for (const told of data.told) this.told(told);
     if (this.asking && data.answered === this.wants) {
       this.asking = null;
       // A queue that is read again begins anew at its end: nothing new means that everything was shown.
@@ -81,7 +78,7 @@ class LabelDesk extends LabelMarks {
     this.top();
     if (this.shownCard !== this.card) {
       const first = !this.shownCard;
-      this.show(false);
+      this.show(false, first && !!this.said);
       if (first) this.toTop();
     } else if (!this.card) this.paint();
     this.outbox.flush();
@@ -376,7 +373,7 @@ class LabelDesk extends LabelMarks {
   }
 
   leave() {
-    document.removeEventListener("keydown", this.onKey);
+    this.deaf();
     clearInterval(this.timer);
     this.outbox.leave();
     this.frame.remove();

@@ -142,6 +142,25 @@ class Outbox {
   }
 }
 
+// The whole page hears keys too, and Streamlit draws it again at r: a desk hears them first, on their way down, and what it takes
+// goes no further. Gives back how to stop.
+function hearKeys(desk) {
+  const hear = (event) => {
+    desk.key(event);
+    if (event.defaultPrevented) event.stopPropagation();
+  };
+  document.addEventListener("keydown", hear, true);
+  return () => document.removeEventListener("keydown", hear, true);
+}
+
+// Whether a reply is news. Streamlit can make a desk's element anew between a press and its answer: what the desk before has heard
+// is known to the page, so a refusal is told by the next one. After a reload nothing is known, and old words stay unsaid.
+function isNews(session, reply) {
+  const heard = (window.tunewrightHeard ||= {}), before = heard[session];
+  heard[session] = reply;
+  return before !== undefined && before !== reply;
+}
+
 // What a desk's module exports: one desk an element, which hears all that Python says and goes with the element.
 function mounting(Desk) {
   const desks = new WeakMap();

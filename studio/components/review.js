@@ -21,8 +21,7 @@ class ReviewDesk extends ReviewMarks {
     this.last = ""; // the newest card that came, shown or not
     this.wants = "";
     this.build();
-    this.onKey = (event) => this.key(event);
-    document.addEventListener("keydown", this.onKey);
+    this.deaf = hearKeys(this);
     this.timer = setInterval(() => this.patience(), 1000);
   }
 
@@ -38,9 +37,7 @@ class ReviewDesk extends ReviewMarks {
       this.stamp = data.stamp;
       this.since = this.outbox.presses.reduce((sum, press) => sum + (press.do === "judge" && !press.again ? 1 : press.took ? -1 : 0), 0);
     }
-    const reply = `${data.session} ${data.reply}`;
-    if (reply !== this.reply && this.reply !== undefined) for (const told of data.told) this.told(told);
-    this.reply = reply;
+    if (isNews(data.session, data.reply)) for (const told of data.told) this.told(told);
     if (this.asking && data.answered === this.wants) {
       this.asking = null;
       this.more = data.more && data.cards.some((card) => !this.seen.has(card.id));
@@ -56,7 +53,7 @@ class ReviewDesk extends ReviewMarks {
       this.paint();
     }
     this.top();
-    if (this.shownCard !== this.card) this.show(false);
+    if (this.shownCard !== this.card) this.show(false, !this.shownCard && !!this.words.textContent);
     else if (!this.card) this.paint();
     this.outbox.flush();
     this.want();
@@ -253,7 +250,7 @@ class ReviewDesk extends ReviewMarks {
   }
 
   leave() {
-    document.removeEventListener("keydown", this.onKey);
+    this.deaf();
     document.removeEventListener("selectionchange", this.onSelect);
     clearTimeout(this.selecting);
     clearInterval(this.timer);
