@@ -101,18 +101,21 @@ def visiting(workspace: Path) -> Iterator[tuple[Studio, Page]]:
 
 
 def settled(page: Page, seconds: float = 60) -> Page:
-    """Wait until Streamlit has drawn the page and rests."""
+    """Wait until Streamlit has drawn the page and has rested for a quarter of a second: it often begins again at once."""
     page.wait_for_selector('[data-testid="stApp"]', timeout=seconds * 1000)
     page.wait_for_function(
-        """() => {
+        """(call) => {
         const app = document.querySelector('[data-testid="stApp"]');
-        return app && app.getAttribute('data-test-script-state') !== 'running'
+        const rests = app && app.getAttribute('data-test-script-state') !== 'running'
             && !document.querySelector('[data-testid="stSkeleton"], [data-stale="true"]')
             && document.querySelector('h1');
+        if (!rests || window.restsFor !== call) window.restsSince = performance.now();
+        window.restsFor = call;
+        return rests && performance.now() - window.restsSince >= 250;
     }""",
+        arg=time.monotonic(),
         timeout=seconds * 1000,
     )
-    page.wait_for_timeout(250)
     return page
 
 

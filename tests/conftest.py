@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -81,12 +82,19 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def starter_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder whose models/ holds the starter, converted once for all tests and all their processes (20 s)."""
+    """A folder whose models/ holds the starter, the same for all processes of this session. It is converted (20 s) once for all
+    sessions, as long as the code that converts it stays the same."""
+    code = hashlib.sha256(Path(base_models.__file__).read_bytes()).hexdigest()[:12]
+    kept = ROOT / ".pytest_cache" / f"starter-{code}"
+    kept.mkdir(parents=True, exist_ok=True)
     base = tmp_path_factory.getbasetemp()
     home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "starter"
     home.mkdir(exist_ok=True)
     with FileLock(home / "lock"):
-        base_models.prepare(STARTER, home, lambda sentence: None)
+        base_models.prepare(STARTER, kept, lambda sentence: None)
+        if not (home / "models").exists():
+            shutil.copytree(kept / "models", home / "copying")
+            (home / "copying").rename(home / "models")
     return home
 
 

@@ -159,4 +159,4 @@ def test_text_from_data_is_shown_and_never_run(browser: Browser, home: Path) -> 
             assert "owned" not in page.title()
         page.goto(f"{studio.url}/curate?record={record_id}")
         settled(page)
-        assert page.locator(".tw-said", has_text="onerror").count() == 1
+        expect(page.locator(".tw-said", has_text="onerror")).to_have_count(1)

@@ -125,7 +125,7 @@ def test_undo_shows_the_record_at_once_and_takes_the_label_back(browser: Browser
     with running(home) as studio:
         page = open_label(browser, studio.url)
         keys(page, "12u")
-        assert page.get_by_test_id("label-card").get_attribute("data-record") == ids[1]
+        expect(page.get_by_test_id("label-card")).to_have_attribute("data-record", ids[1])
         keys(page, "1")
         saved(page)
     assert answers(home, label_set.set_id) == {ids[0]: {"mood": "angry"}, ids[1]: {"mood": "angry"}}
@@ -380,7 +380,7 @@ def test_the_label_page_as_a_person_sees_it(browser: Browser, home: Path) -> Non
         keys(page, ["1", "Enter", "2", *["ArrowRight"] * 3, "q", *["ArrowRight"] * 2, *["Shift+ArrowRight"] * 2, "2", "g"])
         saved(page)
         shoot(page, "label")
-        assert page.locator("mark[data-word]").count() == 2
+        expect(page.locator("mark[data-word]")).to_have_count(2)
 
 
 def test_hostile_text_is_shown_and_never_run(browser: Browser, home: Path) -> None:

@@ -76,8 +76,8 @@ def watch(page: Page, studio: Studio) -> None:
     expect(page.get_by_text("Is the loss still falling?")).to_be_visible(timeout=30_000)
     shoot(page, "36-runs-training")
     shoot_at(page, "Does it learn to answer like the desk?", "37-runs-samples")
-    assert page.locator(".tw-steps .tw-turn").first.text_content() == "Step 60Hello! We are sorry that it is late."
-    assert page.locator(".tw-steps b").count() == 0
+    expect(page.locator(".tw-steps .tw-turn").first).to_have_text("Step 60Hello! We are sorry that it is late.")
+    expect(page.locator(".tw-steps b")).to_have_count(0)
 
 
 def compare(page: Page, studio: Studio) -> None:

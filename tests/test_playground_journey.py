@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from studio import intake, models, pins, playground
 from studio.workspace import Workspace
@@ -42,8 +44,9 @@ def test_a_person_compares_follows_up_and_keeps_what_is_good(
             shoot(page, "playground-streaming")
             page.get_by_text("tokens/s").first.wait_for(timeout=120_000)
             page.get_by_role("button", name="Save for review").wait_for(timeout=120_000)
-            assert EVIL in right.inner_text() and not page.locator(".tw-reply img").count()
-            assert len(left.inner_text()) > 20 and not page.get_by_test_id("stException").count()
+            expect(right).to_contain_text(EVIL)
+            expect(left).to_have_text(re.compile(r"(?s).{20,}"))
+            assert not page.locator(".tw-reply img").count() and not page.get_by_test_id("stException").count()
             page.get_by_role("button", name="Save for review").click()
             page.get_by_text("Saved for review").wait_for()
             settled(page).get_by_role("button", name="Save as a test item").click()

@@ -198,6 +198,7 @@ def test_an_answer_that_is_cut_in_the_middle_is_said(monkeypatch: pytest.MonkeyP
         thread.join()
 
 
+@pytest.mark.slow
 def test_aloud_a_model_says_what_it_says_in_an_evaluation(starter_home: Path) -> None:
     from pipeline.generation import aloud, local
 

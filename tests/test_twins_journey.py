@@ -34,7 +34,6 @@ def read_a_card(page: Page) -> None:
     expect(page.locator(".tw-twin ins").first).to_be_visible()
     page.get_by_role("radio", name="Most central", exact=True).click()
     settled(page)
-    page.locator(".tw-stays").first.scroll_into_view_if_needed()
     page.get_by_test_id("stMain").evaluate("main => main.scrollTo(0, 560)")
     page.wait_for_timeout(400)
     shoot(page, "18-twins-card")
@@ -42,9 +41,7 @@ def read_a_card(page: Page) -> None:
 
 def press_by_key(page: Page, name: re.Pattern[str] | str) -> None:
     """Without a mouse: the button takes the focus and the Enter key."""
-    button = page.get_by_role("button", name=name).first
-    button.focus()
-    page.keyboard.press("Enter")
+    page.get_by_role("button", name=name).first.press("Enter")
 
 
 def accept_and_undo(page: Page) -> None:
@@ -58,14 +55,13 @@ def accept_and_undo(page: Page) -> None:
     settled(page)
 
 
-def move_the_dial_by_key(page: Page) -> str:
+def move_the_dial_by_key(page: Page) -> None:
     slider = page.get_by_role("slider").first
-    slider.focus()
-    before = slider.get_attribute("aria-valuetext") or slider.get_attribute("aria-valuenow") or ""
-    page.keyboard.press("ArrowRight")
+    before = slider.get_attribute("aria-valuenow") or ""
+    slider.press("ArrowRight")
     settled(page)
     expect(slider).to_be_focused()
-    return before
+    expect(slider).not_to_have_attribute("aria-valuenow", before)
 
 
 def look_at(page: Page, part: str, name: str) -> None:

@@ -143,11 +143,11 @@ class Outbox {
 }
 
 // The whole page hears keys too, and Streamlit draws it again at r: a desk hears them first, on their way down, and what it takes
-// goes no further. Gives back how to stop.
+// goes no further; but Escape closes what else is open as well. Gives back how to stop.
 function hearKeys(desk) {
   const hear = (event) => {
     desk.key(event);
-    if (event.defaultPrevented) event.stopPropagation();
+    if (event.defaultPrevented && event.key !== "Escape") event.stopPropagation();
   };
   document.addEventListener("keydown", hear, true);
   return () => document.removeEventListener("keydown", hear, true);
