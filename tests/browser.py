@@ -119,6 +119,20 @@ def settled(page: Page, seconds: float = 60) -> Page:
     return page
 
 
+def grid(page: Page) -> tuple[float, float]:
+    """Where the table's upper left corner is, once it lies still for half a second: it is one canvas that is painted late."""
+    canvas = page.get_by_test_id("stDataFrame").get_by_test_id("data-grid-canvas").first
+    canvas.wait_for(timeout=30_000)
+    before = None
+    for _ in range(60):
+        box = canvas.bounding_box()
+        if box and box == before:
+            return box["x"], box["y"]
+        before = box
+        page.wait_for_timeout(500)
+    raise TimeoutError("the table does not lie still")
+
+
 def fill(page: Page, label: str, value: str) -> None:
     """Type into a field and press Enter, as a person does."""
     field = page.get_by_label(label, exact=True).first

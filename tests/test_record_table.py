@@ -17,7 +17,7 @@ from studio.record_columns import Column
 from studio.record_table import Found, Order, Wanted
 from studio.records import Filter
 from studio.workspace import Workspace
-from tests.browser import chromium, running, settled, shoot
+from tests.browser import chromium, grid, running, settled, shoot
 from tests.checks import email, import_twelve, recorded_check
 from tests.conftest import ROOT
 from tests.tickets import COLUMNS, import_forty, write_csv
@@ -273,9 +273,8 @@ def test_in_a_browser_a_search_fills_the_address_and_ticked_rows_are_dropped(hom
         assert "words=tent" in page.url
         settled(page)
         shoot(page, "04c-curate-table")
-        box = page.get_by_test_id("stDataFrame").bounding_box()
-        assert box
-        page.mouse.click(box["x"] + 16, box["y"] + 36 + 16)  # the tick box of the first row; the grid is one canvas
+        left, top = grid(page)
+        page.mouse.click(left + 16, top + 36 + 16)  # the tick box of the first row
         page.get_by_role("button", name="Drop 1 record", exact=True).click(timeout=30_000)
         expect(page.get_by_text("Dropped 1 record.")).to_be_visible(timeout=30_000)
     ws = Workspace(home)
@@ -296,7 +295,6 @@ def test_in_a_browser_a_click_on_a_column_sorts_all_rows_and_another_turns_the_o
         page.goto(f"{studio.url}/curate?view=Table&show=All")
         for address in ("order=Rating", "order=Rating&down=true"):
             settled(page)
-            box = page.get_by_test_id("stDataFrame").bounding_box()
-            assert box
-            page.mouse.click(box["x"] + 245, box["y"] + 18)  # the head of the third column
+            left, top = grid(page)
+            page.mouse.click(left + 245, top + 18)  # the head of the third column
             page.wait_for_url(lambda url, wanted=address: wanted in url, timeout=20_000)

@@ -152,7 +152,8 @@ def test_a_run_says_when_its_phase_is_over(ws: Workspace) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_whose_folder_was_never_made_can_be_resumed_into_one(ws: Workspace) -> None:
+def test_a_run_whose_folder_was_never_made_can_be_resumed_into_one(with_starter: Path) -> None:
+    ws = Workspace(with_starter)
     snapshot = freeze_forty(ws)
     spec = train_spec(snapshot, "run1")
     with ws.transaction() as transaction:
@@ -163,4 +164,5 @@ def test_a_run_whose_folder_was_never_made_can_be_resumed_into_one(ws: Workspace
     while rundir.result(ws.path("runs/run1")) is None:
         assert time.time() < deadline
         time.sleep(0.1)
-    assert (ws.path("runs/run1") / "spec.json").read_text() == dumps(spec)
+    ws.close()
+    assert (with_starter / "runs/run1/spec.json").read_text() == dumps(spec)
