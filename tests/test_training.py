@@ -8,6 +8,7 @@ import signal
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,11 +17,13 @@ from hypothesis import strategies as st
 from pipeline import base_models, rundir, template
 from pipeline.errors import PipelineError, is_out_of_memory
 from pipeline.rundir import Result
+from pipeline.specs import BaseSource, TrainSpec
 from pipeline.training import recipe
 from studio import models
 from studio.workspace import Workspace
 from tests import children, tuned
 from tests.conftest import STARTER
+from tests.test_families import saved
 from tests.tuned import ANSWER, spec, write_tickets
 
 STEPS = 12
@@ -168,49 +171,68 @@ def test_an_example_that_is_too_long_refuses_the_start_until_somebody_says_to_le
     assert "left out" in ended.hint
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("sharding", ["off", "on"])
-def test_two_processes_have_the_losses_of_one_with_the_same_steps(workspace: Path, asked: Path, sharding: str) -> None:
-    dials = {"processes": 2, "row_tokens": 64, "epochs": 1, "sharding": sharding}
-    two = spec(f"two-{sharding}").model_copy(update=dials)
-    folder = children.prepared(workspace, two)
-    ended = children.finished(folder, workspace)
-    assert ended.outcome == "done", ended
-    both, one = losses(folder), losses(asked)
-    assert both.keys() == one.keys() and max(abs(both[key] - one[key]) for key in one) < 0.02
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same tickets beside a tiny random base."""
+    home = tmp_path_factory.mktemp("small")
+    saved(home / "base", "llama")
+    write_tickets(home)
+    return home
+
+
+def small_spec(home: Path, run_id: str, **dials: Any) -> TrainSpec:
+    """Four steps an epoch, of lengths in bytes; at this rate two steps that differ go apart at once."""
+    base = BaseSource(kind="folder", ref=str(home / "base"), name="Tiny")
+    fixed = {"base": base, "max_tokens": 400, "step_tokens": 620, "row_tokens": 640, "learning_rate": 5e-3}
+    return spec(run_id).model_copy(update=fixed | dials)
+
+
+def trained_here(home: Path, asked: TrainSpec) -> Path:
+    """The run folder of a training in this process."""
+    from pipeline.training import trainer
+
+    folder = children.prepared(home, asked)
+    with rundir.Child(folder) as child:
+        trainer.run(child, asked, home)
+    return folder
 
 
 @pytest.fixture(scope="module")
-def asked(workspace: Path) -> Path:
-    """One epoch, with two questions answered at every validation."""
-    folder = children.prepared(workspace, spec("asked").model_copy(update={"sample_prompts": 2, "epochs": 1}))
-    assert children.finished(folder, workspace).outcome == "done"
-    return folder
+def asked(small: Path) -> Path:
+    """Four epochs, with two questions answered at every validation."""
+    return trained_here(small, small_spec(small, "asked", sample_prompts=2))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sharding", ["off", "on"])
+def test_two_processes_have_the_losses_of_one_with_the_same_steps(small: Path, asked: Path, sharding: str) -> None:
+    folder = children.prepared(small, small_spec(small, f"two-{sharding}", processes=2, row_tokens=320, sharding=sharding))
+    ended = children.finished(folder, small)
+    assert ended.outcome == "done", ended
+    both, one = losses(folder), losses(asked)
+    assert both.keys() == one.keys() and max(abs(both[key] - one[key]) for key in one) < 0.02
+    assert one["validation", 16] < one["validation", 0] - 0.5
 
 
 @pytest.mark.slow
 def test_memory_that_runs_out_is_an_event_and_the_same_steps_go_on_in_smaller_rows(
-    workspace: Path, asked: Path, monkeypatch: pytest.MonkeyPatch
+    small: Path, asked: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch
 
-    from pipeline.training import trainer
     from pipeline.training.decoder import Decoder
     from pipeline.training.rows import Row
 
     whole = Decoder.loss
 
     def loss(self: Decoder, row: Row, scale: float = 1.0) -> torch.Tensor:
-        """As it is, but for rows of over 128 tokens it asks for memory that no machine has."""
-        return whole(self, row, scale) if row.tokens <= 128 else torch.empty(10**15)
+        """As it is, but for rows of over 400 tokens it asks for memory that no machine has."""
+        return whole(self, row, scale) if row.tokens <= 400 else torch.empty(10**15)
 
     monkeypatch.setattr(Decoder, "loss", loss)
-    again = spec("short").model_copy(update={"row_tokens": 240, "epochs": 1})
-    folder = children.prepared(workspace, again)
-    with rundir.Child(folder) as child:
-        trainer.run(child, again, workspace)
+    folder = trained_here(small, small_spec(small, "short"))
     events = children.events(folder, "out_of_memory")
-    assert [(row["row_tokens_before"], row["row_tokens"]) for row in events] == [(240, 120)]
+    assert [(row["row_tokens_before"], row["row_tokens"]) for row in events] == [(640, 320)]
     one, other = losses(asked), losses(folder)
     assert other.keys() == one.keys() and max(abs(other[key] - one[key]) for key in one) < 0.02
 
@@ -218,7 +240,7 @@ def test_memory_that_runs_out_is_an_event_and_the_same_steps_go_on_in_smaller_ro
 @pytest.mark.slow
 def test_the_fixed_questions_are_answered_at_every_validation(asked: Path) -> None:
     rows = rundir.read_lines(asked / "samples.jsonl")
-    assert [(row["step"], row["number"]) for row in rows] == [(0, 0), (0, 1), (3, 0), (3, 1)]
+    assert [(row["step"], row["number"]) for row in rows] == [(step, number) for step in (0, 4, 8, 12, 16) for number in (0, 1)]
     assert all(row["question"].startswith("Where is my") and row["answer"] and "Ahoy" in row["expected"] for row in rows)
 
 
