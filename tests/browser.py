@@ -142,15 +142,13 @@ def fill(page: Page, label: str, value: str) -> None:
 
 
 def shoot(page: Page, name: str) -> None:
-    """Keep pictures of the page: wide and light, narrow and dark; with TUNEWRIGHT_PICTURES=all in all four ways."""
+    """Keep a picture of the page, wide and light; with TUNEWRIGHT_PICTURES=all also narrow and dark, in all four ways."""
     folder = ARTEFACTS / "pages"
     folder.mkdir(parents=True, exist_ok=True)
     every = os.environ.get("TUNEWRIGHT_PICTURES") == "all"
-    for width in WIDTHS:
+    for width in (*WIDTHS[1:], WIDTHS[0]) if every else WIDTHS[:1]:
         page.set_viewport_size({"width": width, "height": 900 if width > 600 else 844})
-        for scheme in ("light", "dark") if every else ("light",) if width > 600 else ("dark",):
+        for scheme in ("dark", "light") if every else ("light",):
             page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
             page.wait_for_timeout(350)
             page.screenshot(path=folder / f"{name}-{width}-{scheme}.png", full_page=False)
-    page.set_viewport_size({"width": 1280, "height": 900})
-    page.emulate_media(color_scheme="light")
