@@ -1,4 +1,4 @@
-"""Evaluation with the real starter: a killed child loses no answer, and an adapter that does nothing changes nothing."""
+"""Evaluation in a real child: a killed child loses no answer, and an adapter that does nothing changes nothing."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from rouge_score import rouge_scorer
 
 from pipeline import base_models, rundir
 from pipeline.rundir import Result
-from pipeline.specs import Candidate, Decoding, EvaluateSpec
+from pipeline.specs import BaseSource, Candidate, Decoding, EvaluateSpec
 from tests import children
 from tests.conftest import STARTER
+from tests.test_families import saved
 
 ITEMS = [
     (f"i{n}", f"Where is my {thing}?", f"Your {thing} is on its way.")
@@ -21,39 +22,41 @@ ITEMS = [
 ]
 
 
-def save_adapter_that_does_nothing(home: Path) -> str:
+def save_adapter_that_does_nothing(home: Path, source: BaseSource = STARTER) -> str:
     """LoRA begins with B = 0; returns its path in the workspace."""
     import torch
 
     from pipeline.training import quantised
 
-    base = quantised.load_base(base_models.prepare(STARTER, home, print), torch.float32, torch.device("cpu"))
+    base = quantised.load_base(base_models.prepare(source, home, print), torch.float32, torch.device("cpu"))
     quantised.add_adapter(base, 4, seed=1).save_pretrained(home / "empty-adapter", save_embedding_layers=False)
     return "empty-adapter"
 
 
 @pytest.fixture(scope="module")
-def killed_and_resumed(starter_home: Path) -> tuple[Path, list[dict[str, Any]], Result]:
-    """An evaluation of the base and of the base with an empty adapter: its folder, what was there at the kill, its end."""
-    children.write_examples(starter_home / "items.jsonl", ITEMS)
+def killed_and_resumed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]], Result]:
+    """An evaluation of a tiny base and of it with an empty adapter: its folder, what was there at the kill, its end."""
+    home = tmp_path_factory.mktemp("evaluation")
+    source = BaseSource(kind="folder", ref=str(saved(home / "base", "llama")), name="Tiny")
+    children.write_examples(home / "items.jsonl", ITEMS)
     spec = EvaluateSpec(
         run_id="evaluated",
         items_file="items.jsonl",
         decoding=Decoding(max_new_tokens=12, batch_size=2),
         candidates=(
-            Candidate(model_id="base", name="Base", base=STARTER),
-            Candidate(model_id="same", name="Same", base=STARTER, adapter=save_adapter_that_does_nothing(starter_home)),
+            Candidate(model_id="base", name="Base", base=source),
+            Candidate(model_id="same", name="Same", base=source, adapter=save_adapter_that_does_nothing(home, source)),
         ),
     )
-    folder = children.prepared(starter_home, spec)
-    child = children.begin_to_kill(folder, starter_home)
+    folder = children.prepared(home, spec)
+    child = children.begin_to_kill(folder, home)
     children.wait_until(lambda: len(rundir.read_lines(folder / "outputs.jsonl")) >= 2, folder)
     child.send_signal(signal.SIGKILL)
     child.wait()
     with (folder / "outputs.jsonl").open("a") as file:
         file.write('{"candidate_id": "base", "item_id": "i4", "te')
     before = rundir.read_lines(folder / "outputs.jsonl")
-    return folder, before, children.finished(folder, starter_home)
+    return folder, before, children.finished(folder, home)
 
 
 @pytest.mark.slow

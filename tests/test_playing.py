@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -50,11 +51,11 @@ def folder_of(workspace: Path, sleeps: float = 60, ends: float = 900) -> Path:
 
 
 @contextmanager
-def playing(folder: Path, workspace: Path) -> Iterator[None]:
+def playing(folder: Path, workspace: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A child that works on what is asked, until the end of the block."""
     process = children.begin_to_kill(folder, workspace)
     try:
-        yield
+        yield process
     finally:
         process.kill()
         process.wait()
@@ -146,20 +147,57 @@ def test_what_is_at_work_is_known_by_its_kind(tmp_path: Path) -> None:
     assert device.kinds_at_work(own) == set()
 
 
-@pytest.mark.slow
-def test_two_replies_of_a_local_model_come_side_by_side_and_whole_characters_only(with_starter: Path) -> None:
-    folder = folder_of(with_starter, sleeps=1, ends=3)
+@pytest.fixture(scope="module")
+def evening(starter_home: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, rundir.Result]:
+    """One child: two replies side by side, one too long a conversation, one reply that is stopped, then a stop of the run."""
+    home = tmp_path_factory.mktemp("evening")
+    (home / "models").symlink_to(starter_home / "models")
+    folder = folder_of(home)
     for place, candidate in enumerate((BASE, KIND)):
         wanted(folder, f"a-{place}", "Where is my order? Answer with emojis 🎉", candidate)
-    done = children.finished(folder, with_starter)
-    lines = [row for row in rundir.read_lines(folder / "pieces.jsonl") if "at" in row]
+    with playing(folder, home) as process:
+        children.wait_until(lambda: ended(folder, "a-0", "a-1"), folder)
+        wanted(folder, "b-0", "word " * 9_000)
+        wanted(folder, "b-1", "Tell me a long story about a parcel.", tokens=2000)
+        wanted(folder, "b-2", "Where is my order?", KIND)
+        children.wait_until(lambda: bool(told(folder).get("b-1", {}).get("text")), folder)
+        (folder / "stop-b-1").touch()
+        children.wait_until(lambda: ended(folder, "b-0", "b-1", "b-2"), folder)
+        wanted(folder, "c-0", "Tell me a long story about a parcel.", tokens=2000)
+        children.wait_until(lambda: bool(told(folder).get("c-0", {}).get("text")), folder)
+        rundir.ask_to_stop(folder)
+        process.wait(30)
+    found = rundir.result(folder)
+    assert found is not None
+    return folder, found
+
+
+@pytest.mark.slow
+def test_two_replies_of_a_local_model_come_side_by_side_and_whole_characters_only(evening: tuple[Path, rundir.Result]) -> None:
+    lines = [row for row in rundir.read_lines(evening[0] / "pieces.jsonl") if "at" in row and row["reply"][0] == "a"]
     turns = [row["reply"] for row in lines]
-    both = told(folder)
-    assert done.outcome == "done" and done.data == {"replies": 2} and "quiet" in done.message
+    both = told(evening[0])
     assert turns[: len(turns) // 2].count("a-0") > 1 and turns[: len(turns) // 2].count("a-1") > 1
     assert not [row for row in lines if "\ufffd" in row["text"]] and "🎉" in both["a-0"]["text"]
     assert both["a-0"]["prompt_tokens"] != both["a-1"]["prompt_tokens"]
     assert both["a-0"]["finish"] in ("stop", "length") and both["a-0"]["tokens"] / both["a-0"]["seconds"] > 1
+
+
+@pytest.mark.slow
+def test_a_conversation_that_is_too_long_is_refused_in_words(evening: tuple[Path, rundir.Result]) -> None:
+    assert "the model reads 8,192 at once" in told(evening[0])["b-0"]["problem"]
+
+
+@pytest.mark.slow
+def test_a_reply_is_stopped_alone_and_keeps_its_text(evening: tuple[Path, rundir.Result]) -> None:
+    replies = told(evening[0])
+    assert replies["b-1"]["finish"] == "stopped" and replies["b-1"]["text"]
+    assert replies["b-2"]["finish"] in ("stop", "length")
+
+
+@pytest.mark.slow
+def test_a_stop_of_the_run_ends_all_replies_and_says_so(evening: tuple[Path, rundir.Result]) -> None:
+    assert (evening[1].outcome, told(evening[0])["c-0"]["finish"]) == ("stopped", "stopped")
 
 
 @pytest.mark.slow
@@ -168,8 +206,9 @@ def test_base_and_tuned_answer_side_by_side_and_a_third_model_takes_the_place_of
     tuned = BASE.model_copy(update={"candidate_id": "tuned", "adapter": save_adapter_that_does_nothing(with_starter)})
     third = BASE.model_copy(update={"candidate_id": "third", "method": "lora"})
     for place, candidate in enumerate((BASE, tuned, third)):
-        wanted(folder, f"a-{place}", "Where is my order?", candidate, tokens=60)
-    children.finished(folder, with_starter)
+        wanted(folder, f"a-{place}", "Where is my order?", candidate, tokens=30)
+    done = children.finished(folder, with_starter)
+    assert (done.outcome, done.data) == ("done", {"replies": 3}) and "quiet" in done.message
     found, turns = told(folder), [row["reply"] for row in rundir.read_lines(folder / "pieces.jsonl") if "at" in row]
     assert found["a-0"]["text"] == found["a-1"]["text"] and found["a-2"]["finish"] in ("stop", "length")
     assert turns.index("a-1") < len(turns) - turns[::-1].index("a-0") - 1 < turns.index("a-2")
@@ -219,15 +258,6 @@ def test_aloud_a_model_says_what_it_says_in_an_evaluation(starter_home: Path) ->
 
 
 @pytest.mark.slow
-def test_a_conversation_that_is_too_long_is_refused_in_words(with_starter: Path) -> None:
-    folder = folder_of(with_starter)
-    wanted(folder, "a-0", "word " * 9_000)
-    with playing(folder, with_starter):
-        children.wait_until(lambda: ended(folder, "a-0"), folder)
-    assert "the model reads 8,192 at once" in told(folder)["a-0"]["problem"]
-
-
-@pytest.mark.slow
 def test_kill_9_keeps_what_was_said_calls_it_cut_off_and_the_next_question_works(with_starter: Path) -> None:
     folder = folder_of(with_starter, ends=2)
     wanted(folder, "a-0", "Tell me a long story about a parcel.", tokens=2000)
@@ -244,31 +274,6 @@ def test_kill_9_keeps_what_was_said_calls_it_cut_off_and_the_next_question_works
     after = told(folder)
     assert (after["a-0"]["finish"], after["a-0"]["text"]) == ("cut", before)
     assert after["c-0"]["finish"] in ("stop", "length") and after["c-0"]["text"]
-
-
-@pytest.mark.slow
-def test_a_reply_is_stopped_alone_and_keeps_its_text(with_starter: Path) -> None:
-    folder = folder_of(with_starter)
-    wanted(folder, "a-0", "Tell me a long story about a parcel.", tokens=2000)
-    wanted(folder, "b-0", "Where is my order?", KIND)
-    with playing(folder, with_starter):
-        children.wait_until(lambda: bool(told(folder).get("a-0", {}).get("text")), folder)
-        (folder / "stop-a-0").touch()
-        children.wait_until(lambda: ended(folder, "a-0", "b-0"), folder)
-    assert told(folder)["a-0"]["finish"] == "stopped" and told(folder)["a-0"]["text"]
-    assert told(folder)["b-0"]["finish"] in ("stop", "length")
-
-
-@pytest.mark.slow
-def test_a_stop_of_the_run_ends_all_replies_and_says_so(with_starter: Path) -> None:
-    folder = folder_of(with_starter)
-    wanted(folder, "a-0", "Tell me a long story about a parcel.", tokens=2000)
-    process = children.begin_to_kill(folder, with_starter)
-    children.wait_until(lambda: bool(told(folder).get("a-0", {}).get("text")), folder)
-    rundir.ask_to_stop(folder)
-    process.wait(30)
-    ended_as = rundir.result(folder)
-    assert ended_as is not None and ended_as.outcome == "stopped" and told(folder)["a-0"]["finish"] == "stopped"
 
 
 @pytest.mark.slow

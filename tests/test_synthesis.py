@@ -46,7 +46,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.mark.slow
 def test_through_faults_and_kills_every_example_arrives_once_and_nothing_written_is_asked_again(tmp_path: Path) -> None:
-    moments = sorted(random.uniform(0.05, 0.95) for _ in range(5))
+    moments = sorted(random.uniform(0.05, 0.95) for _ in range(3))
     with chat_server.serving(tmp_path / "mock", fixtures(200), faults=FAULTS) as address:
         killed = killed_on_the_way(tmp_path, spec(address, 200, concurrency=32), address, moments)
         ended = children.finished(killed.folder, tmp_path)
