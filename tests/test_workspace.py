@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from studio import records
+from studio import records, workspace
 from studio.errors import StudioError
 from studio.migrations import STEPS
 from studio.records import Filter
@@ -30,7 +31,7 @@ time.sleep(60)
 """
 DECIDER = """
 import sys, pathlib
-from studio import records
+from studio import records, workspace
 from studio.records import Filter
 from studio.migrations import STEPS
 from studio.workspace import Workspace
@@ -215,6 +216,51 @@ def test_rewriting_is_refused_while_files_are_on_their_way_in(ws: Workspace) -> 
     with pytest.raises(StudioError, match="on their way in"):
         ws.rewrite()
     side.close()
+
+
+def test_notes_of_blocks_that_are_gone_are_forgotten_while_others_read_and_write(
+        ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    import_forty(ws)
+    ids, seen, end = [record.record_id for record in records.page(ws, Filter(), 40)], set[int](), threading.Event()
+    for record_id in ids[:20]:
+        records.decide(ws, [record_id], "keep", "ann", f"press-{record_id}")
+    monkeypatch.setattr(workspace, "MOST_NOTES", 1)
+    before = notes(ws)
+
+    def others() -> None:
+        while not end.is_set():
+            seen.add(int(ws.value("select count(*) from records")))
+            ws.sweep()
+
+    with ThreadPoolExecutor(3) as pool:
+        working = [pool.submit(others) for _ in range(3)]
+        for record_id in ids[20:]:
+            records.decide(ws, [record_id], "keep", "ann", f"press-{record_id}")
+        end.set()
+        for one in working:
+            one.result(60)
+    ws.sweep()
+    limit = ws.value("select current_setting('memory_limit')")
+    assert (notes(ws) < before, seen, records.counts(ws).keep, limit, list(ws.root.glob("*.tmp/*"))) == \
+        (True, {40}, 40, "953.6 MiB", [])
+
+
+def test_notes_stay_while_files_are_on_their_way_in_or_somebody_reads_at_length(
+        ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    import_forty(ws)
+    monkeypatch.setattr(workspace, "MOST_NOTES", 1)
+    side = ws.side("uploads/waiting/x/side.duckdb")
+    before = notes(ws)
+    ws.sweep()
+    with_files = notes(ws)
+    side.close()
+    with ThreadPoolExecutor(1) as sweeping, ws._gate.reading():
+        sweeping.submit(ws.sweep).result(60)
+    assert before <= with_files <= notes(ws)
+
+
+def notes(ws: Workspace) -> int:
+    return int(ws.value("select sum(approximate_size) from duckdb_eviction_queues()"))
 
 
 def test_a_deleted_row_leaves_the_file_when_it_is_written_anew(ws: Workspace) -> None:
