@@ -7,7 +7,7 @@ import threading
 import uuid
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -180,19 +180,26 @@ class Workspace(Seen):
         It notes in seven queues which blocks it may drop, and looks for notes of blocks that are gone only where a queue has
         32,768: people who label fill them for a day, and no count of the database's memory holds the notes. A limit that cannot
         be kept makes it look through all of them, which takes less than a press does. Where somebody reads at length, or files
-        are on their way in, it is left to the next time.
+        are read in, it is left to the next time.
         """
         if (self.value("select sum(approximate_size) from duckdb_eviction_queues()") or 0) < MOST_NOTES:
             return
         with self._writing, self._gate.alone(PATIENCE_SECONDS) as is_alone:
-            if is_alone and all(side.closed for side in self._sides):
-                with self._connection.cursor() as cursor:
-                    cursor.execute("checkpoint")  # what is not in the file yet would be written into one beside it
-                    try:
-                        with suppress(duckdb.OutOfMemoryException):
-                            cursor.execute("set memory_limit = '1KB'")
-                    finally:
-                        cursor.execute(f"set memory_limit = '{MEMORY}'")
+            sides = [side for side in self._sides if not side.closed]
+            if is_alone and not any(side.busy for side in sides):
+                self._look_through(["studio", *(side.alias for side in sides)])
+
+    def _look_through(self, names: Sequence[str]) -> None:
+        """A checkpoint goes first: what is in no file yet would be written into one beside it."""
+        with self._connection.cursor() as cursor:
+            try:
+                for name in names:
+                    cursor.execute(f"checkpoint {name}")
+                cursor.execute("set memory_limit = '1KB'")
+            except (duckdb.OutOfMemoryException, duckdb.TransactionException):
+                pass  # as it should be; or a file is read in just now, and it is left to the next time as well
+            finally:
+                cursor.execute(f"set memory_limit = '{MEMORY}'")
 
     def copy_database(self, target: Path, at_once: Callable[[], None]) -> None:
         """Copy the database as it is at this moment into a file that is not there yet, while others write on.

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from studio import records, workspace
 from studio.errors import StudioError
 from studio.migrations import STEPS
 from studio.records import Filter
-from studio.workspace import Workspace
+from studio.workspace import Cancelled, Workspace
 from tests.conftest import ROOT
 from tests.tickets import import_forty
 
@@ -245,18 +246,31 @@ def test_notes_of_blocks_that_are_gone_are_forgotten_while_others_read_and_write
         (True, {40}, 40, "953.6 MiB", [])
 
 
-def test_notes_stay_while_files_are_on_their_way_in_or_somebody_reads_at_length(
+def test_notes_stay_while_files_or_people_read_and_are_forgotten_while_files_wait(
         ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     import_forty(ws)
     monkeypatch.setattr(workspace, "MOST_NOTES", 1)
     side = ws.side("uploads/waiting/x/side.duckdb")
+    side.execute("create table side.read as select range as n from range(1000)")
     before = notes(ws)
+    with ThreadPoolExecutor(1) as other, ws._gate.reading():
+        other.submit(ws.sweep).result(60)
+    with ThreadPoolExecutor(1) as other:
+        reading = other.submit(side.execute, "create table side.more as select sum(range) from range(1000000000000)")
+        try:
+            while not side.busy:
+                time.sleep(0.01)
+            ws.sweep()
+            during = notes(ws)
+        finally:
+            while not reading.done():  # a statement that has not begun yet does not hear it
+                side.cancel()
+                time.sleep(0.01)
+        with pytest.raises(Cancelled):
+            reading.result(60)
     ws.sweep()
-    with_files = notes(ws)
+    assert (during >= before, notes(ws) < before, list(ws.root.glob("*.tmp/*"))) == (True, True, [])
     side.close()
-    with ThreadPoolExecutor(1) as sweeping, ws._gate.reading():
-        sweeping.submit(ws.sweep).result(60)
-    assert before <= with_files <= notes(ws)
 
 
 def notes(ws: Workspace) -> int:
