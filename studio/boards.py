@@ -30,7 +30,7 @@ KEPT_FILTERS = 8
 FRESH = timedelta(seconds=60)
 """How long it may take until a filter sees that records were dropped, checked or worded anew; what is handed out is looked at
 anew."""
-_FIRST_CHUNK, _REMEMBERED, _PIECES = 512, 100_000, 1_000
+_FIRST_CHUNK, _REMEMBERED, _PIECES = 512, 20_000, 1_000
 _ANSWERED, _SKIPPED = 1, 2
 
 

@@ -28,14 +28,19 @@ class Gate:
                 self._changed.notify_all()
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Only one thread at a time may ask for this."""
+    def alone(self, patience_seconds: float | None = None) -> Iterator[bool]:
+        """Only one thread at a time may ask for this. With a patience it is False where others were not out in time."""
         with self._changed:
             self._alone = threading.get_ident()
-            self._changed.wait_for(lambda: self._readers == 0)
+            is_alone = self._changed.wait_for(lambda: self._readers == 0, patience_seconds)
+            if not is_alone:
+                self._open()
         try:
-            yield
+            yield is_alone
         finally:
             with self._changed:
-                self._alone = None
-                self._changed.notify_all()
+                self._open()
+
+    def _open(self) -> None:
+        self._alone = None
+        self._changed.notify_all()

@@ -36,6 +36,7 @@ class Side:
         self._cursor = connection.cursor()
         self._tried = tried
         self._cancelled = self._closed = False
+        self._at_work: list[str] = []
         self._cursor.execute(f"attach if not exists '{quoted(path)}' as {alias}")
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
@@ -81,6 +82,11 @@ class Side:
     def closed(self) -> bool:
         return self._closed
 
+    @property
+    def busy(self) -> bool:
+        """Whether a statement runs."""
+        return bool(self._at_work)
+
     def close(self) -> None:
         """Let go of the file; it can be deleted then."""
         if not self._closed:
@@ -90,7 +96,11 @@ class Side:
 
     def _run(self, work: Callable[[], Any]) -> Any:
         self.check()
-        return self._tried(work, self.check)
+        self._at_work.append(self.alias)
+        try:
+            return self._tried(work, self.check)
+        finally:
+            self._at_work.pop()
 
 
 def quoted(path: Path) -> str:

@@ -133,6 +133,7 @@ def _watch(found: weakref.ref[Workspace]) -> None:
             look(ws)
             drifts.keep_up(ws)
             backups.keep_up(ws)
+            ws.sweep()
         except Exception:
             if ws.closed:
                 return

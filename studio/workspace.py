@@ -29,6 +29,9 @@ __all__ = ["Cancelled", "Refused", "Row", "Side", "Transaction", "Workspace", "o
 
 ROOT = Path(__file__).resolve().parent.parent
 CHUNK = 2_000
+MEMORY = "1GB"
+"""What the database may hold in memory."""
+MOST_NOTES, PATIENCE_SECONDS = 30_000, 0.02
 
 
 def utc_now() -> datetime:
@@ -171,6 +174,33 @@ class Workspace(Seen):
         finally:
             self._connection = _connect(path)
 
+    def sweep(self) -> None:
+        """Let the database forget the blocks of memory that are gone.
+
+        It notes in seven queues which blocks it may drop, and looks for notes of blocks that are gone only where a queue has
+        32,768: people who label fill them for a day, and no count of the database's memory holds the notes. A limit that cannot
+        be kept makes it look through all of them, which takes less than a press does. Where somebody reads at length, or files
+        are read in, it is left to the next time.
+        """
+        if (self.value("select sum(approximate_size) from duckdb_eviction_queues()") or 0) < MOST_NOTES:
+            return
+        with self._writing, self._gate.alone(PATIENCE_SECONDS) as is_alone:
+            sides = [side for side in self._sides if not side.closed]
+            if is_alone and not any(side.busy for side in sides):
+                self._look_through(["studio", *(side.alias for side in sides)])
+
+    def _look_through(self, names: Sequence[str]) -> None:
+        """A checkpoint goes first: what is in no file yet would be written into one beside it."""
+        with self._connection.cursor() as cursor:
+            try:
+                for name in names:
+                    cursor.execute(f"checkpoint {name}")
+                cursor.execute("set memory_limit = '1KB'")
+            except (duckdb.OutOfMemoryException, duckdb.TransactionException):
+                pass  # as it should be; or a file is read in just now, and it is left to the next time as well
+            finally:
+                cursor.execute(f"set memory_limit = '{MEMORY}'")
+
     def copy_database(self, target: Path, at_once: Callable[[], None]) -> None:
         """Copy the database as it is at this moment into a file that is not there yet, while others write on.
 
@@ -288,7 +318,7 @@ def _tried(work: Callable[[], Any], check: Callable[[], None]) -> Any:
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:
     settings: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": "false", "autoload_known_extensions": "false", "threads": "2",
-        "memory_limit": "1GB"}
+        "memory_limit": MEMORY}
     try:
         return duckdb.connect(str(path), config=settings)
     except duckdb.Error as error:

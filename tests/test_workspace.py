@@ -7,16 +7,18 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from studio import records
+from studio import records, workspace
 from studio.errors import StudioError
 from studio.migrations import STEPS
 from studio.records import Filter
-from studio.workspace import Workspace
+from studio.workspace import Cancelled, Workspace
 from tests.conftest import ROOT
 from tests.tickets import import_forty
 
@@ -30,7 +32,7 @@ time.sleep(60)
 """
 DECIDER = """
 import sys, pathlib
-from studio import records
+from studio import records, workspace
 from studio.records import Filter
 from studio.migrations import STEPS
 from studio.workspace import Workspace
@@ -215,6 +217,64 @@ def test_rewriting_is_refused_while_files_are_on_their_way_in(ws: Workspace) -> 
     with pytest.raises(StudioError, match="on their way in"):
         ws.rewrite()
     side.close()
+
+
+def test_notes_of_blocks_that_are_gone_are_forgotten_while_others_read_and_write(
+        ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    import_forty(ws)
+    ids, seen, end = [record.record_id for record in records.page(ws, Filter(), 40)], set[int](), threading.Event()
+    for record_id in ids[:20]:
+        records.decide(ws, [record_id], "keep", "ann", f"press-{record_id}")
+    monkeypatch.setattr(workspace, "MOST_NOTES", 1)
+    before = notes(ws)
+
+    def others() -> None:
+        while not end.is_set():
+            seen.add(int(ws.value("select count(*) from records")))
+            ws.sweep()
+
+    with ThreadPoolExecutor(3) as pool:
+        working = [pool.submit(others) for _ in range(3)]
+        for record_id in ids[20:]:
+            records.decide(ws, [record_id], "keep", "ann", f"press-{record_id}")
+        end.set()
+        for one in working:
+            one.result(60)
+    ws.sweep()
+    limit = ws.value("select current_setting('memory_limit')")
+    assert (notes(ws) < before, seen, records.counts(ws).keep, limit, list(ws.root.glob("*.tmp/*"))) == \
+        (True, {40}, 40, "953.6 MiB", [])
+
+
+def test_notes_stay_while_files_or_people_read_and_are_forgotten_while_files_wait(
+        ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    import_forty(ws)
+    monkeypatch.setattr(workspace, "MOST_NOTES", 1)
+    side = ws.side("uploads/waiting/x/side.duckdb")
+    side.execute("create table side.read as select range as n from range(1000)")
+    before = notes(ws)
+    with ThreadPoolExecutor(1) as other, ws._gate.reading():
+        other.submit(ws.sweep).result(60)
+    with ThreadPoolExecutor(1) as other:
+        reading = other.submit(side.execute, "create table side.more as select sum(range) from range(1000000000000)")
+        try:
+            while not side.busy:
+                time.sleep(0.01)
+            ws.sweep()
+            during = notes(ws)
+        finally:
+            while not reading.done():  # a statement that has not begun yet does not hear it
+                side.cancel()
+                time.sleep(0.01)
+        with pytest.raises(Cancelled):
+            reading.result(60)
+    ws.sweep()
+    assert (during >= before, notes(ws) < before, list(ws.root.glob("*.tmp/*"))) == (True, True, [])
+    side.close()
+
+
+def notes(ws: Workspace) -> int:
+    return int(ws.value("select sum(approximate_size) from duckdb_eviction_queues()"))
 
 
 def test_a_deleted_row_leaves_the_file_when_it_is_written_anew(ws: Workspace) -> None:
