@@ -32,7 +32,7 @@ time.sleep(60)
 """
 DECIDER = """
 import sys, pathlib
-from studio import records, workspace
+from studio import records
 from studio.records import Filter
 from studio.migrations import STEPS
 from studio.workspace import Workspace
