@@ -13,6 +13,8 @@ from benchmarks import drift as simulated
 from pipeline import drift_families, drift_tests, drift_texts, drift_topics, drift_words
 from pipeline.drift_tests import LEVEL, Compared
 
+pytestmark = pytest.mark.heavy
+
 SHUFFLES = 299
 
 

@@ -19,6 +19,8 @@ from tests.evaluated import PROMPTED, RUN, TUNED, later, leaking, recorded
 from tests.test_pages import draw, home, words  # noqa: F401  (a fixture)
 from tests.tickets import filled, freeze_forty, recorded_training
 
+pytestmark = pytest.mark.heavy
+
 VIEWS = ("Start", "Verdict", "Where", "Answers", "Scores", "Judge", "Cost", "Compare", "Report")
 
 

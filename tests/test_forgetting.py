@@ -48,6 +48,8 @@ from tests.plays import asked as asked_in_playground
 from tests.tickets import opened, recorded_evaluation, recorded_training
 from tests.training_runs import FOUND, PART, begun, looked, sample, train_spec
 
+pytestmark = pytest.mark.heavy
+
 ANA = "ana.karenina@mail.example"
 COLUMNS = Columns("question", "reply", ticket="id", name="name", email="mail", rating="stars")
 

@@ -21,6 +21,8 @@ from tests.conftest import ROOT
 from tests.tickets import freeze_forty
 from tests.training_runs import FOUND, PART, begun, learned, looked, sample, searched, train_spec, trained
 
+pytestmark = pytest.mark.heavy
+
 
 @pytest.fixture
 def open_ws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:

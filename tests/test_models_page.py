@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from studio import models, runs
 from studio import workspace as folders
 from tests.children import wait_until
 from tests.test_pages import draw, home, words
+
+pytestmark = pytest.mark.heavy
 
 __all__ = ["home"]
 

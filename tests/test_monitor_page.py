@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from studio import alerts, log_arrivals, models, production, targets, traffic, watching
@@ -13,6 +14,8 @@ from tests.logs import START, bring, lines, openai, rows
 from tests.test_models_page import fill, press
 from tests.test_pages import draw, home, words
 from tests.tickets import filled
+
+pytestmark = pytest.mark.heavy
 
 __all__ = ["home"]
 

@@ -30,6 +30,8 @@ from tests.tickets import (
     write_csv,
 )
 
+pytestmark = pytest.mark.heavy
+
 PAGES = (
     "overview",
     "import_tickets",

@@ -15,6 +15,8 @@ from studio.workspace import Workspace
 from tests.conftest import ROOT
 from tests.tickets import filled
 
+pytestmark = pytest.mark.heavy
+
 VIEWS = {"evaluate": ("Verdict", "Where", "Answers"), "snapshots": ("Lines", "Compare"), "label": ("Progress",),
          "people": ("People", "Audit trail", "Roles")}
 READING = {"Check every byte", "Read the answers", "Back", "On", "Open the verdict", "Its training run"}

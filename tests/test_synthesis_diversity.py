@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from pipeline.synthesis import diversity
 from studio import sample_texts
 
+pytestmark = pytest.mark.heavy
+
 SIX = ("where is my {parcel}, it has not {moved} since {day}", "how do I {return} the {thing}, it does not {fit}",
        "I was {charged} twice for my {thing} order", "the zip of my {thing} {broke} after {day}",
        "I cannot {login} since {day}, the reset mail never comes", "please {send} an {invoice} for the {thing}")

@@ -20,6 +20,8 @@ from pipeline.synthesis.fiction import is_fictional
 from pipeline.synthesis.gate import Gate, Reason, low_score
 from tests.seeds import seed
 
+pytestmark = pytest.mark.heavy
+
 CELL, GERMAN = Cell(scenario="any", count=1), Cell(scenario="any", language="de", count=1)
 QUESTION = "My parcel has not moved since Monday, where is it now?"
 ANSWER = "It is at the depot in Leeds and will be with you tomorrow before noon."

@@ -14,6 +14,8 @@ from tests.checks import recorded_check
 from tests.recorded_twins import asked, import_tickets, recorded_search
 from tests.test_pages import draw, press, shown, words
 
+pytestmark = pytest.mark.heavy
+
 
 @pytest.fixture
 def ws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
