@@ -92,6 +92,17 @@ def test_nothing_that_the_desk_gives_a_reviewer_names_a_candidate(ws: Workspace,
     assert not [candidate for candidate in PAIR if candidate in repr(given)] and len(cards) == 12
 
 
+def test_a_card_of_somebody_else_is_neither_read_nor_judged(ws: Workspace, session: str) -> None:
+    team.give(ws, "rolf@example.org", "reviewer", "test")
+    rita, rolf = seen(ws, RITA), seen(ws, "rolf@example.org")
+    [hers, *_] = reviews.window(rita, session, RITA)
+    reviews.judge(rita, session, hers.card_id, Opinion("left", note="her own words"), RITA, "press1")
+    with pytest.raises(StudioError, match="not to you"):
+        reviews.card(rolf, session, hers.card_id)
+    with pytest.raises(StudioError, match="not to you"):
+        reviews.judge(rolf, session, hers.card_id, Opinion("right"), "rolf@example.org", "press2")
+
+
 def test_a_reviewer_who_has_no_deck_yet_is_as_blind_and_a_viewer_is_not(ws: Workspace, session: str) -> None:
     team.give(ws, "rolf@example.org", "reviewer", "test")
     assert (may(seen(ws, "rolf@example.org"), "read"), may(seen(ws, "vera@example.org"), "read")) == (False, True)

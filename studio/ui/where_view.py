@@ -81,7 +81,7 @@ def _act(ws: Workspace, run: Run, by: str, found: list[Slice]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Read the answers", icon=":material/menu_book:", on_click=_to_answers, args=(by, name))
         if session.may("curate") and st.button("Label these", icon=":material/label:",
-                     help=f"Tags them “{tag}” and opens the label queue with this tag."):
+                     help=layout.plain(f"Tags them “{tag}” and opens the label queue with this tag.")):
             slices.tag_items(ws, evaluate_cache.grid(ws, run), [int(place) for place in chosen.places], tag, session.person(),
                              ws.new_id())
             layout.open_page("pages/label.py", {"marked": tag})
