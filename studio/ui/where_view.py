@@ -115,13 +115,15 @@ def more_like(ws: Workspace, item_ids: Sequence[str], snapshot_id: str, name: st
 
 
 def _keep(ws: Workspace, found: Sequence[Like], name: str, who: str) -> None:
-    kept = similar.keep(ws, found, name, who, ws.new_id())
-    st.toast(f"Kept {count(kept, 'record')}: the next snapshot can hold them. Undo takes all of them back.")
+    with layout.guarded():
+        kept = similar.keep(ws, found, name, who, ws.new_id())
+        st.toast(f"Kept {count(kept, 'record')}: the next snapshot can hold them. Undo takes all of them back.")
 
 
 def _undo(ws: Workspace, who: str) -> None:
-    undone = acts.undo(ws, who, ws.new_id())
-    st.toast(layout.plain(undone.sentence) if undone else "There is nothing of yours to undo.")
+    with layout.guarded():
+        undone = acts.undo(ws, who, ws.new_id())
+        st.toast(layout.plain(undone.sentence) if undone else "There is nothing of yours to undo.")
 
 
 def _listed(found: Sequence[Like]) -> None:
