@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, Protocol
 
 from studio import targets
 from studio.errors import StudioError
 from studio.mentions import named_in
-from studio.permissions import needs
+from studio.permissions import Given, needs, of_one
 from studio.targets import Judged
 from studio.workspace import Row, Transaction, Workspace
 
 DRIFT = "drift"
+WORDLESS = "Questions or answers of production changed."
+"""Drift for who may not read personal data: its topics are called by words of customers."""
 LEARNABLE = ("thumbs", "success")
 """What another training may mend; it makes no server faster or cheaper."""
 
@@ -57,7 +59,15 @@ class Alert:
         return self.over_at is None
 
 
-@needs("read")
+def _veiled(ws: Workspace, found: list[Alert], given: Given) -> list[Alert]:
+    return [replace(one, note="", sentence=WORDLESS if one.kind == DRIFT else one.sentence) for one in found]
+
+
+def _veiled_reasons(ws: Workspace, found: str, given: Given) -> str:
+    return _reasons(_veiled(ws, every(ws), given))
+
+
+@needs("read", veil=_veiled)
 def every(ws: Workspace, limit: int = 100) -> list[Alert]:
     """Open ones first, then the newest."""
     rows = ws.rows(
@@ -70,7 +80,7 @@ def every(ws: Workspace, limit: int = 100) -> list[Alert]:
     return [_alert(row) for row in rows]
 
 
-@needs("read")
+@needs("read", veil=of_one(_veiled))
 def get(ws: Workspace, alert_id: str) -> Alert:
     """Raises StudioError when there is no such alert."""
     found = next((one for one in every(ws, 10_000) if one.alert_id == alert_id), None)
@@ -135,10 +145,14 @@ def about_drift(ws: Workspace, found: DriftFound) -> list[Alert]:
         return [one] if _open(transaction, one) else []
 
 
-@needs("read")
+@needs("read", veil=_veiled_reasons)
 def retrain(ws: Workspace) -> str:
     """Why another training is suggested, in a sentence; empty where nothing speaks for it."""
-    standing = [one for one in every(ws) if one.open]
+    return _reasons(every(ws))
+
+
+def _reasons(found: Sequence[Alert]) -> str:
+    standing = [one for one in found if one.open]
     reasons = [one.sentence for one in standing if one.kind == "drift"]
     reasons += [one.sentence for one in standing if one.kind == "target" and one.subject.partition("/")[0] in LEARNABLE]
     return " ".join(reasons)

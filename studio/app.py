@@ -22,6 +22,8 @@ def main() -> None:
     with layout.guarded():
         if not door.known():
             return
+        if not door.invited():
+            return
         session.enter()
         if not door.enter(session.core()):
             return

@@ -6,8 +6,9 @@ Pure but for its dice, which come from the operating system: nobody can work out
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations, product
 
 FAR = 8
 """A hidden repeat stands at least so many cards behind its first showing, as far as the deck allows."""
@@ -18,6 +19,26 @@ class Drawn:
     pair_id: str
     left_is_a: bool
     again: bool = False
+
+
+def meetings(answers: Mapping[str, Mapping[str, str]], candidates: Sequence[str], item_ids: Sequence[str],
+             aim: int) -> tuple[list[tuple[str, str, str]], int]:
+    """At most `aim` pairs of (item id, candidate, another), in rounds (in the first each item meets two candidates, in the next
+    the two after those, and so on), and how many of them have the same answer twice; those are left out. `answers` are by item,
+    then candidate."""
+    couples = list(combinations(candidates, 2))
+    met: list[tuple[str, str, str]] = []
+    same = 0
+    for round_, (place, item_id) in product(range(len(couples)), enumerate(item_ids)):
+        a, b = couples[(place + round_) % len(couples)]
+        said = answers.get(item_id, {})
+        if a not in said or b not in said or len(met) + same >= aim:
+            continue
+        if said[a].strip() == said[b].strip():
+            same += 1
+        else:
+            met.append((item_id, a, b))
+    return met, same
 
 
 def draw(pairs: Sequence[tuple[str, int]], had: Collection[str], most: int, overlap: int, repeats: int,

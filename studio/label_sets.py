@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import weakref
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from studio import label_fields
 from studio.errors import StudioError
 from studio.label_fields import COMPARED, Field, Option, in_words, once, plain_text, values_of
 from studio.mentions import without
-from studio.permissions import needs
+from studio.permissions import Given, needs, of_one
 from studio.records import Turns
 from studio.workspace import Row, Transaction, Workspace
 
@@ -76,7 +76,11 @@ class Shown:
     offered: bool
 
 
-@needs("read")
+def _veiled(ws: Workspace, found: list[LabelSet], given: Given) -> list[LabelSet]:
+    return [replace(one, examples=()) for one in found]  # what is said of a record, and by what answer, may quote it
+
+
+@needs("read", veil=_veiled)
 def every(ws: Workspace, archived: bool = False) -> list[LabelSet]:
     """The newest version of every set, by name; archived ones only on demand."""
     found = [_read(row) for row in ws.rows("""select * from label_sets
@@ -84,7 +88,7 @@ def every(ws: Workspace, archived: bool = False) -> list[LabelSet]:
     return sorted((one for one in found if archived or not one.archived), key=lambda one: (one.name.lower(), one.set_id))
 
 
-@needs("read")
+@needs("read", veil=of_one(_veiled))
 def get(ws: Workspace, set_id: str, version: int | None = None) -> LabelSet:
     """A set in its newest version, or in the one asked for. Raises StudioError when there is none."""
     kept = _kept.setdefault(ws, {})

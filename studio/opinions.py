@@ -5,8 +5,8 @@ The browser speaks of the left and the right answer; what is counted speaks of c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -77,6 +77,12 @@ class Judged:
     note: str
     better: str
     blind: bool = True
+
+
+def hidden(one: Judged, hide: Callable[[str], str]) -> Judged:
+    """An opinion with what somebody wrote as `hide` leaves it: notes and better answers quote what they are about."""
+    faults = tuple(replace(fault, note=hide(fault.note)) for fault in one.faults)
+    return replace(one, note=hide(one.note), better=hide(one.better), faults=faults)
 
 
 def read(press: Mapping[str, Any], left: str, right: str) -> Opinion:

@@ -57,7 +57,7 @@ class Person:
 def address(text: str) -> str:
     """An e-mail address as it is kept: trimmed, in lower case. Raises StudioError for what is none. Letters beyond ASCII are
     refused, because two addresses that look alike must never be one person."""
-    found = text.strip().lower()
+    found = text.strip(" \t\r\n").lower() if text.isascii() else ""  # the Kelvin sign K is a k in lower case
     if not re.fullmatch(r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[a-z0-9-]+(\.[a-z0-9-]+)*", found) or len(found) > 200:
         raise StudioError("That is no e-mail address that can sign in here.",
                           "It looks like anna@example.org, in plain letters.")

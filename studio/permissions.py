@@ -22,7 +22,7 @@ R = TypeVar("R")
 Given = Mapping[str, Any]
 Veil = Callable[[Workspace, Any, Given], Any]
 ACTS: frozenset[Right] = frozenset(("label", "review", "curate", "run", "export", "own"))
-SIGN_IN = "Sign in again, at the foot of the navigation."
+SIGN_IN = "Load this page again, and sign in. What a desk had not stored yet stays in this browser until then."
 
 
 class NotAllowed(StudioError):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from studio import grids, review_stats, review_texts, reviews, rivals, runs, slices, verdict_words
 from studio.opinions import Judged
-from studio.permissions import needs
+from studio.permissions import Given, needs
 from studio.review_stats import Result
 from studio.review_texts import PLAYGROUND
 from studio.reviews import Session
@@ -25,11 +25,14 @@ def names(ws: Workspace, session: Session) -> dict[str, str]:
     return {one: verdict_words.noun(role) for one, role in rivals.roles(runs.get(ws, session.run_id)).items()}
 
 
-@needs("read")
+def _veiled(ws: Workspace, found: Result, given: Given) -> Result:
+    return _result(ws, given["session"], given.get("who", ""), True) if given["session"].settings.by == "twins" else found
+
+
+@needs("read", veil=_veiled)
 def of(ws: Workspace, session: Session, who: str = "") -> Result:
     """The result as it stands, by slice too. Raises StudioError before it was revealed, or looked at by `who`."""
-    return review_stats.result(reviews.standing(ws, session.session_id, who), session.settings, session.candidates,
-                               session.same, _slices(ws, session))
+    return _result(ws, session, who, False)
 
 
 def usual(run: Run) -> list[str]:
@@ -60,9 +63,14 @@ def disagreed(judged: Sequence[Judged]) -> list[str]:
     return [pair for pair, winners in said.items() if len(winners) > 1]
 
 
-def _slices(ws: Workspace, session: Session) -> dict[str, list[str]]:
+def _result(ws: Workspace, session: Session, who: str, masked: bool) -> Result:
+    return review_stats.result(reviews.standing(ws, session.session_id, who), session.settings, session.candidates,
+                               session.same, _slices(ws, session, masked))
+
+
+def _slices(ws: Workspace, session: Session, masked: bool) -> dict[str, list[str]]:
     if session.run_id == PLAYGROUND:
         return {}
     run, grid = runs.get(ws, session.run_id), grids.read(ws, session.run_id)
-    parts = slices.part(ws, run, grid, session.settings.by or "tag")
+    parts = slices.part(ws, run, grid, session.settings.by or "tag", masked)
     return {name: [str(grid.items[place]) for place in places] for name, places in parts.items()}

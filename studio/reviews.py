@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from itertools import combinations, product
 from typing import Any, Literal
 
 from studio import decks, masking, opinions, review_texts
@@ -102,6 +101,11 @@ def _veiled(ws: Workspace, found: list[Card], given: Given) -> list[Card]:
 
 def _veiled_texts(ws: Workspace, found: dict[str, Texts], given: Given) -> dict[str, Texts]:
     return review_texts.masked(ws, get(ws, given["session_id"]).run_id, found)
+
+
+def _veiled_words(ws: Workspace, found: list[Judged], given: Given) -> list[Judged]:
+    hide = review_texts.masks(ws, given["session_id"], [one.card_id for one in found])
+    return [opinions.hidden(one, hide[one.card_id].text) for one in found]
 
 
 @needs("curate")
@@ -196,12 +200,12 @@ def mine(ws: Workspace, session_id: str, who: str, limit: int) -> list[Card]:
 
 @needs("review", looks=True, veil=of_one(_veiled))
 def card(ws: Workspace, session_id: str, card_id: str) -> Card:
-    """One card, judged or not. Raises StudioError where it is not of this session."""
-    found = ws.rows(f"{_CARDS} left join ({_STANDING}) n using (card_id) where c.session_id = ? and c.card_id = ?",
-                    [session_id, card_id])
-    if not found:
-        raise StudioError("This pair does not belong to this session.", "Load the page again.")
-    return _cards(ws, session_id, found)[0]
+    """One card, judged or not. Raises StudioError where it is not of this session, or somebody else's."""
+    found = ws.rows(f"{_CARDS} left join ({_STANDING}) n using (card_id) where c.session_id = ? and c.card_id = ? and {_OWN}",
+                    [session_id, card_id, _me(ws)])
+    if found:
+        return _cards(ws, session_id, found)[0]
+    raise StudioError(*_NOT_YOURS)
 
 
 @needs("review")
@@ -269,7 +273,7 @@ def reveal(ws: Workspace, session_id: str, who: str) -> None:
             transaction.decided("review_reveals", [{"session_id": session_id, "who": who, "revealed_at": ws.now()}])
 
 
-@needs("read")
+@needs("read", veil=_veiled_words)
 def standing(ws: Workspace, session_id: str, who: str = "") -> list[Judged]:
     """Every opinion that stands, by candidate. Before the reveal only for the organiser who said that they look; else raises
     StudioError."""
@@ -328,25 +332,21 @@ _CARDS = """select c.card_id, c.left_is_a, p.item_id, p.a, p.b, n.verdict, n.not
     from review_cards c join review_pairs p using (pair_id)"""
 
 
+_OWN = "c.who = coalesce(?, c.who)"
+_NOT_YOURS = "This pair does not belong to this session, or not to you.", "Load the page again."
+
+
+def _me(ws: Workspace) -> str | None:
+    return ws.person.email if ws.person else None  # where nobody signs in, anybody's cards are one's own
+
+
 def _pairs(ws: Workspace, run_id: str, candidates: list[str], item_ids: list[str], aim: int,
            session_id: str) -> tuple[list[Row], int]:
-    """At most `aim` pairs, in rounds (in the first each item meets two candidates, in the next the two after those, and so on),
-    and how many of them have the same answer twice; those are no rows."""
+    """At most `aim` pairs, and how many of them have the same answer twice; those are no rows."""
     known = review_texts.read(ws, run_id, item_ids, candidates)
-    couples = list(combinations(candidates, 2))
-    pairs: list[Row] = []
-    same = 0
-    for round_, (place, item_id) in product(range(len(couples)), enumerate(item_ids)):
-        a, b = couples[(place + round_) % len(couples)]
-        answers = known[item_id].answers if item_id in known else {}
-        if a not in answers or b not in answers or len(pairs) + same >= aim:
-            continue
-        if answers[a].strip() == answers[b].strip():
-            same += 1
-        else:
-            pairs.append({"pair_id": ws.new_id(), "session_id": session_id, "position": len(pairs), "item_id": item_id,
-                          "a": a, "b": b})
-    return pairs, same
+    met, same = decks.meetings({item_id: one.answers for item_id, one in known.items()}, candidates, item_ids, aim)
+    return [{"pair_id": ws.new_id(), "session_id": session_id, "position": place, "item_id": item_id, "a": a, "b": b}
+            for place, (item_id, a, b) in enumerate(met)], same
 
 
 def _cards(ws: Workspace, session_id: str, found: Sequence[Row]) -> list[Card]:
@@ -368,9 +368,10 @@ def _store(ws: Workspace, session_id: str, card_id: str, opinion: Opinion, who: 
             return
         if transaction.rows("select 1 from review_reveals where session_id = ?", [session_id]):
             raise StudioError("This session was revealed: it takes no more verdicts.", "Start a new session to judge again.")
-        found = transaction.rows("select pair_id from review_cards where session_id = ? and card_id = ?", [session_id, card_id])
+        found = transaction.rows(f"select pair_id from review_cards c where session_id = ? and card_id = ? and {_OWN}",
+                                 [session_id, card_id, _me(ws)])
         if not found:
-            raise StudioError("This pair does not belong to this session.", "Load the page again.")
+            raise StudioError(*_NOT_YOURS)
         transaction.decided("reviews", [{
             "review_id": review_id, "seq": 0, "session_id": session_id, "pair_id": found[0]["pair_id"], "card_id": card_id,
             "verdict": opinion.verdict, "note": opinion.note, "data": json.dumps(opinion.data(), ensure_ascii=False),

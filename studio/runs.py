@@ -9,12 +9,12 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from pipeline import answers, launch, rundir
+from pipeline import answers, drift_words, launch, rundir
 from pipeline.dedupe.words import CROWDS, NORMALISATION, SHORT_TEXTS
 from pipeline.foreign import read_foreign, sides
 from pipeline.rundir import Result, State, Status
@@ -24,7 +24,7 @@ from studio import collecting, elsewhere, hearing, snapshots
 from studio.elsewhere import at
 from studio.errors import StudioError
 from studio.hearing import Events
-from studio.permissions import needs
+from studio.permissions import Given, needs, of_one
 from studio.pieces import without
 from studio.run_files import (
     ANSWERS,
@@ -120,6 +120,19 @@ class Run:
         return self.state in RESUMABLE
 
 
+def _veiled(ws: Workspace, found: list[Run], given: Given) -> list[Run]:
+    return [_wordless(run, run.result) if run.kind == "drift" and run.result else run for run in found]
+
+
+def _wordless(run: Run, ended: Result) -> Run:
+    """A check for drift without the words of its topics, which customers wrote."""
+    if "comparisons" not in ended.data:
+        return run
+    data = ended.data | {"comparisons": [one | {"topics": []} for one in ended.data["comparisons"]]}
+    said = drift_words.sentence(data)
+    return replace(run, result=replace(ended, message=said, data=data | {"sentence": said}))
+
+
 @needs("read")
 def latest_suggestions(ws: Workspace, set_id: str) -> Run | None:
     """The newest run of the light model for this label set, however it stands."""
@@ -140,7 +153,7 @@ def latest_check(ws: Workspace) -> Run | None:
     return _run(ws, row) if row else None
 
 
-@needs("read")
+@needs("read", veil=_veiled)
 def every(ws: Workspace, kind: Kind | None = None) -> list[Run]:
     """Newest first, as they stand now."""
     found = ws.rows("select * from runs where ? is null or kind = ? order by started_at desc", [kind, kind])
@@ -154,7 +167,7 @@ def of_group(ws: Workspace, group_id: str) -> list[Run]:
     return [_run(ws, row) for row in found]
 
 
-@needs("read")
+@needs("read", veil=of_one(_veiled))
 def get(ws: Workspace, run_id: str) -> Run:
     """Raises StudioError when there is no such run."""
     row = ws.row("select * from runs where run_id = ?", [run_id])
@@ -196,7 +209,7 @@ def resume(ws: Workspace, run_id: str) -> None:
     launch.start(ws.path(run.folder), ws.root)
 
 
-@needs("read")
+@needs("read", veil=_veiled)
 def collect(ws: Workspace) -> list[Run]:
     """Bring every ended attempt that is not in the tables yet into them, one transaction each; returns those runs."""
     collected = []

@@ -13,9 +13,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from studio import faults, keepers, label_sets, labels, marks, metrics, rivals, runs, snapshots, verdicts
+from studio import faults, keepers, label_sets, labels, marks, masking, metrics, rivals, runs, snapshots, verdicts
 from studio.grids import Grid
-from studio.permissions import needs
+from studio.permissions import Given, needs
 from studio.runs import Run
 from studio.ui.formats import excerpt
 from studio.verdicts import MIN_ITEMS, Comparison
@@ -62,14 +62,18 @@ def ways(ws: Workspace, grid: Grid, run: Run | None = None) -> dict[str, str]:
     return ways
 
 
-@needs("read")
-def part(ws: Workspace, run: Run, grid: Grid, by: str) -> Parts:
-    """The items parted one way, the largest slice first."""
+def _veiled(ws: Workspace, found: Parts, given: Given) -> Parts:
+    return part(ws, given["run"], given["grid"], given["by"], True) if given["by"] == "twins" else found
+
+
+@needs("read", veil=_veiled)
+def part(ws: Workspace, run: Run, grid: Grid, by: str, masked: bool = False) -> Parts:
+    """The items parted one way, the largest slice first. `masked`: named as for somebody who may not read personal data."""
     if by.startswith("label:"):
         found = _labelled(ws, grid, *by.split(":")[1:])
     else:
         found = {"tag": lambda: _by_record(ws, grid, _TAGS), "source": lambda: _by_record(ws, grid, _SOURCES),
-                 "marked": lambda: _by_record(ws, grid, _MARKED), "twins": lambda: _twins(ws, grid),
+                 "marked": lambda: _by_record(ws, grid, _MARKED), "twins": lambda: _twins(ws, grid, masked),
                  "language": lambda: _grouped(grid, keepers.languages(ws, list(grid.items))),
                  "length": lambda: _lengths(ws, run, grid), "expected": lambda: _expected(grid),
                  "fault": lambda: _faulty(ws, run, grid)}[by]()
@@ -93,7 +97,7 @@ def cut(grid: Grid, parts: Parts, metric: str, rival: str, judged: str) -> list[
     return said + [Slice(name, places, None) for name, places in parts.items() if name not in there]
 
 
-def _twins(ws: Workspace, grid: Grid) -> Parts:
+def _twins(ws: Workspace, grid: Grid, masked: bool) -> Parts:
     """Groups of questions that are twins, with more than one test item; named by what the first of them asks."""
     parts = _by_record(ws, grid, "select record_id, group_id as name from duplicate_groups where side = 'question'")
     several = {group: places for group, places in parts.items() if len(places) > 1}
@@ -104,6 +108,9 @@ def _twins(ws: Workspace, grid: Grid) -> Parts:
                     [[str(grid.items[places[0]]) for places in several.values()]])
     words = {row["record_id"]: next((text for text, role in zip(row["said"], row["roles"], strict=True) if role == "user"), "")
              for row in asked}
+    if masked:
+        masks = masking.of_records(ws, list(words))
+        words = {record_id: masks[record_id].text(text) for record_id, text in words.items()}
     return {f"{excerpt(words.get(str(grid.items[places[0]]), ''), 60)} ({group[:6]})": places
             for group, places in several.items()}
 

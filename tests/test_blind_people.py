@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from studio import audit, findings, masking, people, records, report, review_texts, reviews, runs, snapshots, team, wins
+from studio.components import review
 from studio.errors import StudioError
 from studio.grids import read
 from studio.opinions import Opinion
@@ -90,6 +92,31 @@ def test_nothing_that_the_desk_gives_a_reviewer_names_a_candidate(ws: Workspace,
     given = [cards, reviews.mine(rita, session, RITA, 5), reviews.card(rita, session, first.card_id), reviews.sessions(rita),
              reviews.get(rita, session), reviews.progress(rita, session, RITA)]
     assert not [candidate for candidate in PAIR if candidate in repr(given)] and len(cards) == 12
+
+
+def test_a_card_of_somebody_else_is_neither_read_nor_judged(ws: Workspace, session: str) -> None:
+    team.give(ws, "rolf@example.org", "reviewer", "test")
+    rita, rolf = seen(ws, RITA), seen(ws, "rolf@example.org")
+    [hers, *_] = reviews.window(rita, session, RITA)
+    reviews.judge(rita, session, hers.card_id, Opinion("left", note="her own words"), RITA, "press1")
+    with pytest.raises(StudioError, match="not to you"):
+        reviews.card(rolf, session, hers.card_id)
+    with pytest.raises(StudioError, match="not to you"):
+        reviews.judge(rolf, session, hers.card_id, Opinion("right"), "rolf@example.org", "press2")
+
+
+@pytest.mark.parametrize("why", ["expired", "removed", "another role"])
+def test_a_press_of_who_may_not_review_any_more_is_not_acknowledged(ws: Workspace, session: str, why: str) -> None:
+    rita = ws.seen_by(Person(RITA, until=ws.now() + timedelta(seconds=-1 if why == "expired" else 60)))
+    [card, *_] = reviews.window(seen(ws, RITA), session, RITA)
+    if why == "removed":
+        team.remove(ws, RITA, "test")
+    elif why == "another role":
+        team.give(ws, RITA, "viewer", "test")
+    press = {"id": "press1", "do": "judge", "card": card.card_id, "verdict": "left"}
+    with pytest.raises(NotAllowed):
+        review.answer(rita, session, RITA, {"reply": 0}, [press])
+    assert not reviews.stored(ws, ["press1"])
 
 
 def test_a_reviewer_who_has_no_deck_yet_is_as_blind_and_a_viewer_is_not(ws: Workspace, session: str) -> None:

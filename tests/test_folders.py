@@ -10,10 +10,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pipeline import device
-from studio import folders, label_sets, queues, records
+from studio import folders, label_sets, people, queues, records, team
 from studio.errors import StudioError
+from studio.people import Person
+from studio.permissions import NotAllowed
 from studio.queues import QueueFilter
 from studio.records import Filter
+from studio.ui import sign_in
 from studio.workspace import Workspace
 from tests.conftest import ROOT
 from tests.test_label_chaos import MOODS
@@ -88,6 +91,48 @@ def test_links_say_which_workspace_they_are_meant_in(two: Path) -> None:
 def test_the_workspaces_of_one_server_share_the_device(two: Path, tmp_path: Path) -> None:
     assert {device._lock_of(two / name) for name in ("full", "empty")} == {two / ".device.lock"}
     assert device._lock_of(tmp_path / "alone") == tmp_path / "alone" / "runs" / "device.lock"
+
+
+@pytest.fixture
+def anna(two: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Who is signed in: an owner of `full`, of whom `empty`, which is Tom's, never heard."""
+    team.give(folders.chosen("full"), "anna@example.org", "owner", "test")
+    team.give(folders.chosen("empty"), "tom@example.org", "owner", "test")
+    monkeypatch.setattr(sign_in, "off", lambda: False)
+    monkeypatch.setattr(sign_in, "person", lambda: Person("anna@example.org"))
+    return "anna@example.org"
+
+
+def everything(app: AppTest) -> str:
+    """All that a page says, its links among it."""
+    return words(app) + "".join(str(one.proto) for one in (*app.get("html"), *app.sidebar.get("html")))
+
+
+def test_who_signed_in_is_led_to_their_own_workspace_and_hears_of_no_other(two: Path, anna: str) -> None:
+    found = drawn()
+    assert (found.query_params["workspace"], "40 records" in words(found)) == ("full", True)
+    assert "empty" not in everything(found)
+
+
+def test_a_forged_name_in_the_address_leads_nowhere_and_says_no_more_than_one_that_is_none(two: Path, anna: str) -> None:
+    forged, none = everything(drawn(workspace="empty")), everything(drawn(workspace="nothing"))
+    assert (forged == none, "There is no workspace of the name" in forged, "workspace=full" in forged) == (True, True, True)
+    assert team.trail(folders.chosen("empty"))[0] == 0  # whoever was not let in left nothing there
+
+
+def test_a_role_in_one_workspace_gives_nothing_in_another_and_who_makes_one_owns_it(two: Path, anna: str) -> None:
+    person = Person(anna)
+    with pytest.raises(NotAllowed, match="not, or no longer, invited"):
+        records.counts(folders.chosen("empty").seen_by(person))
+    made = folders.chosen(folders.make(folders.chosen("full").seen_by(person), "fresh"))
+    assert (people.role_of(made, anna), people.role_of(made, "tom@example.org")) == ("owner", None)
+
+
+def test_a_workspace_that_cannot_be_opened_keeps_nobody_out_of_theirs(two: Path, anna: str) -> None:
+    (two / "broken").mkdir()
+    (two / "broken" / "studio.duckdb").write_text("no database")
+    found = drawn()
+    assert ("40 records" in words(found), [one.value for one in found.error]) == (True, [])
 
 
 def drawn(**query: str) -> AppTest:

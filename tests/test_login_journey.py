@@ -8,15 +8,19 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from studio import team
+from studio import label_sets, team
 from studio.workspace import Workspace
 from tests import signing_in
 from tests.browser import Studio, chromium, settled, shoot
+from tests.label_cases import MOOD
 from tests.signing_in import heading, sign_in
+from tests.tickets import import_forty
 
 pytestmark = pytest.mark.slow
 
 OWNER = "olga@example.org"
+UNSENT = """Object.keys(localStorage).filter((name) => name.startsWith("tunewright:") && name.includes(":label:")
+    && localStorage.getItem(name).includes('"do":"answer"')).length"""
 SECRET = "only the proxy of this test knows it"
 
 
@@ -28,8 +32,15 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace in which nobody was invited."""
-    return tmp_path_factory.mktemp("login") / "ws"
+    """A folder of two workspaces: one with tickets in which nobody was invited, and one of Tom's."""
+    folder = tmp_path_factory.mktemp("login") / "all"
+    ours, theirs = Workspace(folder / "ours"), Workspace(folder / "theirs")
+    import_forty(ours)
+    label_sets.save(ours, MOOD, "test")
+    team.give(theirs, "tom@example.org", "owner", "test")
+    ours.close()
+    theirs.close()
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +50,7 @@ def studio(home: Path) -> Iterator[Studio]:
     with signing_in.provider(found.url) as issuer, pytest.MonkeyPatch.context() as environment:
         environment.setenv("STREAMLIT_SECRETS_FILES", str(signing_in.secrets(home.parent / "secrets.toml", found.url, issuer)))
         environment.setenv("TUNEWRIGHT_OWNER", OWNER)
+        environment.setenv("STUDIO_WORKSPACES", str(home))
         found.start()
         yield found
         found.kill()
@@ -104,13 +116,47 @@ def test_people_sign_in_are_invited_and_lose_their_role_while_they_work(browser:
     pressed_until(rita, rita.get_by_test_id("stSidebarNav").get_by_text("Label", exact=True))
     expect(rita.get_by_test_id("stSidebarNav").get_by_text("Review", exact=True)).to_have_count(0)
 
+    rita.goto(f"{studio.url}/label")
+    expect(rita.get_by_test_id("label-card")).to_contain_text("Customer", timeout=60_000)
+    first = rita.get_by_test_id("label-card").get_attribute("data-record")
     olga.get_by_role("button", name="Remove").nth(1).click()
     olga.get_by_role("button", name="Remove now").click()
     settled(olga)
     expect(olga.get_by_text("rita@example.org")).to_have_count(0, timeout=60_000)
+    rita.keyboard.press("1")  # while her desk is open
+    assert rita.evaluate(UNSENT) == 1
+    expect(rita.get_by_text("You are not, or no longer, invited to this workspace.").first).to_be_visible(timeout=60_000)
+    shoot(rita, "desk-of-somebody-removed")
     pressed_until(rita, rita.get_by_role("heading", name="You are not invited"))
     shoot(rita, "not-invited")
+
+    invite(olga, studio, "rita@example.org", "labeller")
+    rita.goto(f"{studio.url}/label")  # what she pressed lay in her browser, and is stored now
+    rita.wait_for_function(UNSENT + "=== 0", timeout=60_000)
+    rita.goto(f"{studio.url}/label?show=answered by me")
+    expect(rita.locator(f'[data-testid="label-card"][data-record="{first}"]')).to_be_visible(timeout=60_000)
     signing_in.sign_out(olga)
+
+
+def test_nobody_hears_of_a_workspace_that_is_not_theirs_and_who_makes_one_owns_it(browser: Browser, studio: Studio) -> None:
+    olga = visit(browser, studio.url)
+    sign_in(olga, "olga")
+    heading(olga, "Overview")
+    assert ("workspace=ours" in olga.url, "theirs" in olga.inner_text("body")) == (True, False)
+    olga.goto(f"{studio.url}/?workspace=theirs")
+    expect(olga.get_by_text("There is no workspace of the name in this address.").first).to_be_visible(timeout=60_000)
+    assert (olga.get_by_role("link", name="ours").count(), olga.get_by_role("link", name="theirs").count()) == (1, 0)
+    olga.goto(f"{studio.url}/server")
+    olga.get_by_label("Name of a new one").fill("fresh", timeout=60_000)
+    olga.get_by_role("button", name="Make this workspace").click()
+    expect(olga.get_by_text("fresh is made.").first).to_be_visible(timeout=60_000)
+    olga.goto(f"{studio.url}/people?workspace=fresh")
+    expect(olga.get_by_text(f"{OWNER} (you)").first).to_be_visible(timeout=60_000)
+
+    mallory = visit(browser, f"{studio.url}/?workspace=fresh")
+    sign_in(mallory, "mallory")
+    heading(mallory, "You are not invited")
+    assert "fresh" not in mallory.inner_text("body")
 
 
 @pytest.mark.parametrize(("account", "words"), [("mallory", "You are not invited"), ("unsure", "This sign-in does not count")])
@@ -128,7 +174,7 @@ def test_an_expired_session_says_so_and_a_forged_cookie_is_nobody(
         browser: Browser, studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     page = visit(browser, studio.url)
     sign_in(page, "olga")
-    heading(page, "Overview")
+    heading(page, "Overview|Choose a workspace")
     studio.kill()
     monkeypatch.setenv("TUNEWRIGHT_SESSION_HOURS", "0.0001")
     studio.start()

@@ -155,6 +155,18 @@ def test_nobody_acts_under_the_name_of_somebody_else(ws: Workspace) -> None:
     assert [mark.who for mark in marks.of(ws, ids[:1])[ids[0]]] == ["anna@example.org"]
 
 
+@pytest.mark.parametrize("address", ["\u212aate@example.org", "kate@ex\u0430mple.org", "kate@example.org\u00a0", "a@b@c.org"])
+def test_an_address_that_only_looks_like_another_one_is_nobody(address: str) -> None:
+    with pytest.raises(StudioError, match="no e-mail address"):
+        people.address(address)
+
+
+def test_a_domain_invites_nobody_of_a_domain_that_holds_its_name(ws: Workspace) -> None:
+    team.give(ws, "example.org", "viewer", "test")
+    domains = ("example.org", "example.org.evil.net", "sub.example.org", "evilexample.org")
+    assert [people.role_of(ws, f"anna@{domain}") for domain in domains] == ["viewer", None, None, None]
+
+
 def test_an_expired_session_is_refused_in_words_also_where_it_is_open(ws: Workspace) -> None:
     invite(ws, anna="owner")
     handle = seen(ws, "anna", until=ws.now() - timedelta(seconds=1))

@@ -10,6 +10,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,7 @@ import streamlit as st
 
 from studio import record_table, records
 from studio.errors import StudioError
+from studio.permissions import NotAllowed, ask
 from studio.records import Filter, Record
 from studio.ui import layout
 from studio.workspace import Workspace
@@ -36,6 +38,7 @@ Press = dict[str, Any]
 class Desk:
     """What one desk needs from the nouns. `apply` stores a press and returns (words to show, id of a card to bring back)."""
 
+    ws: Workspace
     who: str
     key: str
     store: str
@@ -58,7 +61,7 @@ def curate(ws: Workspace, chosen: Filter, who: str) -> None:
         return "", ""
 
     shown = Desk(
-        who, f"desk-{digest(chosen)}", f"{digest(str(ws.root))}:curate:{digest(who)}",
+        ws, who, f"desk-{digest(chosen)}", f"{digest(str(ws.root))}:curate:{digest(who)}",
         window=lambda after: [_record_card(r) for r in record_table.window(ws, chosen, WINDOW, after=after)],
         card=lambda card_id: _record_card(records.get(ws, card_id)),
         numbers=lambda: {key: asdict(records.counts(ws))[key] for key in ("keep", "drop", "undecided")},
@@ -72,8 +75,10 @@ def _draw(desk: Desk) -> None:
                                          "front": ""})
 
     def heard() -> None:
-        st.session_state[memory] = _answer(desk, st.session_state[memory], st.session_state[desk.key]["outbox"]["presses"])
+        with suppress(NotAllowed):
+            st.session_state[memory] = _answer(desk, st.session_state[memory], st.session_state[desk.key]["outbox"]["presses"])
 
+    ask(desk.ws, "label")
     wanted = dict(st.session_state.get(desk.key) or {}).get("want", "")
     after = wanted if isinstance(wanted, str) else ""
     cards = desk.window(after)
@@ -86,12 +91,16 @@ def _draw(desk: Desk) -> None:
 
 
 def _answer(desk: Desk, before: dict[str, Any], presses: list[Press]) -> dict[str, Any]:
-    """Store presses in their order; say which are stored or refused, and which cards changed under the browser."""
+    """Store presses in their order; say which are stored or refused, and which cards changed under the browser.
+
+    Raises NotAllowed for who may not work here any more: what is not acknowledged stays in their browser.
+    """
     said, front, touched = "", "", []
     for press in presses:
         try:
             words, back = desk.apply(press)
         except StudioError as error:  # the only place beside the router: a refused press must not lose the others
+            ask(desk.ws, "label")
             words, back = f"Not stored: {error}", str(press.get("card", ""))
         if words:
             said, front = words, back

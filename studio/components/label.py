@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from studio.errors import StudioError
 from studio.label_sets import LabelSet
 from studio.made import Origin
 from studio.marks import Mark
+from studio.permissions import NotAllowed, ask
 from studio.queues import Order, QueueFilter
 from studio.records import Record
 from studio.ui import layout
@@ -142,8 +144,10 @@ def _draw(desk: Desk) -> None:
     memory = f"{desk.key}-reply"
     st.session_state.setdefault(memory, {"session": uuid.uuid4().hex, "reply": 0, "acked": [], "told": [], "served": ""})
     def heard() -> None:
-        st.session_state[memory] |= _answer(desk, st.session_state[memory], st.session_state[desk.key]["outbox"]["presses"])
+        with suppress(NotAllowed):
+            st.session_state[memory] |= _answer(desk, st.session_state[memory], st.session_state[desk.key]["outbox"]["presses"])
 
+    ask(desk.ws, "label")
     asked = dict(st.session_state.get(desk.key) or {})
     want, known = Want(**asked["want"]) if asked.get("want") else None, st.session_state[memory]
     found = _window(desk, want) if want and want.n != known["served"] else dict(NOTHING)
@@ -162,12 +166,16 @@ def _draw(desk: Desk) -> None:
 
 
 def _answer(desk: Desk, before: dict[str, Any], presses: Sequence[Press]) -> dict[str, Any]:
-    """Store presses in their order; say which are stored or refused, and what has to be told about them."""
+    """Store presses in their order; say which are stored or refused, and what has to be told about them.
+
+    Raises NotAllowed for who may not work here any more: what is not acknowledged stays in their browser.
+    """
     told: list[Card] = []
     for press in presses:
         try:
             told += apply(desk, press)
         except StudioError as error:  # a refused press must not lose the others
+            ask(desk.ws, "label")
             back = desk.cards([press["card"]]) if press.get("card") else []
             told.append({"press": press["id"], "kind": "refused", "words": f"Not stored: {error}",
                          "card": back[0] if back else None, "front": press.get("card", "") if back else ""})

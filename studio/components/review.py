@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
@@ -16,6 +17,7 @@ from studio import opinions, reviews, word_diff
 from studio.components.desk import Card, Press, digest, source, visit
 from studio.errors import StudioError
 from studio.opinions import CRITERIA, FAULTS, Opinion
+from studio.permissions import NotAllowed, ask
 from studio.reviews import Session
 from studio.ui import layout
 from studio.workspace import Workspace
@@ -55,7 +57,8 @@ def answer(ws: Workspace, session_id: str, who: str, before: dict[str, Any], pre
     """Store presses in their order; say which are stored or refused, and what has to be told about them.
 
     A press that comes a second time was stored by a run that was broken off before the browser heard of it. A count that was
-    sent meanwhile held that press already, and the browser put it on top: so it is counted anew.
+    sent meanwhile held that press already, and the browser put it on top: so it is counted anew. Raises NotAllowed for who may
+    not review here any more: what is not acknowledged stays in their browser.
     """
     repeated = reviews.stored(ws, [press["id"] for press in presses])
     told: list[Card] = []
@@ -63,6 +66,7 @@ def answer(ws: Workspace, session_id: str, who: str, before: dict[str, Any], pre
         try:
             told += apply(ws, session_id, who, press)
         except StudioError as error:  # a refused press must not lose the others
+            ask(ws, "review")
             told.append({"press": press["id"], "kind": "refused", "words": f"Not stored: {error}",
                          "front": press.get("card", "")})
     told = [one | {"card": _as_it_is(ws, session_id, one["front"])} for one in told]  # a later press may have changed it
@@ -81,8 +85,10 @@ def _draw(ws: Workspace, session: Session, who: str) -> None:
 
     def heard() -> None:
         presses = st.session_state[key]["outbox"]["presses"]
-        st.session_state[memory] |= answer(ws, session.session_id, who, st.session_state[memory], presses)
+        with suppress(NotAllowed):
+            st.session_state[memory] |= answer(ws, session.session_id, who, st.session_state[memory], presses)
 
+    ask(ws, "review")
     asked, known = dict(st.session_state.get(key) or {}), st.session_state[memory]
     want, look = asked.get("want"), asked.get("look")
     found = _window(ws, session.session_id, who, want) if want and want["n"] != known["served"] else dict(NOTHING)

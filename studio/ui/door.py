@@ -5,10 +5,10 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from studio import identity, people, permissions, team
+from studio import folders, identity, people, permissions, team
 from studio.errors import StudioError
 from studio.people import Person
-from studio.ui import layout, sign_in, sitemap
+from studio.ui import layout, session, sign_in, sitemap
 from studio.workspace import Workspace, utc_now
 
 _TOLD = "signed in"
@@ -27,6 +27,15 @@ def known() -> bool:
     if found.until is not None and utc_now() >= found.until:
         return _door("Your session has expired", "Nothing that you stored is lost. Sign in again to go on.", again=True)
     return True
+
+
+def invited() -> bool:
+    """Whether any of several workspaces is for who is here."""
+    found = sign_in.person()
+    if found is None or session.mine() or not folders.names():
+        return True
+    return _door("You are not invited", f"You are signed in as {found.email}. Ask an owner of the workspace that you want to "
+                 "work in to invite this address, then load the page again.", leave=True)
 
 
 def enter(ws: Workspace) -> bool:

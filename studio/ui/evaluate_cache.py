@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from studio import costs, evaluations, grids, leaks, rivals, runs, slices, starts
+from studio import costs, evaluations, grids, leaks, permissions, rivals, runs, slices, starts
 from studio.costs import Cost, Kept
 from studio.evaluations import Entry
 from studio.grids import Grid
@@ -37,11 +37,11 @@ def verdicts(ws: Workspace, run: Run, judged: str, without: frozenset[str] = fro
 
 def parts(ws: Workspace, run: Run, by: str) -> Parts:
     """The items by slice; also anew with every word that people say (labels, tags)."""
-    return _parts(ws, f"{grids.stamp(ws, run.run_id)}-{ws.journal.next_n}", run, by)
+    return _parts(ws, *_said(ws, run), run, by)
 
 
 def cut(ws: Workspace, run: Run, by: str, metric: str, rival: str, judged: str) -> list[Slice]:
-    return _cut(ws, f"{grids.stamp(ws, run.run_id)}-{ws.journal.next_n}", run, by, metric, rival, judged)
+    return _cut(ws, *_said(ws, run), run, by, metric, rival, judged)
 
 
 def spent(ws: Workspace, run: Run) -> list[Cost]:
@@ -62,6 +62,11 @@ def already(ws: Workspace, snapshot: Snapshot, chosen: Sequence[Chosen], decodin
     return _already(ws, grids.stamp(ws, who), snapshot, tuple(chosen), decoding, probes)
 
 
+def _said(ws: Workspace, run: Run) -> tuple[str, bool]:
+    """What slices and their names depend on: what was said so far, and whether who looks reads them masked."""
+    return f"{grids.stamp(ws, run.run_id)}-{ws.journal.next_n}", not permissions.may(ws, "raw")
+
+
 @st.cache_resource(max_entries=6, show_spinner="Reading the scores…")
 def _grid(_ws: Workspace, stamp: str, run_id: str) -> Grid:
     return grids.read(_ws, run_id)
@@ -73,12 +78,12 @@ def _verdicts(_ws: Workspace, stamp: str, _run: Run, judged: str, without: froze
 
 
 @st.cache_resource(max_entries=16, show_spinner="Parting the items…")
-def _parts(_ws: Workspace, stamp: str, _run: Run, by: str) -> Parts:
-    return slices.part(_ws, _run, grid(_ws, _run), by)
+def _parts(_ws: Workspace, stamp: str, masked: bool, _run: Run, by: str) -> Parts:
+    return slices.part(_ws, _run, grid(_ws, _run), by, masked)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Comparing slice by slice…")
-def _cut(_ws: Workspace, stamp: str, _run: Run, by: str, metric: str, rival: str, judged: str) -> list[Slice]:
+def _cut(_ws: Workspace, stamp: str, masked: bool, _run: Run, by: str, metric: str, rival: str, judged: str) -> list[Slice]:
     return slices.cut(grid(_ws, _run), parts(_ws, _run, by), metric, rival, judged)
 
 

@@ -108,7 +108,8 @@ def threshold(ws: Workspace, one: KindCount) -> None:
     key = f"threshold-{one.kind.key}-{one.threshold}"
 
     def moved() -> None:
-        findings.set_threshold(ws, one.kind.key, round(float(st.session_state[key]), 2), session.person())
+        with layout.guarded():
+            findings.set_threshold(ws, one.kind.key, round(float(st.session_state[key]), 2), session.person())
 
     st.slider("Count findings from this score on", 0.0, 1.0, one.threshold, 0.05, key=key, on_change=moved, width=460,
               help=f"How sure the check is, 0 to 1. It begins at {one.kind.threshold}.")

@@ -74,7 +74,8 @@ def _organiser(ws: Workspace, held: Session, who: str) -> None:
             st.markdown(f"{share(now.done, now.cards)} cards of {count(now.people, 'person', 'people')} are judged. "
                         + review_stats.evidence(found))
             st.button("Count again", icon=":material/refresh:")
-        st.caption("Send this address to others; each of them enters a name at the foot of the navigation.")
+        named = "signs in" if ws.person else "enters a name at the foot of the navigation"
+        st.caption(f"Send this address to others; each of them {named}.")
         st.code(_address(held.session_id), language=None)
         if reviews.looked(ws, held.session_id, who):
             st.caption("You have looked at the result: what you judged since then does not count.")
@@ -92,4 +93,4 @@ def _organiser(ws: Workspace, held: Session, who: str) -> None:
 def _address(session_id: str) -> str:
     """Where this page is, as this browser reached it, without anybody's name."""
     here = urlsplit(st.context.url or "http://127.0.0.1:8501/review")
-    return f"{here.scheme}://{here.netloc}{here.path}?{urlencode({'session': session_id})}"
+    return f"{here.scheme}://{here.netloc}{here.path}?{urlencode(session.here({'session': session_id}))}"

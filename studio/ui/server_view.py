@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from studio import backups, folders, forgetting, health
 from studio.backups import Backup, Plan
-from studio.ui import layout
+from studio.ui import layout, session
 from studio.ui.formats import ago, count, size
 from studio.workspace import Workspace
 
@@ -110,7 +110,7 @@ def workspaces(ws: Workspace) -> None:
     """The workspaces of this server, and a new one."""
     st.subheader("Workspaces", anchor=False)
     st.markdown("\n".join(f"- {layout.plain(name)}{' (this one)' if name == folders.name_of(ws) else ''}"
-                          for name in folders.names()))
+                          for name in session.mine()))
     with st.form("new-workspace", border=True, clear_on_submit=True):
         name = st.text_input("Name of a new one", max_chars=40, placeholder="returns-desk")
         if st.form_submit_button("Make this workspace", icon=":material/add:"):

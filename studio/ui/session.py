@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import streamlit as st
 
 from studio import folders, permissions, team
+from studio.errors import StudioError
 from studio.people import Right
 from studio.ui import sign_in
 from studio.workspace import Workspace
@@ -54,16 +55,25 @@ def within(views: Mapping[str, Right]) -> list[str]:
     return [view for view, right in views.items() if right in rights]
 
 
+def mine() -> list[str]:
+    """The workspaces of this server that are for who is here, by name. One that cannot be opened is for nobody, and the others
+    are as they were."""
+    return [name for name in folders.names() if _is_mine(name)]
+
+
+def _is_mine(name: str) -> bool:
+    if (who := sign_in.person()) is None:
+        return True
+    try:
+        return team.lets_in(folders.chosen(name), who.email)
+    except StudioError:
+        return False
+
+
 def enter() -> None:
     """Which of several workspaces this session is in: the one that its address names, or the only one that is for who is here;
     where it names none of them, the page is a list of all and no more. Nothing that was held of one goes over into another."""
-    who = sign_in.person()
-    known = [name for name in folders.names() if who is None or team.lets_in(folders.chosen(name), who.email)]
-    if who is not None and folders.names() and not known:
-        st.title("You are not invited", anchor=False)
-        st.markdown(f"You are signed in as `{who.email}`. Ask an owner of the workspace that you want to work in to invite "
-                    "this address, then load the page again.")
-        st.stop()
+    known = mine()
     wanted, here = st.query_params.get(_WORKSPACE, ""), str(st.session_state.get(_WORKSPACE, ""))
     if wanted and here and wanted != here:
         for key in [one for one in st.session_state if one != _PERSON]:

@@ -109,7 +109,7 @@ def _counts(ws: Workspace, found: Found, by: Facet, key: str) -> None:
             st.session_state["show" if by == "decision" else by] = value
 
     st.pills(f"{FACETS[by]}s of these records", list(counted), key=key, on_change=picked,
-             format_func=lambda value: f"{excerpt(layout.plain(str(names.get(value, value))), 40)} · {counted[value]:,}")
+             format_func=lambda value: f"{layout.plain(excerpt(str(names.get(value, value)), 40))} · {counted[value]:,}")
     if len(counted) == record_table.MOST_VALUES:
         st.caption(f"The {record_table.MOST_VALUES} most frequent.")
 

@@ -171,7 +171,8 @@ def _slider(ws: Workspace, side: str, kind: str, name: str, now: float) -> None:
     st.session_state[key] = min(1.0, max(LOWEST[kind], now))  # what is stored goes before what this tab last showed
 
     def moved() -> None:
-        duplicates.set_threshold(ws, side, kind, round(float(st.session_state[key]), 2), session.person())
+        with layout.guarded():
+            duplicates.set_threshold(ws, side, kind, round(float(st.session_state[key]), 2), session.person())
 
     st.slider(f"{name}, from this similarity on", LOWEST[kind], 1.0, step=0.01, key=key, on_change=moved,
               help="1 is the same, 0 has nothing in common. Every pair from the lowest value on is stored: nothing is searched "

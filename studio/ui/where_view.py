@@ -81,7 +81,7 @@ def _act(ws: Workspace, run: Run, by: str, found: list[Slice]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Read the answers", icon=":material/menu_book:", on_click=_to_answers, args=(by, name))
         if session.may("curate") and st.button("Label these", icon=":material/label:",
-                     help=f"Tags them “{tag}” and opens the label queue with this tag."):
+                     help=layout.plain(f"Tags them “{tag}” and opens the label queue with this tag.")):
             slices.tag_items(ws, evaluate_cache.grid(ws, run), [int(place) for place in chosen.places], tag, session.person(),
                              ws.new_id())
             layout.open_page("pages/label.py", {"marked": tag})
@@ -115,13 +115,15 @@ def more_like(ws: Workspace, item_ids: Sequence[str], snapshot_id: str, name: st
 
 
 def _keep(ws: Workspace, found: Sequence[Like], name: str, who: str) -> None:
-    kept = similar.keep(ws, found, name, who, ws.new_id())
-    st.toast(f"Kept {count(kept, 'record')}: the next snapshot can hold them. Undo takes all of them back.")
+    with layout.guarded():
+        kept = similar.keep(ws, found, name, who, ws.new_id())
+        st.toast(f"Kept {count(kept, 'record')}: the next snapshot can hold them. Undo takes all of them back.")
 
 
 def _undo(ws: Workspace, who: str) -> None:
-    undone = acts.undo(ws, who, ws.new_id())
-    st.toast(layout.plain(undone.sentence) if undone else "There is nothing of yours to undo.")
+    with layout.guarded():
+        undone = acts.undo(ws, who, ws.new_id())
+        st.toast(layout.plain(undone.sentence) if undone else "There is nothing of yours to undo.")
 
 
 def _listed(found: Sequence[Like]) -> None:
