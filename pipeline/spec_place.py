@@ -97,6 +97,26 @@ def drop_storage(workspace: Path, storage: str) -> None:
     _storages(workspace, lambda used: [one for one in used if one != storage])
 
 
+def former_homes(workspace: Path) -> list[str]:
+    """Folders on storages that belong to the workspace which this one was restored from."""
+    return list(_storages(workspace).get("former", ())) if (workspace / STORAGES).exists() else []
+
+
+def begin_anew(workspace: Path) -> None:
+    """A copy of a workspace gets a name of its own on storages: what lies there under the old one is the other workspace's, and
+    so are the jobs that write there."""
+    from pipeline.cluster.remote import REMOTE, Remote
+
+    for path in (workspace / "runs").glob(f"*/{REMOTE}"):
+        if (path.parent / PLACE).exists():
+            Remote(path.parent).clean()
+    if (workspace / STORAGES).exists():
+        homes = [f"{storage}/{workspace_id(workspace)}" for storage in used_storages(workspace)]
+        former = [*former_homes(workspace), *homes]
+        fresh = {"workspace": uuid.uuid4().hex[:12], "used": [], "former": former}
+        write_atomic(workspace / STORAGES, json.dumps(fresh, indent=1))
+
+
 def _storages(workspace: Path, change: Callable[[list[str]], list[str]] | None = None) -> dict[str, Any]:
     path = workspace / STORAGES
     (workspace / "runs").mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from studio import archives, moment
+from studio import archives, elsewhere, moment
 from studio.archives import Manifest
 from studio.errors import StudioError
 from studio.journal import Journal
@@ -135,6 +135,7 @@ def restore(archive: Path | str, folder: Path | str) -> Manifest:
         beside.mkdir(parents=True)
         manifest = archives.unpack(Path(archive).expanduser(), beside)
         _equals(beside, manifest)
+        elsewhere.begin_anew(beside)
         os.sync()
         if folder.exists():
             folder.rmdir()
@@ -241,9 +242,11 @@ def _take(ws: Workspace, doing: Doing, target: str, who: str, models: bool, sche
 
 
 def _let_go(ws: Workspace) -> None:
-    """Delete the oldest of those that the schedule took, beyond as many as the plan keeps."""
+    """Delete the oldest of those that the schedule took, beyond as many as the plan keeps; never those of the folder that this
+    one was restored from, which are older than the first plan here."""
     known = plan(ws)
-    own = [one for one in every(ws, 100_000) if one.scheduled and one.there]
+    since = ws.value("select min(said_at) from backup_plans where root = ?", [str(ws.root)])
+    own = [one for one in every(ws, 100_000) if one.scheduled and one.there and one.taken_at >= since]
     for one in own[known.kept:] if known else []:
         Path(one.path).unlink(missing_ok=True)
         with ws.transaction() as transaction:

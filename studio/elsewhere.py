@@ -62,6 +62,16 @@ def clear_copies(ws: Workspace, folder: Path) -> None:
         launch.sweep_run(ws.root, folder.name)
 
 
+def begin_anew(root: Path) -> None:
+    """A workspace that was made from a backup shares nothing on a cluster with the one it came from."""
+    spec_place.begin_anew(root)
+
+
+def former_homes(root: Path) -> list[str]:
+    """Folders on storages in which the workspace that this one was made from may have copies of texts."""
+    return spec_place.former_homes(root)
+
+
 @needs("run", looks=True)
 def storages(ws: Workspace) -> list[str]:
     """Storages on which copies of this workspace's texts may lie."""

@@ -36,7 +36,7 @@ if TYPE_CHECKING:  # whoever only asks imports no database
 NAME = "held.sock"
 LONGEST_PATH = 100
 """Of a socket's address, in bytes: 108 on Linux and 104 on macOS, with the zero at its end."""
-MOST_GUESTS, LONGEST_FIRST, LONGEST_STDIN, PATIENCE_SECONDS = 32, 1 << 20, 64 << 20, 10.0
+MOST_GUESTS, LONGEST_FIRST, LONGEST_STDIN, LONGEST_NAME, PATIENCE_SECONDS = 32, 1 << 20, 64 << 20, 80, 10.0
 
 
 class Gone(Exception):
@@ -151,7 +151,10 @@ class Door:
     def _let_in(self, guest: Guest) -> None:
         with guest.line, suppress(Gone):
             guest.line.setblocking(True)
-            if not _same_user(guest.line) or self.guests > MOST_GUESTS:
+            if not _same_user(guest.line):
+                return
+            if self.guests > MOST_GUESTS:
+                guest.say({"refused": f"{MOST_GUESTS} commands are at work here already.", "hint": "Wait for the end of one."})
                 return
             first = guest.hear(PATIENCE_SECONDS, LONGEST_FIRST)
             if first is None:
@@ -167,7 +170,7 @@ class Door:
             typed = Typed(
                 tuple(map(str, first.get("argv", ()))),
                 str(first.get("cwd", "/")),
-                str(first.get("who", "")),
+                str(first.get("who", ""))[:LONGEST_NAME],
                 bool(first.get("terminal")),
             )
             if (ws := self._ws()) is not None and not ws.closed:

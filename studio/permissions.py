@@ -2,7 +2,8 @@
 
 `@needs(right)` stands on every public noun. A plain workspace (one person on a laptop, the command line, the studio's own work)
 may do everything. A handle of a person (`Workspace.seen_by`) is asked at the outermost call, with the role as it is now; what
-that noun calls in turn is its own business. An act is noted in the audit trail: in the transaction of the act where it has one.
+that noun calls in turn is its own business. An act is noted in the audit trail: in the transaction of the act where it has one;
+so is one of a command, where the workspace has people.
 """
 
 from __future__ import annotations
@@ -42,9 +43,12 @@ def needs(right: Right, looks: bool = False, veil: Veil | None = None
 
         @wraps(noun)
         def asked(ws: Workspace, /, *args: P.args, **kwargs: P.kwargs) -> R:
-            if ws.person is None or ws.within:
+            if ws.within or (ws.person is None and not (noted and audit.is_typed(ws))):
                 return noun(ws, *args, **kwargs)
             given: dict[str, Any] = dict(zip(parameters[1:], args, strict=False)) | kwargs
+            if ws.person is None:
+                with audit.noted(ws, act, given):
+                    return noun(ws, *args, **kwargs)
             if not noted:
                 _ask(ws, right, given)
                 found = noun(ws.inside(), *args, **kwargs)

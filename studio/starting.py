@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import tomllib
 from pathlib import Path
@@ -22,6 +23,7 @@ def start(hosts: list[str], folder: Path | None, several: Path | None, address: 
     _has_secret()
     if folder and several:
         raise StudioError("Both --workspace and --workspaces are given.", "Give one of them.")
+    _is_free(address, port)
     environment = os.environ | {HOSTS: ",".join(hosts)}
     environment |= {"STUDIO_WORKSPACE": str(folder.absolute())} if folder else {}
     environment |= {folders.HOME: str(several.absolute())} if several else {}
@@ -37,6 +39,18 @@ def command(hosts: list[str], address: str, port: int, upload_mb: int) -> list[s
              *(("--server.allowedHosts", one) for one in (*hosts, "127.0.0.1", "localhost")),
              *(("--server.corsAllowedOrigins", f"https://{one}") for one in hosts)]
     return ["-m", "streamlit", "run", str(ROOT / "studio" / "server.py"), *(word for pair in every for word in pair)]
+
+
+def _is_free(address: str, port: int) -> None:
+    """Streamlit would say so too, but not in words of ours, nor as a document."""
+    try:
+        family, _, _, _, where = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(where)
+    except (OSError, OverflowError) as error:
+        raise StudioError(f"Nothing can listen at {address}:{port}: {getattr(error, 'strerror', None) or error}.",
+                          "Give another --port or --address, or end what listens there.") from None
 
 
 def _has_secret() -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import spec_place
+from pipeline.cluster.remote import Remote
 from studio import backups, customers, forgetting, journal, moment, records
 from studio.errors import StudioError
 from studio.records import Filter
@@ -269,6 +271,38 @@ def test_a_plan_is_for_the_folder_it_was_said_in_so_a_restored_copy_takes_none(w
     backups.keep_up(back)
     assert (backups.plan(back), backups.due(back), backups.plan(worked) is not None) == (None, None, True)
     back.close()
+
+
+def test_a_restored_copy_deletes_no_backup_of_the_folder_it_came_from(worked: Workspace, tmp_path: Path) -> None:
+    backups.every_hours(worked, str(tmp_path / "away"), 6, 3, "ann")
+    backups.keep_up(worked)
+    finish(worked)
+    backups.restore(backups.backup(worked, tmp_path / "away", "ann").path, tmp_path / "back")
+    back = Workspace(tmp_path / "back")
+    clock = back.now() + timedelta(hours=7)
+    back.now = lambda: clock
+    backups.every_hours(back, str(tmp_path / "away"), 6, 1, "ben")
+    backups.keep_up(back)
+    finish(back)
+    found = [(one.scheduled, one.there) for one in backups.every(back)]
+    back.close()
+    assert found == [(True, True), (True, True)]
+
+
+def test_a_restored_copy_shares_nothing_on_a_cluster_with_the_workspace_it_came_from(worked: Workspace, tmp_path: Path) -> None:
+    elsewhere = worked.path("runs/elsewhere")
+    elsewhere.mkdir()
+    spec_place.write(elsewhere, spec_place.Place(cluster="lab", address="http://head:8265", storage="/shared"))
+    Remote(elsewhere).wish("tunewright-its-job", 1)
+    Remote(elsewhere).begin()
+    spec_place.note_storage(worked.root, "/shared")
+    said = told(worked, "backup", str(tmp_path / "away"))["backup"]
+    back = told(worked, "restore", said["path"], str(tmp_path / "back"))
+    job = Remote(tmp_path / "back" / "runs" / "elsewhere")
+    assert back["left_on_storages"] == [f"/shared/{spec_place.workspace_id(worked.root)}"]
+    assert spec_place.workspace_id(tmp_path / "back") != spec_place.workspace_id(worked.root)
+    assert (spec_place.used_storages(tmp_path / "back"), job.left, job.submission) == ([], False, "")
+    assert Remote(elsewhere).submission == "tunewright-its-job"
 
 
 def test_a_scheduled_backup_that_fails_is_written_down_and_tried_again_in_an_hour(worked: Workspace, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from studio.errors import StudioError
 from studio.people import Person
 from studio.ui import sign_in
 from studio.workspace import Workspace
+from tests.commands import refused, told
 
 OLGA = Person("olga@example.org")
 CLAIMS = {"email": "Olga@Example.org", "email_verified": True, "name": "Olga", "iat": 1_700_000_000}
@@ -118,3 +119,15 @@ def test_secrets_that_cannot_be_read_open_nothing(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(config, "get_option", lambda name: [str(broken)])
     with pytest.raises(StudioError, match="cannot be read"):
         sign_in.providers()
+
+
+def test_what_a_command_does_is_in_the_trail_once_people_have_roles_and_looking_is_not(ws: Workspace) -> None:
+    told(ws, "prompts", "save", "Kind", stdin="Be kind.")
+    told(ws, "people", "give", "owner", "ann@example.org")
+    told(ws, "prompts", "save", "Brief", "--as", "ben@example.org", stdin="Be brief.")
+    told(ws, "people", "list")
+    refused(ws, "prompts", "delete", "Nobody's")
+    found = told(ws, "audit")
+    assert [(one["who"], one["role"], one["act"], one["subject"], one["outcome"]) for one in found["acts"]] == [
+        ("ann", "shell", "prompts.delete", "", "failed"), ("ann", "shell", "prompts.save", "as ben@example.org", "done")]
+    assert found["differing"] == 0

@@ -46,9 +46,19 @@ def _own_stdin() -> str:
     return sys.stdin.read()
 
 
+class Unwritten(StudioError):
+    """The words of a command could not be written."""
+
+
 def _own_out(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Unwritten(f"The answer could not be written: {error.strerror}.",
+                        "The command itself is done; look before you type it again.") from None
 
 
 def _own_err(text: str) -> None:

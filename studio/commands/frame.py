@@ -20,7 +20,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from studio import clusters, forgetting, held, runs, workspace
+from studio import audit, clusters, forgetting, held, runs, workspace
 from studio.commands import tree
 from studio.commands.calls import Call, Typed, current, fail, say, stdin
 from studio.errors import StudioError
@@ -175,7 +175,7 @@ def folder_of(given: str | None) -> Path:
 
 
 def _in_workspace(folder: str | None, work: Callable[[Workspace], Told]) -> Told:
-    with opened(folder) as ws:
+    with opened(folder) as ws, audit.typed_by(current().typed.who):
         return work(ws)
 
 
@@ -193,7 +193,7 @@ def _carry(work: Callable[[], Told]) -> None:
     except StudioError as error:
         raise typer.Exit(fail(call, error)) from None
     except KeyboardInterrupt:
-        call.err("\nStopped watching. A run that was started goes on by itself: `tunewright runs list` has it.\n")
+        fail(call, StudioError("Stopped watching.", "A run that was started goes on by itself: `tunewright runs list` has it."))
         raise typer.Exit(130) from None
     if call.json:
         call.out(json.dumps(plain(told.document), ensure_ascii=False, allow_nan=False) + "\n")

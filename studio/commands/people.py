@@ -65,7 +65,7 @@ def trail(
     total, found = team.trail(ws, whose, act, outcome, limit, skip)
     people_, acts = team.noted(ws)
     differing = team.differing(ws)
-    told = listed("acts", [asdict(one) for one in found], "said_at who role act subject outcome", "Nobody signed in yet.")
+    told = listed("acts", [asdict(one) for one in found], "said_at who role act subject outcome", "Nothing is noted yet.")
     said = [f"{differing} acts differ between the database and the journal."] if differing else []
     written = str(write(out, team.trail_csv(ws, whose, act, outcome))) if out else None
     document = told.document | {"total": total, "who": people_, "kinds": acts, "differing": differing, "file": written}

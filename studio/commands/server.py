@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from studio import backups as nouns
-from studio import folders, starting
+from studio import elsewhere, folders, starting
 from studio.commands.frame import As, Told, command, group, listed, path, picked, verb, who
 from studio.errors import StudioError
 from studio.ui.formats import size
@@ -26,8 +27,8 @@ def begin(
     host: Annotated[list[str], typer.Option(help="The name that people reach it by, as in https://NAME; may be repeated.")],
     several: Annotated[str, typer.Option("--workspaces", help="Folder of several workspaces.")] = "",
     address: Annotated[str, typer.Option(help="Where it listens; a proxy on this machine asks for it there.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Which port.")] = 8501,
-    upload_mb: Annotated[int, typer.Option(help="The largest file that is taken, in MB.")] = 500,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Which port.")] = 8501,
+    upload_mb: Annotated[int, typer.Option(min=1, help="The largest file that is taken, in MB.")] = 500,
 ) -> Told:
     """Serve the studio behind a reverse proxy, until SIGTERM; docs/server.md has the whole setup."""
     starting.start(host, path(folder) if folder else None, path(several) if several else None, address, port, upload_mb)
@@ -56,17 +57,21 @@ def bring_back(
     check: Annotated[bool, typer.Option("--check", help="Only read it through and say whether it is whole.")] = False,
 ) -> Told:
     """Make a workspace from a backup; every byte is held against what was packed."""
-    where = target or folder
+    where = target or folder or ""
     if not (check or where):
         raise StudioError("No folder is given to restore into.", "Give one that is empty or not there yet, or --check.")
-    found = nouns.verify(path(archive)) if check or not where else nouns.restore(path(archive), path(where))
-    document = {"files": len(found.files), "bytes": found.bytes, "rows": sum(found.tables.values()), "taken_at": found.taken_at,
-                "folder": None if check or not where else str(path(where))}  # fmt: skip
+    found = nouns.verify(path(archive)) if check else nouns.restore(path(archive), path(where))
+    left = [] if check else elsewhere.former_homes(path(where))
+    document = {"files": len(found.files), "bytes": found.bytes, "rows": sum(found.tables.values()),
+                "taken_at": datetime.fromisoformat(found.taken_at), "folder": None if check else str(path(where)),
+                "left_on_storages": left}  # fmt: skip
     if check:
         return Told(document, [f"Whole: {len(found.files):,} files, {size(found.bytes)}, taken at {found.taken_at[:19]} UTC."])
     return Told(document, [
         f"Restored: {len(found.files):,} files and {document['rows']:,} rows, as they were at {found.taken_at[:19]} UTC.",
-        "Who was forgotten after that is in it again: forget them again."])  # fmt: skip
+        "Who was forgotten after that is in it again: forget them again.",
+        *(f"The workspace that was packed may have copies of texts in {one}: delete them where it is gone." for one in left),
+    ])  # fmt: skip
 
 
 @command(backups, "list")

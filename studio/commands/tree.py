@@ -19,7 +19,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from studio import held
-from studio.commands.calls import Call, calling, fail, own_call
+from studio.commands.calls import Call, Unwritten, calling, fail, own_call
 from studio.errors import StudioError
 
 WRONGLY_TYPED: Any = typer.BadParameter.__bases__
@@ -169,11 +169,23 @@ def run(call: Call) -> int:
 def main() -> None:
     """The command that was typed for this process."""
     words = sys.argv[1:]
-    if not words or words[0] not in GROUPS or {"--help", "-h"} & set(words):
+    if not words or {"--help", "-h"} & set(words):
         root().main(words, prog_name="tunewright")  # which ends the process
     call = own_call(words)
-    status = _asked(call)
-    sys.exit(run(call) if status is None else status)
+    try:
+        status = _asked(call) if words[0] in GROUPS else None
+        sys.exit(run(call) if status is None else status)
+    except BrokenPipeError:  # whoever read the words has enough of them
+        _say_no_more()
+        sys.exit(1)
+    except StudioError as error:  # of the words themselves: a full disk behind stdout
+        _say_no_more()
+        sys.exit(f"{error.message}\n{error.hint}")
+
+
+def _say_no_more() -> None:
+    """What is left to be written goes nowhere: Python would try again at its end, and complain."""
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
 def _asked(call: Call) -> int | None:
@@ -189,10 +201,10 @@ def _asked(call: Call) -> int | None:
         return None
     try:
         return held.ask(Path(folder).expanduser().absolute(), call.typed, call.out, call.err, call.stdin)
+    except Unwritten:
+        raise
     except StudioError as error:
         return fail(call, error)
     except KeyboardInterrupt:
+        call.err("\nLeft. What was begun goes on in the Tunewright that has the workspace open.\n")
         return 130
-    except BrokenPipeError:  # whoever read the words has enough of them
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-        return 1
