@@ -28,9 +28,13 @@ def behind_proxy() -> bool:
     """Whether a proxy says who somebody is. Raises StudioError where it could be anybody who says so."""
     if not os.environ.get(HEADER):
         return False
-    if len(os.environ.get(SECRET, "")) < SHORTEST_SECRET:
+    secret = os.environ.get(SECRET, "")
+    if len(secret) < SHORTEST_SECRET:
         raise StudioError(f"{HEADER} is set, but {SECRET} is missing or shorter than {SHORTEST_SECRET} characters.",
                           f"Set it for the studio, and let the proxy send it as the header {PROXY}.")
+    if not secret.isascii() or secret != secret.strip():  # no header carries it as it is, so nobody could ever come in
+        raise StudioError(f"{SECRET} holds letters beyond ASCII, or begins or ends with white space.",
+                          "Make one of plain letters and digits, for the studio and for the proxy.")
     return True
 
 

@@ -98,6 +98,7 @@ def test_people_sign_in_are_invited_and_lose_their_role_while_they_work(browser:
     expect(olga.get_by_text("Signed in as").first).to_be_visible(timeout=60_000)
     assert olga.get_by_label("You are").count() == 0  # nobody types a name here
     invite(olga, studio, "rita@example.org", "reviewer")
+    assert olga.locator('a[href^="mailto:"]').count() == 0  # no link is made of what is shown
     shoot(olga, "people")
 
     rita = visit(browser, studio.url)

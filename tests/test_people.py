@@ -62,7 +62,8 @@ def test_a_list_of_invitations_is_read_as_people_write_it() -> None:
 
 
 def test_two_addresses_that_look_alike_are_never_one_person() -> None:
-    for strange in ("olgа@example.org", "straße@example.org", "a b@example.org", "a@b@example.org", ""):
+    kelvin = "\u212aate@example.org"  # whose K is a k in lower case
+    for strange in (kelvin, "kate@example.org\u00a0", "olgа@example.org", "straße@example.org", "a b@c.org", "a@b@c.org", ""):
         with pytest.raises(StudioError):
             people.address(strange)
 
@@ -96,9 +97,10 @@ def test_a_header_counts_only_once_and_beside_the_proxys_secret(
     assert identity.of_headers(lambda name: headers.get(name, [])) == named
 
 
-def test_a_trusted_header_without_a_secret_stops_the_studio(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("secret", ["", "short", "long enough, but é", "long enough, with its end of line\n"])
+def test_a_trusted_header_without_a_secret_stops_the_studio(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TUNEWRIGHT_TRUSTED_HEADER", "X-Email")
-    monkeypatch.setenv("TUNEWRIGHT_PROXY_SECRET", "short")
+    monkeypatch.setenv("TUNEWRIGHT_PROXY_SECRET", secret)
     with pytest.raises(StudioError, match="TUNEWRIGHT_PROXY_SECRET"):
         identity.behind_proxy()
 

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from studio import people, team
 from studio import workspace as folders
 from studio.people import Person, Role
-from studio.ui import sign_in, sitemap
+from studio.ui import layout, sign_in, sitemap
 from studio.workspace import Workspace
 from tests.conftest import ROOT
 from tests.tickets import filled
@@ -40,6 +40,14 @@ def drawn(role: Role, path: str, view: str, monkeypatch: pytest.MonkeyPatch) -> 
     if view:
         page.query_params["view"] = view
     return page.run()
+
+
+@pytest.mark.parametrize(("text", "shown"), [
+    ("*a* [b](c) <i> $x$", "\\*a\\* \\[b\\]\\(c\\) \\<i\\> \\$x\\$"), ("HTTPS://x.y", "HTTP:small[]S\\://x.y"),
+    ("www.x.y", "www:small[].x.y"), ("ana@mail.example", "ana:small[]@mail.example"),
+    (":material/home:", "\\::small[]material/home\\:"), ("a @ b: http", "a @ b\\: http")])
+def test_no_link_icon_or_format_comes_of_a_text(text: str, shown: str) -> None:
+    assert layout.plain(text) == shown
 
 
 @pytest.mark.parametrize("role", ["owner", "labeller", "reviewer", "viewer"])
