@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from studio.errors import StudioError
 
@@ -116,7 +116,7 @@ def _through(archive: Path, opened: Callable[[str], IO[bytes] | None]) -> Manife
                     told = source.read(_LONGEST_MANIFEST)
                 else:
                     found[member.name] = _copied(source, opened(member.name))
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         raise StudioError(f"There is no file {archive}.", "Give the path of a backup, a file that ends in .tar.") from None
     except (tarfile.TarError, EOFError) as error:
         raise _damaged(archive, str(error)) from None
@@ -134,12 +134,11 @@ def _manifest(archive: Path, told: bytes | None) -> Manifest:
     if told is None:
         raise _damaged(archive, "it has no manifest, so its writing was cut off")
     try:
-        manifest = _READ.validate_json(told)
-    except ValidationError:
+        if json.loads(told).get("format", FORMAT) > FORMAT:  # looked at first: a newer one may have another form
+            raise StudioError(f"{archive.name} was written by a newer Tunewright.", "Update this installation first.")
+        return _READ.validate_json(told)
+    except (ValueError, AttributeError, TypeError):
         raise _damaged(archive, "its manifest cannot be read") from None
-    if manifest.format > FORMAT:
-        raise StudioError(f"{archive.name} was written by a newer Tunewright.", "Update this installation first.")
-    return manifest
 
 
 def _copied(source: IO[bytes], target: IO[bytes] | None) -> tuple[int, str]:

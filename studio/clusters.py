@@ -72,7 +72,7 @@ def add(ws: Workspace, name: str, address: str, storage: str, who: str, workers:
         memory_gb: float | None = None) -> Cluster:
     """Keep a cluster under a name; what stood under it before is replaced. Raises StudioError in words."""
     name = named.name_of(CLUSTERS, name, ["this machine"])
-    if not address.strip():
+    if not address.strip().startswith(("http://", "https://")):
         raise StudioError("A cluster needs the address of its job API.", "It looks like http://head:8265")
     if "@" in storage or "?" in storage:
         raise StudioError("A storage is kept and shown, so it must hold no password and no key.",
@@ -95,7 +95,10 @@ def place(cluster: Cluster, workers: int, cpus: float, gpus: float, memory_gb: f
         return Place(cluster=cluster.name, address=cluster.address, storage=cluster.storage, workers=workers, cpus=cpus,
                      gpus=gpus, memory_gb=memory_gb)
     except ValidationError as error:
-        said = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+        first = error.errors()[0]
+        said = str(first["msg"]).removeprefix("Value error, ")
+        if said == first["msg"]:  # pydantic's own words, which name no field
+            said = f"{first['loc'][0]}: {said[:1].lower()}{said[1:]}"
         raise StudioError(f"This cluster cannot be used: {said}.", "Correct it on the Cluster page.") from None
 
 

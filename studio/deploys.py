@@ -161,7 +161,8 @@ def servers(ws: Workspace, model: Model) -> list[Run]:
 
 def answers_now(run: Run) -> bool:
     """Whether a server is up and takes questions."""
-    return run.state == "running" and run.status is not None and run.status.phase == "serving"
+    said = run.status  # one of an earlier attempt says nothing of this one
+    return run.state == "running" and said is not None and said.phase == "serving" and said.at >= run.launched_at
 
 
 def address(spec: Row) -> str:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from pipeline import launch, spec_place
 from pipeline.spec_place import KINDS, PLACE, Place
+from studio import named
 from studio.errors import StudioError
+from studio.named import CLUSTERS
 from studio.permissions import needs
 from studio.workspace import Workspace
 
@@ -49,6 +51,16 @@ def put_down(folder: Path, place: str) -> None:
     """place.json of a run folder, before its process starts."""
     if place:
         spec_place.write(folder, spec_place.loads(place))
+
+
+@needs("run", looks=True)
+def follow_address(ws: Workspace, folder: Path) -> None:
+    """A cluster that has another address since, and the same storage, is looked for there when a run is resumed."""
+    place = spec_place.of(folder)
+    known = {row["name"]: json.loads(row["cluster"]) for row in named.every(ws, CLUSTERS)} if place else {}
+    entry = known.get(place.cluster) if place else None
+    if place and entry and entry["storage"] == place.storage and entry["address"] != place.address:
+        spec_place.write(folder, place.model_copy(update={"address": entry["address"]}))
 
 
 @needs("run", looks=True)

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio import locks
-from studio.commands.calls import Typed
+from studio.commands.calls import Typed, login
 from studio.errors import StudioError
 
 if TYPE_CHECKING:  # whoever only asks imports no database
@@ -151,13 +151,15 @@ class Door:
     def _let_in(self, guest: Guest) -> None:
         with guest.line, suppress(Gone):
             guest.line.setblocking(True)
+            first = guest.hear(PATIENCE_SECONDS, LONGEST_FIRST)
+            if first is None:
+                return
             if not _same_user(guest.line):
+                guest.say({"refused": "Another user of this system has this workspace open, and takes no commands of others.",
+                           "hint": f"Type it as that one: sudo -u {login()} tunewright …"})  # fmt: skip
                 return
             if self.guests > MOST_GUESTS:
                 guest.say({"refused": f"{MOST_GUESTS} commands are at work here already.", "hint": "Wait for the end of one."})
-                return
-            first = guest.hear(PATIENCE_SECONDS, LONGEST_FIRST)
-            if first is None:
                 return
             if (theirs := first.get("version")) != (ours := locks.version()):
                 guest.say(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -44,7 +45,8 @@ def take(root: Path) -> FileLock:
     except OSError as error:
         raise StudioError(f"The workspace folder {root} cannot be used: {error.strerror}.",
                           "Choose a folder you may write to, with STUDIO_WORKSPACE or --workspace.") from None
-    owner.write_text(json.dumps({"pid": os.getpid(), "version": version()}))
+    with suppress(OSError):  # on a full disk nobody is told who holds it; whether it can be used, the database says
+        owner.write_text(json.dumps({"pid": os.getpid(), "version": version()}))
     return lock
 
 

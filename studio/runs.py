@@ -206,6 +206,7 @@ def resume(ws: Workspace, run_id: str) -> None:
     if not ws.path(run.folder).is_dir():  # the studio died between its row and its folder
         rundir.prepare(ws.path(run.folder), json.dumps(run.spec, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
         elsewhere.put_down(ws.path(run.folder), run.place)
+    elsewhere.follow_address(ws, ws.path(run.folder))
     launch.start(ws.path(run.folder), ws.root)
 
 

@@ -117,6 +117,12 @@ class Workspace(Seen):
             self._migrate()
             self.journal = Journal(self.root / "journal.jsonl")
             self._replay()
+        except (duckdb.Error, OSError) as error:
+            self._lock.release()
+            if not any(word in str(error) for word in ("No space left", "Could not write", "quota")):
+                raise
+            raise StudioError(f"The workspace {self.root} cannot be opened: its disk takes nothing more.",
+                              "Make room on it; nothing that was said is lost.") from None
         except BaseException:
             self._lock.release()
             raise

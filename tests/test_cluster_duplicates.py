@@ -128,6 +128,13 @@ def test_at_a_url_a_node_fetches_what_it_lacks_and_nothing_is_left_there(tmp_pat
     assert tables(folder) == tables(local)
     seen.clear()
     assert not (storage / "runs" / "far" / "work").exists()
+    here.fetched("models/base").mkdir(parents=True)
+    here.fetched("snapshots").mkdir()
+    here.clear(f"file://{storage}", "far", others=True)
+    assert sorted(path.name for path in here.root().glob("[!.]*") if path.is_dir()) == ["models", "runs", "snapshots"]
+    assert not folder.exists() and not (here.root() / "runs" / "far").exists()
+    here.clear(f"file://{storage}", "far", others=False)
+    assert [path.name for path in here.root().iterdir()] == ["models"]
 
 
 # On a cluster -----------------------------------------------------------------------------------------------------------

@@ -73,6 +73,21 @@ def test_what_is_begun_within_a_place_runs_there_and_what_cannot_stays_here(ws: 
     assert (spec_place.of(stored(ws, "run2")), runs.get(ws, "run2").where) == (None, "")
 
 
+def test_a_run_that_is_resumed_looks_for_its_cluster_where_it_is_now(ws: Workspace, farm: clusters.Cluster) -> None:
+    folder = stored(ws, "run1", farm.place)
+    clusters.add(ws, "The farm", "http://moved.example:8265", farm.storage, "ben")
+    elsewhere.follow_address(ws, folder)
+    moved = spec_place.of(folder)
+    clusters.add(ws, "The farm", "http://other.example:8265", "/another/storage", "ben")
+    elsewhere.follow_address(ws, folder)
+    assert moved == farm.place.model_copy(update={"address": "http://moved.example:8265"}) == spec_place.of(folder)
+
+
+def test_a_number_that_no_cluster_gives_is_named(ws: Workspace) -> None:
+    with pytest.raises(StudioError, match="cpus: input should be greater than 0"):
+        clusters.add(ws, "Farm", ADDRESS, "/x", "anna", cpus=0)
+
+
 def test_a_run_elsewhere_is_not_waited_for_by_one_here(ws: Workspace, farm: clusters.Cluster) -> None:
     there, own = stored(ws, "run1", farm.place), stored(ws, "run2")
     for now, folder in enumerate((there, own)):

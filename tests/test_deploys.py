@@ -17,6 +17,7 @@ from studio.errors import StudioError
 from studio.models import Model
 from studio.workspace import Workspace
 from tests.children import collected
+from tests.commands import refused
 from tests.deployed import LEG, WRONG, exported, proven, serving
 from tests.tickets import COLUMNS, filled, freeze_forty, recorded_training, write_csv
 
@@ -80,6 +81,18 @@ def test_what_is_served_is_an_endpoint_and_keeps_its_place_when_it_is_served_aga
     assert endpoint is not None and endpoint.base["base_url"] == deploys.address(run.spec)
     assert deploys.adapter_of(ws, endpoint) == model
     assert (run.spec["host"], again.spec["port"], len(models.endpoints(ws))) == ("127.0.0.1", run.spec["port"], 1)
+
+
+def test_a_server_that_is_begun_again_does_not_answer_by_its_earlier_word(ws: Workspace, model: Model) -> None:
+    with serving(ws, MODEL) as run:
+        later = replace(run, launched_at=run.launched_at + 3_600)
+        assert (deploys.answers_now(run), deploys.answers_now(later)) == (True, False)
+
+
+def test_only_a_server_is_stopped_as_one(ws: Workspace, model: Model) -> None:
+    exported(ws, MODEL)
+    assert refused(ws, "servers", "stop", "exported0001") == "The run exported0001 is not a server."
+    assert refused(ws, "servers", "again", "latest") == "There is no run that is a server."
 
 
 def test_others_reach_it_only_with_a_token_that_is_set(ws: Workspace, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

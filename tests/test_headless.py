@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import ast
 import inspect
+import io
+import json
 import re
 import subprocess
 import sys
 
+import pytest
+
+from studio import runs
 from studio.commands import tree
 from studio.ui.sitemap import PLACES
-from tests.commands import DOCUMENTED, documented
+from studio.workspace import Workspace
+from tests.commands import DOCUMENTED, documented, refused, run
 from tests.conftest import ROOT
 
 TEXT = DOCUMENTED.read_text(encoding="utf-8")
@@ -92,6 +98,45 @@ def test_help_and_a_command_for_a_holder_import_nothing_large() -> None:
     code = "import sys, studio.cli; print(sorted(set(sys.modules) & {'duckdb', 'numpy', 'pandas', 'pydantic', 'streamlit'}))"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+
+
+@pytest.mark.parametrize("typed", [["nonsense", "--json"], ["--json", "status"], ["runs", "--json"], ["score", "--json"]])
+def test_what_is_typed_wrongly_is_one_document(typed: list[str], monkeypatch: pytest.MonkeyPatch,
+                                               capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["tunewright", *typed])
+    monkeypatch.delenv("STUDIO_WORKSPACE", raising=False)
+    with pytest.raises(SystemExit) as ended:
+        tree.main()
+    assert (ended.value.code, sorted(json.loads(capsys.readouterr().out))) == (2, ["error", "hint"])
+
+
+@pytest.mark.parametrize(("error", "said"), [
+    (KeyError("a bug"), "Something broke unexpectedly (KeyError)."),
+    (OSError(28, "No space left on device"), "The disk is full, so this was not done, or not to its end."),
+    (KeyboardInterrupt(), "Stopped watching.")])
+def test_a_bug_a_full_disk_and_ctrl_c_are_one_document(ws: Workspace, monkeypatch: pytest.MonkeyPatch, error: BaseException,
+                                                       said: str) -> None:
+    def breaks(*given: object) -> None:
+        raise error
+
+    monkeypatch.setattr(runs, "every", breaks)
+    ran = run(ws, "runs", "list", "--json")
+    assert (ran.status, ran.document["error"]) == (130 if isinstance(error, KeyboardInterrupt) else 1, said)
+
+
+def test_words_that_meet_a_full_disk_end_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sys, "argv", ["tunewright", "nonsense", "--json"])
+    monkeypatch.setattr(sys, "stdout", Full())
+    with pytest.raises(SystemExit, match="could not be written: No space left"):
+        tree.main()
+
+
+def test_workers_without_a_cluster_are_refused(ws: Workspace) -> None:
+    assert refused(ws, "check", "--on-workers", "2") == "--on-workers is given, but no cluster."
 
 
 def test_the_examples_use_commands_that_there_are() -> None:

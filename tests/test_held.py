@@ -86,7 +86,7 @@ def test_commands_at_the_same_time_get_their_own_words(ws: Workspace, door: Door
 def test_the_socket_is_for_its_owner_alone(ws: Workspace, door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     assert stat.S_IMODE((ws.root / held.NAME).stat().st_mode) == 0o600
     monkeypatch.setattr(os, "getuid", lambda: 4242)
-    with pytest.raises(StudioError, match="went away before the end"):
+    with pytest.raises(StudioError, match="Another user of this system"):
         asked(ws.root, "status")
 
 

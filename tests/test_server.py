@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,6 +50,15 @@ def knocked(kind: str = "http", method: str = "GET", **headers: str) -> int:
     ("evil.com/desk.example.com", 400), ("desk.example.com:x", 400), ("", 400)])
 def test_only_hosts_that_are_named_are_served(host: str, status: int) -> None:
     assert knocked(host=host) == status
+
+
+def test_a_port_that_somebody_else_has_is_said_before_anything_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(starting.SECRET, "x" * 32)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(StudioError, match="Nothing can listen at"):
+            starting.start(["desk.example.com"], None, None, "127.0.0.1", taken.getsockname()[1], 500)
 
 
 @pytest.mark.parametrize(("kind", "method", "origin", "status"), [

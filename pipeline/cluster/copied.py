@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 
 from pipeline import rundir, specs
-from pipeline.cluster import needs
+from pipeline.cluster import here, needs, room
 from pipeline.cluster.storage import Storage
 from pipeline.cluster.units import WHOLE, units
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS, CLEAR_SECONDS = 1.0, 20.0
 REST = 4
 """A pass that took long is followed by a rest so many times as long: a file that grows is put whole each time."""
 NOT_FETCHED = ("status.json", "alive.lock", "result.json", "stop")
@@ -30,6 +30,7 @@ class Copied:
         self.folder = root / self.run
         self.exports = f"exports/{run_id}"
         self._seen: dict[str, tuple[int, int]] = {}
+        self._on_nodes = False
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep_up, daemon=True)
 
@@ -43,6 +44,7 @@ class Copied:
             self.storage.get(f"{self.run}/{name}", self.folder / name)
             self._note(f"{self.run}/{name}")
         spec = specs.read(self.folder)
+        self._on_nodes = here.spread(spec.kind) is not None
         for need in needs.named(spec, self.root):
             self.storage.fetch_once(need.relative, self.root / need.relative)
         self._thread.start()
@@ -57,6 +59,15 @@ class Copied:
         if not any((self.root / "runs").iterdir()):
             for name in ("snapshots", "runs", needs.OUTSIDE):
                 shutil.rmtree(self.root / name, ignore_errors=True)
+        if self._on_nodes:
+            self._clear_nodes()
+
+    def _clear_nodes(self) -> None:
+        """What workers fetched holds texts: it goes from every node. Where one cannot be reached, with the next run's end."""
+        try:
+            clear_nodes(self.storage, self.run.rpartition("/")[2])
+        except Exception as error:  # whatever Ray says: the run itself is done, and its result is there
+            print(f"Copies on nodes could not all be deleted ({type(error).__name__}).", flush=True)
 
     def _is_whole(self, relative: str) -> bool:
         """A folder's own `_whole`, or that of the one it lies in."""
@@ -110,6 +121,19 @@ class Copied:
     def _note(self, name: str) -> tuple[int, int]:
         self._seen[name] = _stamp(self.root / name)
         return self._seen[name]
+
+
+def clear_nodes(storage: Storage, run_id: str) -> None:
+    """Delete what every node has of the small workspace but base models; of this run alone, where others are under way."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    others = bool(set(storage.names("runs")) - {run_id})
+    with room.joined():
+        task = ray.remote(here.clear).options(num_cpus=0, max_retries=0)
+        cleared = [task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(
+            storage.url, run_id, others) for node in room.nodes()]
+        ray.wait(cleared, num_returns=len(cleared), timeout=CLEAR_SECONDS)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -54,3 +55,14 @@ def fetched(relative: str) -> Path:
 
         Storage(os.environ[HOME]).fetch_once(str(path.relative_to(root())), path)
     return path
+
+
+def clear(home: str, run_id: str, others: bool) -> None:
+    """Delete this node's copies of what a run read: base models stay; while `others` are under way only its own folder goes."""
+    copy = own_copy(home)
+    left = [copy / "runs" / run_id] if others else [path for path in copy.glob("*") if path.name != "models"]
+    for path in left:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from studio import report as reports
 from studio.candidates import Chosen
 from studio.errors import StudioError
 from studio.models import Model
-from studio.runs import Meaning, Run
+from studio.runs import Kind, Meaning, Run
 from studio.snapshots import Snapshot
 from studio.workspace import Workspace
 
@@ -66,6 +66,19 @@ def evaluation(ws: Workspace, word: str) -> Run:
     if run.kind != "evaluate":
         raise StudioError(f"{run.run_id} is no evaluation.", "`tunewright runs list --kind evaluate` has them.")
     return run
+
+
+def run(ws: Workspace, word: str, kind: Kind, called: str) -> Run:
+    """A run of one kind by its id, the newest for `latest`; `called` is what people call it ("a server")."""
+    if word == "latest":
+        found = next(iter(runs.every(ws, kind)), None)
+        if found is None:
+            raise StudioError(f"There is no run that is {called}.", f"`tunewright runs list --kind {kind}` has them.")
+        return found
+    found = runs.get(ws, word)
+    if found.kind != kind:
+        raise StudioError(f"The run {word} is not {called}.", f"`tunewright runs list --kind {kind}` has them.")
+    return found
 
 
 def own_snapshot(ws: Workspace, judged: Model, word: str) -> Snapshot:

@@ -20,6 +20,7 @@ export, exports, serve, servers, parity, push = verb(), group(), verb(), group()
 APPS = {"export": export, "exports": exports, "serve": serve, "servers": servers, "parity": parity, "push": push}
 Form = Literal["adapter", "merged", "gguf"]
 FORMS = ("adapter", "merged", "gguf")
+Server = Annotated[str, typer.Argument(metavar="RUN", help="A server's run, or `latest`.")]
 OfExport = Annotated[str, typer.Option("--export", help="An export's run; without it the newest. `none`: none.")]
 
 
@@ -114,8 +115,9 @@ def running(ws: Workspace, model: Annotated[str, typer.Option(help="Only of this
 
 
 @command(servers, "stop")
-def stop(ws: Workspace, run_id: Annotated[str, typer.Argument(metavar="RUN")]) -> Told:
+def stop(ws: Workspace, server: Server) -> Told:
     """Stop a server."""
+    run_id = chosen.run(ws, server, "serve", "a server").run_id
     runs.stop(ws, run_id)
     runs.wait(ws, run_id, 30)
     runs.collect(ws)
@@ -123,11 +125,16 @@ def stop(ws: Workspace, run_id: Annotated[str, typer.Argument(metavar="RUN")]) -
 
 
 @command(servers, "again")
-def again(ws: Workspace, run_id: Annotated[str, typer.Argument(metavar="RUN")]) -> Told:
+def again(ws: Workspace, server: Server) -> Told:
     """Serve what was stopped, at the same address."""
+    run_id = chosen.run(ws, server, "serve", "a server").run_id
     runs.resume(ws, run_id)
     while (run := runs.get(ws, run_id)).moving and not deploys.answers_now(run):
         pause(0.2)
+    if not run.moving:
+        runs.collect(ws)
+        raise StudioError(run.result.message if run.result else "The server's process is gone.",
+                          (run.result.hint if run.result else "") or f"Its log is {ws.path(run.folder) / 'log.txt'}.")
     return Told({"server": _server(run)}, [f"{run.spec['name']} is at {deploys.address(run.spec)}."])
 
 
@@ -153,7 +160,7 @@ def prove(
     tuned = chosen.adapter(ws, model)
     merged = _export(ws, tuned, which) if which != "none" else None
     up_now = [one for one in deploys.servers(ws, tuned) if deploys.answers_now(one)]
-    served = None if server == "none" else runs.get(ws, server) if server else next(iter(up_now), None)
+    served = None if server == "none" else chosen.run(ws, server, "serve", "a server") if server else next(iter(up_now), None)
     frozen = chosen.own_snapshot(ws, tuned, snapshot)
     run_id = deploys.parity(ws, tuned, frozen, merged if merged and merged.merged else None, served, prompts, tokens)
     told = follow.started(ws, run_id, wait)
@@ -170,7 +177,7 @@ def prove(
 
 def _export(ws: Workspace, tuned: Model, word: str) -> Export | None:
     found = deploys.exports(ws, tuned)
-    if not word:
+    if word in ("", "latest"):
         return next((one for one in found if one.merged), found[0] if found else None)
     return next((one for one in found if one.run.run_id == word), None) or _no_export(word)
 

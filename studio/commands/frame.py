@@ -127,6 +127,8 @@ def command(app: typer.Typer, name: str, without_workspace: bool = False, elsewh
             on, workers = given.pop("on", ""), given.pop("on_workers", None)
             if without_workspace:
                 _carry(lambda: work(folder, **given))
+            elif workers and not on:
+                _carry(_nowhere)
             elif on:
                 _carry(lambda: _in_workspace(folder, lambda ws: _on(ws, on, workers, lambda: work(ws, **given))))
             else:
@@ -177,6 +179,10 @@ def folder_of(given: str | None) -> Path:
 def _in_workspace(folder: str | None, work: Callable[[Workspace], Told]) -> Told:
     with opened(folder) as ws, audit.typed_by(current().typed.who):
         return work(ws)
+
+
+def _nowhere() -> Told:
+    raise StudioError("--on-workers is given, but no cluster.", "Name one with --on; on this machine a run has one process.")
 
 
 def _on(ws: Workspace, cluster: str, workers: int | None, work: Callable[[], Told]) -> Told:

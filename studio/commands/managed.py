@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from studio import managed as nouns
-from studio import runs, services
+from studio import services
 from studio.commands import chosen, follow
 from studio.commands.frame import As, Told, Wait, command, group, listed, picked, who, write
 from studio.managed import Dials
@@ -18,6 +18,7 @@ from studio.workspace import Row, Workspace
 managed = group()
 APPS = {"managed": managed}
 At = Annotated[str, typer.Option("--service", help="A service's name.")]
+Job = Annotated[str, typer.Argument(metavar="RUN", help="A run that trains at a service, or `latest`.")]
 Tuned = Annotated[str, typer.Option("--model", help="The service's own name for the model, with its date.")]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Without it the service's own choice.")]
 Suffix = Annotated[str, typer.Option(help="Of the new model's name.")]
@@ -97,18 +98,18 @@ def start(
 @command(managed, "ask")
 def ask(
     ws: Workspace,
-    run_id: Annotated[str, typer.Argument(metavar="RUN")],
+    run_id: Job,
     act: Annotated[Literal["cancel", "pause", "resume"], typer.Argument()],
 ) -> Told:
     """Ask the service to cancel, pause or resume a job. `runs stop` ends the watching alone."""
-    nouns.ask(ws, runs.get(ws, run_id), act)
+    nouns.ask(ws, chosen.run(ws, run_id, "managed", "a training at a service"), act)
     return Told({"asked": act}, ["Asked. `tunewright runs show` has the service's answer."])
 
 
 @command(managed, "remote")
-def remote(ws: Workspace, run_id: Annotated[str, typer.Argument(metavar="RUN")]) -> Told:
+def remote(ws: Workspace, run_id: Job) -> Told:
     """What exists at the service for a run, by its ids there."""
-    there = nouns.remote(ws, runs.get(ws, run_id))
+    there = nouns.remote(ws, chosen.run(ws, run_id, "managed", "a training at a service"))
     return Told({"files": there.get("files", {}), "job": there.get("job")}, [str(there)])
 
 

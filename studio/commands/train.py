@@ -129,7 +129,7 @@ def look(
 
 
 @command(preview, "examples")
-def examples(ws: Workspace, run_id: Annotated[str, typer.Argument(help="A preview's run.")]) -> Told:
+def examples(ws: Workspace, run_id: Annotated[str, typer.Argument(help="A preview's run, or `latest`.")]) -> Told:
     """Examples as the model sees them, with what is learned of each."""
     rows = [
         {
@@ -138,7 +138,7 @@ def examples(ws: Workspace, run_id: Annotated[str, typer.Argument(help="A previe
             "learned": one.learned,
             "pieces": [{"text": text, "learned": learned} for text, learned in one.pieces],
         }
-        for one in previews.examples(ws, runs.get(ws, run_id))
+        for one in previews.examples(ws, chosen.run(ws, run_id, "preview", "a preview"))
     ]
     return listed("examples", rows, "record_id tokens learned")
 

@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,6 +165,19 @@ def run(call: Call) -> int:
                 call.out(json.dumps({"error": words, "hint": "Add --help to see what can be typed."}) + "\n")
             call.err(f"{words}\nAdd --help to see what can be typed.\n")
             return 2
+        except (StudioError, BrokenPipeError, held.Gone):
+            raise
+        except Exception as error:
+            return fail(call, _in_words(error, call))
+
+
+def _in_words(error: Exception, call: Call) -> StudioError:
+    """What nobody foresaw: a full disk, or a bug, whose place stands on this process's stderr."""
+    if "No space left" in str(error) or "quota" in str(error):
+        return StudioError("The disk is full, so this was not done, or not to its end.", "Make room on it, then try again.")
+    traceback.print_exc()
+    log = "What stands on stderr" if call.workspace is None else "The log of the Tunewright that has the workspace open"
+    return StudioError(f"Something broke unexpectedly ({type(error).__name__}).", f"{log} says where.")
 
 
 def main() -> None:
