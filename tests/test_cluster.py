@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,11 +17,13 @@ from typing import Any
 import pytest
 
 from pipeline import launch, rundir, spec_place
+from pipeline.cluster.here import own_copy
 from pipeline.spec_look import LookSpec
 from pipeline.spec_place import Place
 from pipeline.specs import CheckSpec
 from tests import chat_server, children, synthesising
 from tests.ray_cluster import RayCluster, free_port
+from tests.test_dedupe import prepared, varied
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
@@ -116,6 +119,19 @@ def test_a_ferry_that_is_killed_finds_its_job_again_with_a_url_as_storage(
     jobs = json.loads((folder / "remote.json").read_text())["submitted"]
     assert (ended.outcome, ended.attempt, len(slots(folder)), jobs) == ("done", 2, 8, 1)
     assert (sum((asked(slow_server) - before).values()), left_on(ray_cluster.storage / tmp_path.name)) == (8, [])
+
+
+def test_at_a_url_nothing_that_workers_fetched_stays_on_a_node_but_base_models(ray_cluster: RayCluster, tmp_path: Path) -> None:
+    place, folder = placed(ray_cluster, tmp_path, "file://", workers=2), prepared(tmp_path, "near", varied(60), chunk_texts=20)
+    spec_place.write(folder, place)
+    copy = own_copy(f"{place.storage}/{spec_place.workspace_id(tmp_path)}")
+    for fetched in ("runs/trained/adapter", "models/base"):  # by a worker of another node, which knows nothing of the end
+        (copy / fetched).mkdir(parents=True)
+    ended, deadline = children.finished(folder, tmp_path), time.time() + children.PATIENCE_SECONDS
+    while (copy / "runs").exists() and time.time() < deadline:
+        time.sleep(0.05)
+    assert (ended.outcome, [path.name for path in copy.iterdir()]) == ("done", ["models"])
+    shutil.rmtree(copy)
 
 
 def test_a_stop_reaches_the_job_and_resume_goes_on_from_its_examples(

@@ -130,7 +130,7 @@ def clear_nodes(storage: Storage, run_id: str) -> None:
 
     others = bool(set(storage.names("runs")) - {run_id})
     with room.joined():
-        task = ray.remote(here.clear).options(num_cpus=0, max_retries=0)
+        task = ray.remote(num_cpus=0, max_retries=0)(here.clear)
         cleared = [task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(
             storage.url, run_id, others) for node in room.nodes()]
         ray.wait(cleared, num_returns=len(cleared), timeout=CLEAR_SECONDS)

@@ -16,6 +16,7 @@ from studio.commands.records import undone
 from studio.errors import StudioError
 from studio.findings import Open, Style
 from studio.splits import SplitName
+from studio.ui.formats import count
 from studio.workspace import Row, Workspace
 
 check, findings, validate = verb(), group(), verb()
@@ -76,7 +77,7 @@ def fix(
 def drop(ws: Workspace, kind: Kind, as_: As = "") -> Told:
     """Drop every record with an open finding of this kind."""
     done = nouns.drop(ws, _known(kind), who(as_))
-    return Told({"changed": done}, [f"Dropped {done:,} records. `tunewright findings undo` takes it back."])
+    return Told({"changed": done}, [f"Dropped {count(done, 'record')}. `tunewright findings undo` takes it back."])
 
 
 @command(findings, "dismiss")

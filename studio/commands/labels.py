@@ -35,6 +35,7 @@ from studio.label_sets import LabelSet
 from studio.labels import Given
 from studio.queues import Order, QueueFilter
 from studio.record_table import Wanted
+from studio.ui.formats import count
 from studio.workspace import Row, Workspace
 
 labels = group()
@@ -150,7 +151,7 @@ def answer_all(
     found = _set(ws, name)
     given = [Given(one, _answer(found, [value])) for one in (known(ws, ids) if ids else record_table.matching_ids(ws, wanted))]
     done = nouns.answer_many(ws, found.set_id, given, who(as_), ws.new_id())
-    return Told({"labelled": done}, [f"Labelled {done:,} records. `tunewright records undo` takes it back."])
+    return Told({"labelled": done}, [f"Labelled {count(done, 'record')}. `tunewright records undo` takes it back."])
 
 
 @command(labels, "import")
@@ -166,7 +167,7 @@ def bring_in(
         given.append(Given(line["record_id"], said))
     known(ws, [one.record_id for one in given])
     done = nouns.answer_many(ws, found.set_id, given, who(as_), ws.new_id())
-    return Told({"labelled": done}, [f"Labelled {done:,} records. `tunewright labels undo` takes it back."])
+    return Told({"labelled": done}, [f"Labelled {count(done, 'record')}. `tunewright labels undo` takes it back."])
 
 
 @command(labels, "skip")
@@ -309,7 +310,7 @@ def accept(
 ) -> Told:
     """Label every record as suggested where the light model is sure, as one act."""
     done = suggestions.accept(ws, _set(ws, name), confidence, who(as_), ws.new_id())
-    return Told({"labelled": done}, [f"Labelled {done:,} records. `tunewright labels undo` takes it back."])
+    return Told({"labelled": done}, [f"Labelled {count(done, 'record')}. `tunewright labels undo` takes it back."])
 
 
 @command(labels, "doubts")

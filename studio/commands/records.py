@@ -17,6 +17,7 @@ from studio.places import Decision
 from studio.record_columns import Column
 from studio.record_table import Facet, Found, Order, Wanted
 from studio.records import Record, Undone
+from studio.ui.formats import count as counted
 from studio.workspace import Row, Workspace
 
 records = group()
@@ -162,7 +163,7 @@ def tag(
         if ids
         else record_table.tag_matching(ws, wanted, name, who(as_), not off)
     )
-    return Told({"changed": done}, [f"{'Took the tag off' if off else 'Tagged'} {done:,} records."])
+    return Told({"changed": done}, [f"{'Took the tag off' if off else 'Tagged'} {counted(done, 'record')}."])
 
 
 @command(records, "mark")
@@ -243,9 +244,8 @@ def _decide(ws: Workspace, wanted: Wanted, ids: Sequence[str] | None, decision: 
         raise _everything()
     else:
         done = record_table.decide_matching(ws, wanted, decision, who(name))
-    return Told(
-        {"decision": decision, "changed": done}, [f"{done:,} records: {decision}. `tunewright records undo` takes it back."]
-    )
+    said = f"{counted(done, 'record')}: {decision}. `tunewright records undo` takes it back."
+    return Told({"decision": decision, "changed": done}, [said])
 
 
 def _everything() -> StudioError:
