@@ -59,8 +59,12 @@ def show(place: int, found: Open) -> None:
         layout.link("Read the record", "pages/curate.py", {"record": found.record.record_id})
 
 
-counts = findings.kinds(ws)
-picked = finding_view.choose_kind(counts, st.query_params.get("kind"))
+counts, new = findings.kinds(ws), findings.unchecked(ws)
+picked = finding_view.choose_kind(counts, st.query_params.get("kind"), bool(new))
+if picked is None and new:
+    st.info(f"Nothing that was found is open. {count(new, 'record')} came in or changed since: check "
+            f"{'it' if new == 1 else 'them'} to know that nothing is left.", icon=":material/search_check:")
+    st.stop()
 if picked is None:
     st.success("Nothing is open: every finding is settled, or below its threshold.", icon=":material/check:")
     st.stop()

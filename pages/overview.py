@@ -21,8 +21,8 @@ def first_steps() -> None:
     own, sample = st.columns(2, gap="medium")
     with own.container(border=True, height="stretch"):
         st.subheader("Your own tickets", anchor=False)
-        st.markdown("A CSV file with one column of customer messages and one of answers. Ratings, ticket ids and tags "
-                    "are used when it has them. The file stays on this machine.")
+        st.markdown("A CSV, Excel, JSON or Parquet file with one column of customer messages and one of answers. Ratings, "
+                    "ticket ids and tags are used when it has them. The file stays on this machine.")
         layout.go("Import your file", "pages/import_tickets.py", primary=True)
     with sample.container(border=True, height="stretch"):
         st.subheader("The sample", anchor=False)

@@ -26,8 +26,6 @@ chosen = st.selectbox("Run", every, index=layout.place(ids, st.query_params.get(
 st.query_params["run"] = chosen.run_id
 
 layout.live_run(ws, chosen.run_id, lambda run: run_view.draw(ws, run))
-if chosen.state == "done":
-    run_view.finished(ws, chosen)
 with st.expander("What it was asked to do", icon=":material/tune:"):
     if chosen.group_id:
         layout.link("The group it belongs to", "pages/runs.py", {"group": chosen.group_id})

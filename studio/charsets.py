@@ -38,7 +38,8 @@ def encoding_of(path: Path, head: bytes, given: str = "") -> str:
     if (wide := _wide(head)) and _fails_at(path, wide) is None:
         return wide
     if head.startswith(_PICTURES) or _is_binary(head):
-        raise StudioError(f"{path.name} is not a text file.", "Choose a file of tickets: CSV, Excel, JSON, JSONL or Parquet.")
+        raise StudioError(f"{path.name} is not a text file.",
+                          "Choose a file of text (CSV, TSV, JSON or JSONL), or one that ends in .xlsx or .parquet.")
     fails_at = _fails_at(path, "utf-8")
     if fails_at is None or _is_nearly_utf8(path, fails_at):
         return "utf-8"

@@ -73,11 +73,12 @@ def add(ws: Workspace, name: str, address: str, storage: str, who: str, workers:
     """Keep a cluster under a name; what stood under it before is replaced. Raises StudioError in words."""
     name = named.name_of(CLUSTERS, name, ["this machine"])
     if not address.strip().startswith(("http://", "https://")):
-        raise StudioError("A cluster needs the address of its job API.", "It looks like http://head:8265")
+        raise StudioError("A cluster needs the address of its job API.", "It looks like http://head:8265.")
     if "@" in storage or "?" in storage:
         raise StudioError("A storage is kept and shown, so it must hold no password and no key.",
                           "Give credentials in the environment, here and on the nodes.")
-    said = Cluster(name, models.address(address), storage.strip().rstrip("/"), workers, cpus, gpus, memory_gb)
+    reached = models.address(address, "http://head:8265")
+    said = Cluster(name, reached, storage.strip().rstrip("/"), workers, cpus, gpus, memory_gb)
     _ = said.place  # which is refused in words
     named.say(ws, CLUSTERS, name, json.dumps({key: value for key, value in asdict(said).items() if key != "name"}), who)
     return said

@@ -25,7 +25,7 @@ from studio.runs import Run
 from studio.snapshots import Snapshot
 from studio.workspace import Row, Workspace
 
-Word = Literal["not exported", "exported", "served, not proven", "not the same model", "deployed"]
+Word = Literal["not exported", "exported", "starting", "served, not proven", "not the same model", "deployed"]
 PROMPTS, TOKENS = 50, 64
 FIRST_PORT = 8001
 CARD = "card.md"
@@ -230,7 +230,8 @@ def passed(run: Run | None) -> bool:
 @needs("read")
 def standing(ws: Workspace, model: Model) -> Standing:
     """How far this model is out of the door."""
-    up = [run for run in servers(ws, model) if run.moving]
+    moving = [run for run in servers(ws, model) if run.moving]
+    up = [run for run in moving if answers_now(run)]
     proofs = [(run, proof(ws, run)) for run in up]
     for run, found in proofs:
         if passed(found):
@@ -242,6 +243,8 @@ def standing(ws: Workspace, model: Model) -> Standing:
     if up:
         return Standing("served, not proven", f"It answers at {address(up[0].spec)}. Whether it gives the answers that were "
                         "evaluated was not tested yet.")
+    if moving:
+        return Standing("starting", f"Its server starts at {address(moving[0].spec)}. Nothing answers there yet.")
     if found_exports := exports(ws, model):
         return Standing("exported", f"Nothing answers for it now. {len(found_exports)} "
                         f"{'export is' if len(found_exports) == 1 else 'exports are'} there.")

@@ -74,9 +74,9 @@ def look(ws: Workspace, path: Path, name: str = "") -> Look:
         )
     found = log_columns.look(head, columns, chosen_before(ws))
     if not any(found.roles[role] for role in ("messages", "question", "answer", *log_columns.FIGURES)):
+        leaves = ", ".join(_short(leaf) for leaf in list(found.leaves)[:8])
         raise StudioError(
-            f"{name} is no log of a model: neither questions and answers nor figures were found in "
-            f"{', '.join(list(found.leaves)[:8])}.",
+            f"{name} is no log of a model: neither questions and answers nor figures were found in its columns ({leaves}).",
             "It needs a question, an answer, or a latency, say.",
         )
     moments = [cell for leaf in found.places("time") for cell in leaf.examples]
@@ -168,6 +168,11 @@ def _report(row: Row) -> Report:
 def _read_before(ws: Workspace, sha256: str) -> Report | None:
     row = ws.row("select * from log_sources where sha256 = ? limit 1", [sha256])
     return _report(row) if row else None
+
+
+def _short(column: str) -> str:
+    """A column's name as a sentence bears it: what is no table has whole lines for names."""
+    return column if len(column) <= 40 else f"{column[:39].rstrip()}…"
 
 
 def _kind(path: Path) -> Kind:

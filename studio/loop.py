@@ -63,7 +63,7 @@ def next_step(ws: Workspace) -> NextStep:
         return NextStep(f"{moving[0].title} is running. Watch it, or go on reading meanwhile.", "Watch the run",
                         "pages/runs.py")
     if empty in ("imported", "kept"):
-        return NextStep("Bring in a CSV file of tickets, or open the sample to look around.", "Import tickets",
+        return NextStep("Bring in a file of tickets, or open the sample to look around.", "Import tickets",
                         "pages/import_tickets.py")
     if empty == "frozen" and runs.latest_check(ws) is None:
         return NextStep(f"{records.counts(ws).total:,} records are in. Check them for personal data, mail remains and weak "

@@ -245,8 +245,9 @@ def _ensure_starter(ws: Workspace) -> None:
                         {"kind": "starter", "ref": "", "name": STARTER_NAME})
 
 
-def address(base_url: str) -> str:
-    """An address that can be shown and stored: no user, no password, no query, which may be secret."""
+def address(base_url: str, example: str = "http://localhost:8000/v1; leave it empty for OpenAI itself") -> str:
+    """An address that can be shown and stored: no user, no password, no query, which may be secret. `example` stands in the
+    hint."""
     base_url = base_url.strip().rstrip("/")
     try:
         parts = urlsplit(base_url)
@@ -254,8 +255,7 @@ def address(base_url: str) -> str:
     except ValueError:
         usable = False
     if base_url and not usable:
-        raise StudioError("This is not the address of a server.", "It looks like http://localhost:8000/v1; leave it empty for "
-                          "OpenAI itself.")
+        raise StudioError("This is not the address of a server.", f"It looks like {example}.")
     if base_url and (parts.username or parts.password or parts.query or parts.fragment):
         raise StudioError("An address is kept and shown, so it must hold no password and no key.",
                           "Give the key in an environment variable.")

@@ -51,7 +51,7 @@ def test_a_look_shows_nodes_and_says_what_is_missing(home: Path) -> None:
 def test_without_a_cluster_where_to_run_is_one_line(home: Path) -> None:
     filled(folders.open_workspace(home))
     page = draw("clean")
-    assert "Runs on this machine;" in plain(page) and "Where to run" not in {one.label for one in page.selectbox}
+    assert "Runs on this machine." in plain(page) and "Where to run" not in {one.label for one in page.selectbox}
 
 
 def test_a_check_that_is_sent_to_a_cluster_begins_there(home: Path) -> None:

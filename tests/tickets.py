@@ -58,11 +58,13 @@ def freeze_forty(ws: Workspace) -> Snapshot:
     return snapshots.freeze(ws, "Forty", Recipe(sizes=(20, 6, 12)))
 
 
-def recorded_training(ws: Workspace, snapshot: Snapshot, run_id: str = "trained00001") -> str:
+def recorded_training(
+    ws: Workspace, snapshot: Snapshot, run_id: str = "trained00001", base: BaseSource | None = None
+) -> str:
     """A training run as its child would have left it: folder, events, adapter, result; collected."""
     spec = TrainSpec(
         run_id=run_id,
-        base=BaseSource(**BASE),
+        base=base or BaseSource(**BASE),
         train_file=snapshot.file("train"),
         validation_file=snapshot.file("validation"),
         epochs=2,

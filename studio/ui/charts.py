@@ -15,6 +15,8 @@ import streamlit as st
 # Chosen to keep 3:1 against both the light and the dark background (WCAG 2.2, non-text contrast).
 BASE, TUNED, BETTER, WORSE, WARNING = "#7d8a8d", "#2a93a6", "#2f9563", "#cf5860", "#b97a14"
 HEIGHT = 260
+SLANTED = 90
+"""More for a chart whose slanted words would else take its bars' room."""
 WORDS = {"better": BETTER, "worse": WORSE, "inconclusive": WARNING, "no difference worth having": BASE}
 MARKS = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 LINES = ("#9b43b1", "#b15d25", "#2075f3", "#919108", "#be557f", "#736e45")
@@ -133,7 +135,8 @@ def lengths(steps: Sequence[int], questions: Sequence[int], answers: Sequence[in
         color=alt.Color("of:N", title=None, legend=alt.Legend(orient="top"),
                         scale=alt.Scale(domain=["customer", "agent"], range=[BASE, TUNED])),
         tooltip=["of:N", "words:N", alt.Tooltip("conversations:Q", format=",")])
-    st.altair_chart(chart.properties(title="How long are messages and answers?"), width="stretch", height=HEIGHT,
+    st.altair_chart(chart.properties(title="How long are messages and answers?"), width="stretch",
+                    height=HEIGHT + SLANTED,
                     alt="Conversations by the number of words in the first message and in the last answer")
 
 
@@ -146,7 +149,8 @@ def token_lengths(steps: Sequence[int], counts: Sequence[int], median: int, long
         x=alt.X("tokens:N", sort=names, title=f"{unit} (middle {median:,}, longest {longest:,})",
                 axis=alt.Axis(labelAngle=-35, labelOverlap=False)),
         y=alt.Y("examples:Q", title="examples"), tooltip=["tokens:N", alt.Tooltip("examples:Q", format=",")])
-    st.altair_chart(chart.properties(title="Do the examples fit into the model?"), width="stretch", height=HEIGHT,
+    st.altair_chart(chart.properties(title="Do the examples fit into the model?"), width="stretch",
+                    height=HEIGHT + SLANTED,
                     alt=f"Examples by their number of {unit}")
 
 
@@ -169,7 +173,7 @@ def topics(counted: Mapping[str, int]) -> None:
     rows = [{"tag": tag, "conversations": count} for tag, count in counted.items()]
     chart = alt.Chart(pd.DataFrame(rows)).mark_bar(color=TUNED).encode(
         y=alt.Y("tag:N", sort="-x", title=None, axis=alt.Axis(labelOverlap=False)),
-        x=alt.X("conversations:Q", title="conversations"),
+        x=alt.X("conversations:Q", title="conversations", axis=alt.Axis(format=",d", tickMinStep=1)),
         tooltip=["tag:N", alt.Tooltip("conversations:Q", format=",")])
     st.altair_chart(chart.properties(title="What are the tickets about?"), width="stretch", height=80 + 26 * len(rows),
                     alt="Conversations by tag, the most frequent first")

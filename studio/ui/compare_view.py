@@ -64,8 +64,8 @@ def _two(ws: Workspace, entries: list[Entry], metric: str, place: int) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         keys = list(by_key)
         newest, older = _default(entries)
-        first = by_key[str(st.selectbox("Hold this", keys, index=newest, format_func=said, key=f"later-{place}"))]
-        second = by_key[str(st.selectbox("against this", keys, index=older, format_func=said, key=f"earlier-{place}"))]
+        first = by_key[str(st.selectbox("Hold this", keys, newest, said, key=f"later-{place}", width=420))]
+        second = by_key[str(st.selectbox("against this", keys, older, said, key=f"earlier-{place}", width=420))]
     if reason := evaluations.why_not(second, first):
         st.caption(reason)
         return

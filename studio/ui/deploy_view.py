@@ -13,7 +13,8 @@ from studio.workspace import Workspace
 
 LOOKS: dict[Word, tuple[str, str]] = {
     "deployed": ("green", ":material/check_circle:"), "not the same model": ("red", ":material/error:"),
-    "served, not proven": ("orange", ":material/question_mark:"), "exported": ("gray", ":material/inventory_2:"),
+    "served, not proven": ("orange", ":material/question_mark:"), "starting": ("blue", ":material/hourglass_top:"),
+    "exported": ("gray", ":material/inventory_2:"),
     "not exported": ("gray", ":material/radio_button_unchecked:")}
 
 

@@ -56,10 +56,10 @@ def _what(ws: Workspace) -> tuple[Model, Snapshot]:
     ids = [model.model_id for model in tuned]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         model = st.selectbox("Model to judge", tuned, index=layout.place(ids, st.query_params.get("model")) or 0,
-                             format_func=lambda one: one.name)
+                             width=420, format_func=lambda one: one.name)
         own = runs.get(ws, model.run_id).snapshot_id if model.run_id else ""
         frozen = sorted(snapshots.every(ws), key=lambda one: one.snapshot_id != own)
-        snapshot = st.selectbox("Test items of", frozen, key=f"of-{own}",
+        snapshot = st.selectbox("Test items of", frozen, key=f"of-{own}", width=420,
                                 format_func=lambda one: f"{one.name} · {count(one.test, 'test item')}")
     if own and snapshot.snapshot_id != own:
         st.warning("This is not the snapshot the model was trained on: some of these test items may have been in its training "

@@ -83,8 +83,9 @@ def answer_worth(run: Run | None) -> None:
         st.warning(f"**{layout.plain(said[0][0])}**\n\n{evidence}", icon=":material/warning:")
 
 
-def choose_kind(counts: Sequence[KindCount], chosen: str | None) -> KindCount | None:
-    """The kinds under their three headings, each a button with its count; the chosen one, or the first that has findings."""
+def choose_kind(counts: Sequence[KindCount], chosen: str | None, unread: bool = False) -> KindCount | None:
+    """The kinds under their three headings, each a button with its count; the chosen one, or the first that has findings.
+    `unread`: some records were not checked as they are, so that nothing is known to be absent."""
     there = [one for one in counts if one.seen]
     picked = next((one for one in there if one.kind.key == chosen), next((one for one in there if one.open), None))
     for column, group in zip(st.columns(3, gap="medium"), GROUPS, strict=True):
@@ -99,7 +100,7 @@ def choose_kind(counts: Sequence[KindCount], chosen: str | None) -> KindCount | 
                         st.rerun()
             absent = [_inside(one.kind.title) for one in of_group if not one.seen]
             if absent:
-                st.caption(f"Not found: {', '.join(absent)}.")
+                st.caption(f"{'None so far' if unread else 'Not found'}: {', '.join(absent)}.")
     return picked
 
 

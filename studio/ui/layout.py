@@ -41,14 +41,14 @@ def header(ws: Workspace, title: str, sentence: str, stage: str = "") -> None:
 def strip(stages: Sequence[Stage], here: str) -> None:
     """imported → kept → labelled → frozen → trained → proven → live, with counts; each a link; what blocks the next."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="loop-strip"):
-        for place, stage in enumerate(stages):
+        for place, stage in enumerate(stages, start=1):
             words = f"**{stage.label} {stage.count:,}**" if stage.key == here else f"{stage.label} {stage.count:,}"
             mark = ":material/check_circle:" if stage.done else ":material/radio_button_unchecked:"
-            arrow = "" if place == 0 else "→ "
+            words += "" if place == len(stages) else " →"
             if not sitemap.reaches(stage.page_path):
-                st.markdown(f"{mark} {arrow}{words}", width="content")
+                st.markdown(f"{mark} {words}", width="content")
                 continue
-            st.page_link(sitemap.page(stage.page_path), label=arrow + words, icon=mark, query_params=session.here(),
+            st.page_link(sitemap.page(stage.page_path), label=words, icon=mark, query_params=session.here(),
                          help=f"Not yet: {stage.blocked}." if stage.blocked and not stage.done else None)
     blocked = next((stage for stage in stages if stage.blocked and not stage.done), None)
     if blocked is not None and here == blocked.key:

@@ -84,7 +84,7 @@ def _form(ws: Workspace, who: str) -> None:
                                     0.05 if share else 0.1, width=190, key=f"bound-{measure}")
             model = st.selectbox("Of model", [ALL, *live.models(ws)], width=210)
             part = st.selectbox("Of slice", [ALL, *live.slices(ws)], width=210)
-            hours = st.number_input("Over the newest hours", 1.0, 24.0 * 366, 24.0, width=180)
+            hours = st.number_input("Over the newest hours", 1.0, 24.0 * 366, 24.0, format="%g", width=180)
             least = st.number_input("Rows at least", 20, 1_000_000, targets.LEAST, width=140)
         with st.container(horizontal=True):
             said = st.form_submit_button("Set this target", type="primary")

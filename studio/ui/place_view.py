@@ -28,8 +28,8 @@ def choose(ws: Workspace, key: str) -> Place | None:
     known = {one.name: one for one in clusters.every(ws)}
     if not known:
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
-            st.caption("Runs on this machine;", width="content")
-            layout.link("a Ray cluster can be added", "pages/cluster.py")
+            st.caption("Runs on this machine.", width="content")
+            layout.link("Use a Ray cluster", "pages/cluster.py")
         return None
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         name = str(st.selectbox("Where to run", [HERE, *known], key=f"place-{key}", width=190))

@@ -47,7 +47,7 @@ def _show(ws: Workspace, run: Run, said: Dials, again: tuple[Snapshot, Model, Di
     price = prices.now(ws)
     numbers = [("Takes about", duration(found.plan.seconds) if found.plan.seconds else "not known"),
                ("Optimizer steps", f"{found.steps:,}"), ("Tokens a step", f"{found.step_tokens:,}"),
-               ("Tokens learned from", f"{found.train.learned_tokens:,} an epoch")]
+               ("Tokens learned an epoch", f"{found.train.learned_tokens:,}")]
     if price.per_hour and found.plan.seconds:
         numbers.insert(1, ("Costs about", price.words(found.plan.seconds)))
     with st.container(horizontal=True):

@@ -44,6 +44,8 @@ def draw(ws: Workspace, run: Run) -> None:
             st.toast("Asked to stop. It saves what it has first, within a step or a batch.")
     else:
         layout.run_end(ws, run)
+        if run.state == "done":
+            finished(ws, run)
     heard = runs.events(ws, run)
     if run.kind in ("train", "managed"):
         training(ws, run, heard)
@@ -61,7 +63,7 @@ def training(ws: Workspace, run: Run, heard: Events) -> None:
         st.warning(f"**{trouble.name}:** {layout.plain(trouble.sign)}.\n\n{trouble.advice}", icon=":material/warning:")
     for row in heard.out_of_memory:
         st.warning(layout.plain(str(row["sentence"])), icon=":material/memory:")
-    numbers = _numbers(heard)
+    numbers = _numbers(heard, "now" if run.moving else "at the end")
     if numbers:
         with st.container(horizontal=True):
             for label, value in numbers:
@@ -77,15 +79,15 @@ def training(ws: Workspace, run: Run, heard: Events) -> None:
         launch_view.facts("What follows from the dials", found)
 
 
-def _numbers(heard: Events) -> list[tuple[str, str]]:
+def _numbers(heard: Events, when: str) -> list[tuple[str, str]]:
     found = []
     if heard.validation:
         best = min(row["loss"] for row in heard.validation)
         found += [("Validation loss before", f"{heard.validation[0]['loss']:.3f}"), ("Best validation loss", f"{best:.3f}")]
     if heard.losses:
         last = heard.losses[-1]
-        found += [("Training loss now", f"{last['loss']:.3f}")]
-        found += [("Learning rate now", scientific(last["lr"]))] if last.get("lr") is not None else []
+        found += [(f"Training loss {when}", f"{last['loss']:.3f}")]
+        found += [(f"Learning rate {when}", scientific(last["lr"]))] if last.get("lr") is not None else []
         found += [(name, f"{last[key]:{form}}") for key, name, form in (
             ("grad_norm", "Gradient norm", ".2f"), ("tokens_s", "Tokens a second", ",.0f"),
             ("memory_gib", "Memory, GiB", ".1f")) if last.get(key) is not None and math.isfinite(last[key])]
@@ -148,6 +150,8 @@ def finished(ws: Workspace, run: Run) -> None:
                                          ("pages/freeze.py", {})), primary=True)
     elif run.kind == "evaluate":
         layout.go("Open the verdict", "pages/evaluate.py", {"run": run.run_id}, primary=True)
+    elif run.kind in ("export", "serve", "parity"):
+        layout.go("Open it on Deploy", "pages/deploy.py", {"model": run.spec["tuned"]["model_id"]}, primary=True)
     elif run.kind == "play":
         layout.go("Open the playground", "pages/playground.py", primary=True)
     elif run.kind == "drift":

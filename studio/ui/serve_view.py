@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import streamlit as st
 
@@ -23,16 +24,19 @@ def draw(ws: Workspace, model: Model) -> None:
     found = deploys.servers(ws, model)
     up = [run for run in found if run.moving]
     for run in up:
-        layout.live_run(ws, run.run_id, lambda now: _one(ws, now))
+        layout.live_run(ws, run.run_id, partial(_one, ws, deploys.answers_now(run)))
     if not up and found:
-        layout.live_run(ws, found[0].run_id, lambda now: _ended(ws, now))
+        layout.live_run(ws, found[0].run_id, partial(_ended, ws))
     title = "Serve it once more" if up else "Serve it another way" if found else "Serve it"
     with st.expander(title, icon=":material/dns:", expanded=not found):
         _form(ws, model)
 
 
-def _one(ws: Workspace, run: Run) -> None:
+def _one(ws: Workspace, was_ready: bool, run: Run) -> None:
+    """A server as it stands; the whole page is drawn again when it begins to answer, for then it can be tested."""
     ready = deploys.answers_now(run)
+    if ready and not was_ready:
+        st.rerun()
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.badge("answers" if ready else run.status.phase if run.status else "starting",
@@ -43,7 +47,7 @@ def _one(ws: Workspace, run: Run) -> None:
         st.code(deploys.address(run.spec), language=None)
         _where(run)
         with st.container(horizontal=True):
-            if endpoint := deploys.endpoint(ws, run):
+            if ready and (endpoint := deploys.endpoint(ws, run)):
                 layout.go("Chat with it now", "pages/playground.py", {"model": endpoint.model_id}, primary=True)
             if st.button("Stop serving", icon=":material/stop_circle:", key=f"stop-{run.run_id}"):
                 runs.stop(ws, run.run_id)
@@ -64,8 +68,8 @@ def _where(run: Run) -> None:
 
 
 def _ended(ws: Workspace, run: Run) -> None:
-    if run.moving:
-        _one(ws, run)
+    if run.moving:  # resumed from another page
+        _one(ws, deploys.answers_now(run), run)
         return
     with st.container(border=True):
         layout.state_badge(run)
