@@ -58,8 +58,12 @@ def _draw(ws: Workspace, group: Group, members: list[Member]) -> None:
         if moving and session.may("run") and st.button("Stop all", icon=":material/stop_circle:"):
             asked = groups.stop(ws, group.group_id)
             st.toast(f"Asked {count(asked, 'run')} to stop; each saves what it has first.")
-    run_charts.group(members)
     waiting = [run.run_id for run in runs.queue(ws)]
+    for member in members:
+        if member.run.moving and member.run.run_id not in waiting:
+            st.caption(layout.plain(member.dials.words))
+            layout.progress(member.run)
+    run_charts.group(members)
     rows = [_row(member, place, waiting) for place, member in enumerate(members, start=1)]
     st.dataframe(rows, hide_index=True, placeholder="–", column_config={
         "best validation loss": st.column_config.NumberColumn(format="%.4f"),
@@ -70,9 +74,9 @@ def _row(member: Member, place: int, waiting: list[str]) -> dict[str, object]:
     measured = math.isfinite(member.best)
     said = member.dials
     return {"place": place if measured else None, "learning rate": scientific(said.learning_rate), "rank": said.rank,
-            "epochs": said.epochs, "best validation loss": member.best if measured else None,
-            "at step": member.best_step if measured else None,
-            "took": duration(member.seconds) if member.seconds else "", "state": state(member.run, waiting),
+            "epochs": said.epochs, "state": state(member.run, waiting),
+            "best validation loss": member.best if measured else None, "at step": member.best_step if measured else None,
+            "took": duration(member.seconds) if member.seconds else "",
             "open": layout.address(f"/runs?run={member.run.run_id}")}
 
 
