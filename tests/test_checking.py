@@ -158,9 +158,9 @@ def test_a_check_of_nothing_ends(home: Path) -> None:
 
 
 @pytest.mark.slow  # it measures time, so it needs the machine for itself
-def test_stopping_acts_within_two_seconds_even_while_the_checks_are_loading(home: Path) -> None:
-    folder = prepared(home, "stopped", [record(n) for n in range(COUNT)])
-    child = children.begin_to_kill(folder, home)
+def test_stopping_acts_within_two_seconds_even_while_the_checks_are_loading(tmp_path: Path) -> None:
+    folder = prepared(tmp_path, "stopped", [record(n) for n in range(COUNT)])
+    child = children.begin_to_kill(folder, tmp_path)
     children.wait_until(lambda: rundir.is_alive(folder), folder)
     rundir.ask_to_stop(folder)
     began = time.time()

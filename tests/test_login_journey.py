@@ -194,7 +194,8 @@ def test_a_forged_header_names_nobody_and_the_proxys_own_names_somebody(
     ws = Workspace(tmp_path / "ws")
     team.give(ws, OWNER, "owner", "test")
     ws.close()
-    monkeypatch.delenv("STREAMLIT_SECRETS_FILES", raising=False)
+    for name in ("STREAMLIT_SECRETS_FILES", "STUDIO_WORKSPACES"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TUNEWRIGHT_TRUSTED_HEADER", "X-Forwarded-Email")
     monkeypatch.setenv("TUNEWRIGHT_PROXY_SECRET", SECRET)
     studio = Studio(tmp_path / "ws")
