@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pipeline.spec_deploy import ServeSpec
 from studio import deploys, models, runs
 from studio import workspace as folders
-from tests.deployed import WRONG, exported, proven, serving
+from tests.deployed import WRONG, begun, exported, proven, serving, tuned
 from tests.test_models_page import press
 from tests.test_pages import draw, home, words
 from tests.tickets import filled
@@ -77,3 +78,13 @@ def test_models_and_evaluate_lead_there(home: Path) -> None:
     filled(folders.open_workspace(home))
     for name in ("models", "evaluate"):
         assert "Deploy it" in [button.label for button in draw(name).button]
+
+
+def test_a_server_that_still_loads_is_not_said_to_answer(home: Path) -> None:
+    ws = folders.open_workspace(home)
+    filled(ws)
+    with begun(ws, ServeSpec(run_id="loading00001", name="x", tuned=tuned(ws, MODEL), port=8001), "Forty served") as child:
+        child.say("loading", 0, 0, "", "Loading Forty")
+        page = draw("deploy")
+    assert "Its server starts at http://127.0.0.1:8001/v1. Nothing answers there yet." in plain(page)
+    assert "Chat with it now" not in {button.label for button in page.button}

@@ -25,6 +25,7 @@ STATE_COLOURS = {"starting": "gray", "running": "blue", "done": "green", "failed
                  "lost": "red"}
 STATE_ICONS = {"starting": ":material/hourglass_top:", "running": ":material/autorenew:", "done": ":material/check:",
                "failed": ":material/error:", "stopped": ":material/stop_circle:", "lost": ":material/link_off:"}
+SAVES_NOTHING = ("look", "connect", "quote", "service_files", "preview", "validate", "push")
 ROLE_NAMES = {"system": "System prompt", "user": "Customer", "assistant": "Agent"}
 POLL_SECONDS = 2.0
 T = TypeVar("T")
@@ -188,7 +189,8 @@ def run_end(ws: Workspace, run: Run) -> None:
         show(f"**{plain(run.result.message)}**" + (f"\n\n{plain(run.result.hint)}" if run.result.hint else ""))
     if not run.resumable or not session.may("run"):
         return
-    if st.button("Resume from what it saved", type="primary", key=f"resume-{run.run_id}"):
+    label = "Try again" if run.state == "failed" and run.kind in SAVES_NOTHING else "Resume from what it saved"
+    if st.button(label, type="primary", key=f"resume-{run.run_id}"):
         runs.resume(ws, run.run_id)
         st.rerun()
 

@@ -17,8 +17,8 @@ SHORT: dict[Role, str] = {
     "owner": "Everything, people and the audit trail among it.",
     "curator": "All the work on data, models and results.",
     "labeller": "Labels records; reads data and results.",
-    "reviewer": "Judges blind pairs; sees results once no session is blind.",
-    "viewer": "Reads results and data, personal data masked.",
+    "reviewer": "Judges blind pairs, then sees results.",
+    "viewer": "Reads all, personal data masked.",
 }
 
 

@@ -52,7 +52,7 @@ def _show(ws: Workspace, run: Run, said: Dials, again: tuple[Snapshot, Model, Di
         numbers.insert(1, ("Costs about", price.words(found.plan.seconds)))
     with st.container(horizontal=True):
         for label, value in numbers:
-            st.metric(label, value, width=200)
+            st.metric(label, value, width=165)
     st.caption(layout.plain(f"{found.plan.basis} {found.why}"))
     run_charts.memory(found)
     _table(found, price)
