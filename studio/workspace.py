@@ -185,7 +185,7 @@ class Workspace(Seen):
 
         It notes in seven queues which blocks it may drop, and looks for notes of blocks that are gone only where a queue has
         32,768: people who label fill them for a day, and no count of the database's memory holds the notes. A limit that cannot
-        be kept makes it look through all of them, which takes less than a press does. Where somebody reads at length, or files
+        be kept makes it look through all of them, which takes some milliseconds. Where somebody reads at length, or files
         are read in, it is left to the next time.
         """
         if (self.value("select sum(approximate_size) from duckdb_eviction_queues()") or 0) < MOST_NOTES:
