@@ -22,9 +22,10 @@ def main() -> None:
     with layout.guarded():
         if not door.known():
             return
-        if not door.invited():
+        mine = session.mine()
+        if not door.invited(mine):
             return
-        session.enter()
+        session.enter(mine)
         if not door.enter(session.core()):
             return
         ws = session.workspace()

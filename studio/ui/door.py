@@ -8,7 +8,7 @@ from streamlit.navigation.page import Page
 from studio import folders, identity, people, permissions, team
 from studio.errors import StudioError
 from studio.people import Person
-from studio.ui import layout, session, sign_in, sitemap
+from studio.ui import layout, sign_in, sitemap
 from studio.workspace import Workspace, utc_now
 
 _TOLD = "signed in"
@@ -29,10 +29,10 @@ def known() -> bool:
     return True
 
 
-def invited() -> bool:
-    """Whether any of several workspaces is for who is here."""
+def invited(mine: list[str]) -> bool:
+    """Whether any of several workspaces is for who is here; `mine` are those that are."""
     found = sign_in.person()
-    if found is None or session.mine() or not folders.names():
+    if found is None or mine or not folders.names():
         return True
     return _door("You are not invited", f"You are signed in as {found.email}. Ask an owner of the workspace that you want to "
                  "work in to invite this address, then load the page again.", leave=True)

@@ -70,10 +70,10 @@ def _is_mine(name: str) -> bool:
         return False
 
 
-def enter() -> None:
-    """Which of several workspaces this session is in: the one that its address names, or the only one that is for who is here;
-    where it names none of them, the page is a list of all and no more. Nothing that was held of one goes over into another."""
-    known = mine()
+def enter(known: list[str]) -> None:
+    """Which of several workspaces (`known`: those that are for who is here) this session is in: the one that its address names,
+    or the only one; where it names none of them, the page is a list of all and no more. Nothing that was held of one goes over
+    into another."""
     wanted, here = st.query_params.get(_WORKSPACE, ""), str(st.session_state.get(_WORKSPACE, ""))
     if wanted and here and wanted != here:
         for key in [one for one in st.session_state if one != _PERSON]:
